@@ -1,0 +1,24 @@
+-- Puts a loaded player into the cache, if the caller's lease still stands: a writer that has announced itself since
+-- has taken it away. Never replaces a newer version.
+--
+-- KEYS[1] the entry
+-- ARGV[1] the lease token
+-- ARGV[2] the version loaded; '' when there is no such player
+-- ARGV[3] the payload
+-- ARGV[4] time to live, ms
+-- Returns 1 if it was put.
+local lease = redis.call('HGET', KEYS[1], 'l')
+if not lease or string.match(lease, '^(%S+)') ~= ARGV[1] then
+  return 0
+end
+redis.call('HDEL', KEYS[1], 'l')
+if ARGV[2] == '' then
+  return 0
+end
+local known = redis.call('HGET', KEYS[1], 'v')
+if known and tonumber(known) > tonumber(ARGV[2]) then
+  return 0
+end
+redis.call('HSET', KEYS[1], 'v', ARGV[2], 'p', ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return 1

@@ -1,0 +1,216 @@
+"""Players in PostgreSQL, behind their cache. A method for each RPC, a query of the same name for each method."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from psycopg.errors import NumericValueOutOfRange, UniqueViolation
+from pydantic import TypeAdapter
+
+from services.profile.cache import PlayerCache
+from services.profile.player import PLAYER, PLAYERS, NewPlayer, Player, PlayerChange, Progress
+from shared import queries
+from shared.errors import AlreadyExists, EtagMismatch, NotFound, SavepointError, Unmet
+from shared.idempotency import RequestKey, Requests
+from shared.postgres import Postgres, violated
+
+QUERIES = queries.load(Path(__file__).parent / "sql" / "queries.sql")
+
+_TAKEN = {
+    "players_username_key": ("USERNAME_TAKEN", "this username is taken; choose another"),
+    "players_email_key": ("EMAIL_TAKEN", "this email address belongs to another player"),
+    "players_pkey": ("PLAYER_ID_TAKEN", "a player with this player_id exists already"),
+}
+_LAST_ID = UUID(int=2**128 - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a list of players: the last one's value in the list's order, and its id."""
+
+    value: int | datetime
+    player_id: UUID
+
+
+POSITION = TypeAdapter(Position)
+
+
+class PlayerOrder(Enum):
+    """How ListPlayers sorts, each from the top: its query, the column, and what lies above its first page."""
+
+    MMR = ("list_players_by_mmr", "mmr", 2**31 - 1)
+    LEVEL = ("list_players_by_level", "level", 2**31 - 1)
+    CREATED = ("list_players_by_created", "created_at", datetime.max.replace(tzinfo=UTC))
+
+    def position(self, player: Player) -> Position:
+        """Where a player stands in this order."""
+        return Position(getattr(player, self.value[1]), player.player_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Progressed:
+    answer: str | None
+    found: list[UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    version: int
+
+
+class PlayerStore:
+    """Everything about players but their coins, which WalletStore moves."""
+
+    def __init__(self, database: Postgres, requests: Requests, cache: PlayerCache) -> None:
+        self._database = database
+        self._requests = requests
+        self._cache = cache
+
+    async def create_player(self, new: NewPlayer, key: RequestKey | None) -> Player:
+        """Raises AlreadyExists; with a key, RequestIdReused."""
+        if key is None:
+            try:
+                return (await self._database.fetch(QUERIES["create_player"], asdict(new), Player))[0]
+            except UniqueViolation as error:
+                raise _taken(error) from error
+        params = {**asdict(new), **key.params()}
+
+        async def effect() -> str | None:
+            try:
+                rows = await self._database.fetch(QUERIES["create_player_once"], params, _Answered, repeatable=True)
+            except UniqueViolation as error:
+                raise _taken(error) from error
+            return rows[0].answer if rows else None
+
+        return (await self._requests.once(key, effect, PLAYER.validate_json)).value
+
+    async def get_player(self, player_id: UUID) -> Player:
+        """Raises NotFound."""
+        return await self._get(player_id)
+
+    async def batch_get_players(self, player_ids: Sequence[UUID]) -> dict[UUID, Player]:
+        """Those that exist, by id."""
+        return await self._cache.get(player_ids, self._load)
+
+    async def lookup_player(self, *, username: str | None = None, email: str | None = None) -> Player:
+        """By either. Raises NotFound."""
+        query, key = ("lookup_by_username", username) if username is not None else ("lookup_by_email", email)
+        rows = await self._database.fetch(QUERIES[query], {"key": key}, Player)
+        if not rows:
+            raise NotFound("PLAYER_NOT_FOUND", "no player has this name or address", key=key)
+        return rows[0]
+
+    async def update_player(self, change: PlayerChange) -> Player:
+        """Raises NotFound, EtagMismatch, AlreadyExists."""
+
+        async def write() -> list[Player]:
+            try:
+                return await self._database.fetch(
+                    QUERIES["update_player"], asdict(change), Player, repeatable=change.version is None
+                )
+            except UniqueViolation as error:
+                raise _taken(error) from error
+
+        return await self._write_one(change.player_id, write)
+
+    async def batch_apply_progress(self, changes: Sequence[Progress], key: RequestKey) -> list[Player]:
+        """All or nothing. Raises NotFound, Unmet, RequestIdReused."""
+        ids = [change.player_id for change in changes]
+        params = {
+            "player_ids": ids,
+            "mmr_deltas": [change.mmr_delta for change in changes],
+            "xp_deltas": [change.xp_delta for change in changes],
+            **key.params(),
+        }
+
+        async def effect() -> str | None:
+            try:
+                rows = await self._database.fetch(QUERIES["batch_apply_progress"], params, _Progressed, repeatable=True)
+            except NumericValueOutOfRange as error:
+                raise Unmet("PROGRESS_LIMIT", "a player's mmr, level or xp would exceed what it can hold") from error
+            if rows[0].answer is None and (missing := [i for i in ids if i not in set(rows[0].found)]):
+                raise player_not_found(missing[0])
+            return rows[0].answer
+
+        async with self._cache.writing(ids) as written:
+            answer = await self._requests.once(key, effect, PLAYERS.validate_json)
+            if not answer.replayed:
+                for player in answer.value:
+                    written(player.player_id, player.version, player)
+        return answer.value
+
+    async def record_login(self, player_id: UUID) -> Player:
+        """Raises NotFound."""
+
+        async def write() -> list[Player]:
+            params = {"player_id": player_id}
+            return await self._database.fetch(QUERIES["record_login"], params, Player, repeatable=True)
+
+        return await self._write_one(player_id, write)
+
+    async def list_players(
+        self, order: PlayerOrder, min_mmr: int, max_mmr: int, after: Position | None, limit: int
+    ) -> list[Player]:
+        """Up to `limit` players after a position."""
+        query, _, start = order.value
+        params = {
+            "min_mmr": min_mmr,
+            "max_mmr": max_mmr,
+            "after": after.value if after else start,
+            "after_id": after.player_id if after else _LAST_ID,
+            "limit": limit,
+        }
+        return await self._database.fetch(QUERIES[query], params, Player)
+
+    async def delete_player(self, player_id: UUID, version: int | None) -> None:
+        """Raises NotFound, EtagMismatch."""
+        params = {"player_id": player_id, "version": version}
+        async with self._cache.writing([player_id]) as written:
+            rows = await self._database.fetch(QUERIES["delete_player"], params, _Version, repeatable=False)
+            if not rows:
+                raise await self._untouched(player_id)
+            written(player_id, rows[0].version, None)
+
+    async def _write_one(self, player_id: UUID, write: Callable[[], Any]) -> Player:
+        async with self._cache.writing([player_id]) as written:
+            rows: list[Player] = await write()
+            if not rows:
+                raise await self._untouched(player_id)
+            written(player_id, rows[0].version, rows[0])
+        return rows[0]
+
+    async def _untouched(self, player_id: UUID) -> SavepointError:
+        """Why a write touched no row: there is none, or it is not the version that the caller saw."""
+        current = (await self._load([player_id])).get(player_id)
+        return EtagMismatch(str(current.version)) if current else player_not_found(player_id)
+
+    async def _get(self, player_id: UUID) -> Player:
+        player = (await self._cache.get([player_id], self._load)).get(player_id)
+        if player is None:
+            raise player_not_found(player_id)
+        return player
+
+    async def _load(self, player_ids: Sequence[UUID]) -> dict[UUID, Player]:
+        rows = await self._database.fetch(QUERIES["batch_get_players"], {"player_ids": list(player_ids)}, Player)
+        return {player.player_id: player for player in rows}
+
+
+def player_not_found(player_id: UUID) -> NotFound:
+    """The error for an id that no player has."""
+    return NotFound("PLAYER_NOT_FOUND", "no player has this player_id; create the player first", player_id=player_id)
+
+
+def _taken(error: UniqueViolation) -> Exception:
+    if violated(error) not in _TAKEN:
+        return error
+    reason, message = _TAKEN[violated(error)]
+    return AlreadyExists(reason, message)

@@ -1,0 +1,135 @@
+"""Effects that happen once however often they are asked for.
+
+A write that moves value inserts a row into its database's `requests` table within its own statement or transaction:
+the request_id, a fingerprint of what was asked, and the answer. So the record exists exactly when the effect does.
+The answer given the first time is read from that row too, so a replay is the same to the byte. Kept 7 days.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from google.protobuf.message import Message
+from psycopg.errors import UniqueViolation
+
+from shared.errors import AlreadyExists, Bug, NotFound, RequestIdReused, SavepointError, Unmet
+from shared.postgres import Params, Postgres, violated
+from shared.queries import Query
+
+T = TypeVar("T")
+
+_log = logging.getLogger("savepoint.requests")
+
+_EVERY_S = 3600
+# Between two deletions of 10,000: the calls come first.
+_PAUSE_S = 1
+
+# SQL joins in: every effect is guarded by NOT EXISTS on this id, so a plain repeat changes nothing and a racing one
+# fails on the primary key.
+_FIND = Query(
+    "find_request",
+    "select",
+    "requests",
+    "SELECT method, fingerprint, answer::text AS answer FROM requests WHERE request_id = %(request_id)s",
+)
+_FORGET = Query(
+    "forget_requests",
+    "delete",
+    "requests",
+    """DELETE FROM requests WHERE request_id IN (
+         SELECT request_id FROM requests WHERE created_at < now() - interval '7 days' LIMIT 10000)""",
+)
+
+
+@dataclass(frozen=True)
+class RequestKey:
+    """What makes two requests the same: id, method and content."""
+
+    request_id: UUID
+    method: str
+    fingerprint: bytes
+
+    @classmethod
+    def of(cls, request_id: UUID, request: Message) -> "RequestKey":
+        """The key of a request message: its fingerprint is SHA-256 over its deterministic serialization."""
+        content = request.SerializeToString(deterministic=True)
+        name = request.DESCRIPTOR.full_name
+        return cls(request_id, name.removesuffix("Request"), hashlib.sha256(content).digest())
+
+    def params(self) -> Params:
+        """As parameters of the effect's query."""
+        return {"request_id": self.request_id, "method": self.method, "fingerprint": self.fingerprint}
+
+
+@dataclass(frozen=True)
+class Answer(Generic[T]):
+    """An effect's answer; `replayed` when it took place earlier."""
+
+    value: T
+    replayed: bool
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    method: str
+    fingerprint: bytes
+    answer: str
+
+
+class Requests:
+    """The request records of one database."""
+
+    def __init__(self, database: Postgres) -> None:
+        self._database = database
+
+    async def once(
+        self, key: RequestKey, effect: Callable[[], Awaitable[str | None]], read: Callable[[str], T]
+    ) -> Answer[T]:
+        """Runs `effect`, which returns the answer it recorded, as JSON; or finds the answer it recorded before.
+
+        A repeat shows in one of three ways: the guard left the effect nothing to do (it returns None), the state that
+        it needs is used up already (it raises), or it lost a race on the record. Only without a record is a failure
+        real. Raises what `effect` raises, and RequestIdReused when the record is of another request.
+        """
+        failure: Exception
+        try:
+            answer = await effect()
+            if answer is not None:
+                return Answer(read(answer), replayed=False)
+            failure = Bug()
+        except UniqueViolation as error:
+            if violated(error) != "requests_pkey":
+                raise
+            failure = error
+        except (NotFound, AlreadyExists, Unmet) as error:
+            failure = error
+        earlier = await self._find(key)
+        if earlier is None:
+            raise failure
+        return Answer(read(earlier), replayed=True)
+
+    async def forget_old(self) -> int:
+        """Removes records older than 7 days, at most 10,000 at a time. Returns how many went."""
+        return await self._database.execute(_FORGET, {}, repeatable=True)
+
+    async def forget_forever(self) -> None:
+        """The background task: forgets old records every hour, until cancelled."""
+        while True:
+            try:
+                while await self.forget_old():
+                    await asyncio.sleep(_PAUSE_S)
+            except SavepointError as error:
+                _log.warning("old request records stay for now: %s", error.message)
+            await asyncio.sleep(_EVERY_S)
+
+    async def _find(self, key: RequestKey) -> str | None:
+        found = await self._database.fetch(_FIND, key.params(), _Recorded)
+        if not found:
+            return None
+        if (found[0].method, found[0].fingerprint) != (key.method, key.fingerprint):
+            raise RequestIdReused(key.request_id)
+        return found[0].answer

@@ -1,0 +1,129 @@
+"""The one way a service runs: from its settings to exit 0.
+
+Telemetry -> stores open and answering -> server up, NOT_SERVING -> SERVING once the stores answer -> SIGTERM or
+SIGINT -> NOT_SERVING, a short wait for the gateway to notice, calls in flight end, stores close, telemetry is sent.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from grpc import aio
+from grpc_health.v1 import health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2_grpc
+
+from shared import __version__
+from shared.calls import LARGEST_REQUEST, Calls
+from shared.errors import StoreUnavailable
+from shared.health import Health, Ping
+from shared.reflection import Reflection
+from shared.settings import ServiceSettings
+from shared.telemetry import logs
+from shared.telemetry.metrics import Metrics
+from shared.telemetry.store import StoreTelemetry
+from shared.telemetry.traces import Traces
+
+_log = logging.getLogger("savepoint.server")
+
+S = TypeVar("S", bound=ServiceSettings)
+
+_OPTIONS = [
+    # Above our own limit, which answers with a reason; beyond this gRPC refuses to read on.
+    ("grpc.max_receive_message_length", 4 * LARGEST_REQUEST),
+    ("grpc.max_send_message_length", 16 * LARGEST_REQUEST),
+    # A second process on the same port must fail, not share it unseen.
+    ("grpc.so_reuseport", 0),
+    # A gateway or client that keeps its connection warm must not be taken for an abuser.
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_ping_strikes", 0),
+]
+
+
+class StartError(Exception):
+    """The service cannot start; the message is all a person needs."""
+
+
+@dataclass(frozen=True)
+class Hosted:
+    """What a service hands to `serve`: its servicers (each with the generated function that adds it and its full
+    name), and the stores without which it must not be sent calls."""
+
+    servicers: Sequence[tuple[Callable[[Any, aio.Server], None], Any, str]]
+    essential: Mapping[str, Ping]
+    background: Sequence[Callable[[], Any]] = field(default=())
+
+
+@dataclass(frozen=True)
+class Runtime(Generic[S]):
+    """What a service is built from."""
+
+    settings: S
+    metrics: Metrics
+    traces: Traces
+
+    def store_telemetry(self, store: str) -> StoreTelemetry:
+        """How a store tells what it does."""
+        return StoreTelemetry(store, self.metrics, self.traces, self.settings.slow_query_ms)
+
+
+Build = Callable[[Runtime[S]], AbstractAsyncContextManager[Hosted]]
+
+
+async def serve(name: str, settings: S, build: Build[S]) -> None:
+    """Runs a service until SIGTERM or SIGINT. Raises StartError when it cannot start."""
+    logs.start(name, settings.log_level)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+
+    async with AsyncExitStack() as stack:
+        metrics = Metrics(name)
+        stack.callback(metrics.close)
+        traces = Traces(name, settings.otel_exporter_otlp_endpoint)
+        stack.callback(traces.close)
+        try:
+            metrics.serve(settings.metrics_listen)
+        except OSError as error:
+            raise StartError(f"METRICS_LISTEN {settings.metrics_listen} cannot be used: {error.strerror}") from error
+        try:
+            hosted = await stack.enter_async_context(build(Runtime(settings, metrics, traces)))
+        except StoreUnavailable as error:
+            raise StartError(f"{error.message} (waited {settings.store_start_timeout_s:g} s at the start)") from error
+
+        names = [full_name for _, _, full_name in hosted.servicers]
+        health = Health(names, hosted.essential)
+        calls = Calls(metrics, traces, settings.max_concurrent_calls, settings.default_deadline_s)
+        server = aio.server(interceptors=[calls], options=_OPTIONS)
+        for add, servicer, _ in hosted.servicers:
+            add(servicer, server)
+        health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(Reflection(names), server)
+        try:
+            server.add_insecure_port(settings.listen)
+        except RuntimeError as error:
+            raise StartError(f"LISTEN {settings.listen} cannot be used: is the port taken?") from error
+        await health.check()
+        await server.start()
+        _log.info("serving", extra={"version": __version__, "listen": settings.listen, "hosts": names})
+
+        tasks = [asyncio.create_task(health.watch(), name="health")]
+        tasks += [asyncio.create_task(job(), name="background") for job in hosted.background]
+        stack.push_async_callback(_end, tasks)
+        await stopping.wait()
+
+        _log.info("stopping", extra={"grace_s": settings.shutdown_grace_s})
+        await health.stop()
+        await asyncio.sleep(settings.shutdown_notice_s)
+        await server.stop(settings.shutdown_grace_s)
+    _log.info("stopped")
+
+
+async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,114 @@
+"""Settings from the environment. A value that cannot work stops the start with a line that names it, what it takes
+and its default; it is never silently taken for another."""
+
+import os
+from typing import Any, TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+# Values that hold a password are not repeated in a message.
+_SECRET = {"DATABASE_URL", "REDIS_URL"}
+
+
+class SettingsError(Exception):
+    """A setting cannot work; the message is all a person needs."""
+
+
+def listens(default: str) -> Any:
+    """The field `listen` with a service's own default."""
+    return Field(
+        default,
+        pattern=r"^(\[[0-9a-fA-F:]+\]|[^:]+):\d{1,5}$",
+        description="takes host:port to serve gRPC on",
+    )
+
+
+def shows_metrics(default: str) -> Any:
+    """The field `metrics_listen` with a service's own default."""
+    return Field(default, pattern=r"^[^:]+:\d{1,5}$", description="takes host:port to show Prometheus metrics on")
+
+
+class ServiceSettings(BaseSettings):
+    """What every service takes. Each description says what the value may be: it is the error message's heart."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    # Each service gives these two their default port, with `listens` and `shows_metrics`.
+    listen: str
+    metrics_listen: str
+    replication_mode: str = Field(
+        "single", pattern=r"^single$", description="takes single; replica and cluster are not supported yet"
+    )
+    connection_pool_size: int = Field(20, ge=5, le=100, description="takes 5 to 100 connections")
+    store_start_timeout_s: float = Field(
+        30, ge=1, le=600, description="takes 1 to 600 seconds to wait for a store at the start"
+    )
+    max_concurrent_calls: int = Field(
+        1000, ge=1, le=100_000, description="takes 1 to 100000 calls in flight; more are refused as OVERLOADED"
+    )
+    default_deadline_s: float = Field(
+        10, ge=0.1, le=30, description="takes 0.1 to 30 seconds for a call that brings no deadline"
+    )
+    shutdown_notice_s: float = Field(
+        1, ge=0, le=60, description="takes 0 to 60 seconds between NOT_SERVING and refusing calls"
+    )
+    shutdown_grace_s: float = Field(
+        10, ge=0, le=300, description="takes 0 to 300 seconds for calls in flight to end on a stop"
+    )
+    slow_query_ms: int = Field(
+        500, ge=1, le=60_000, description="takes 1 to 60000 ms from which a query is logged as slow"
+    )
+    log_level: str = Field(
+        "INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="takes DEBUG, INFO, WARNING or ERROR"
+    )
+    otel_exporter_otlp_endpoint: str = Field(
+        "",
+        pattern=r"^($|https?://)",
+        description="takes the http(s) address of an OTLP gRPC collector; empty: no traces",
+    )
+
+
+class PostgresSettings(BaseSettings):
+    """What a service over PostgreSQL takes beside."""
+
+    database_type: str = Field(
+        "postgresql",
+        pattern=r"^postgresql$",
+        description="takes postgresql; mongodb, dynamodb and cockroachdb are not supported yet",
+    )
+    database_url: str = Field(
+        min_length=1,
+        pattern=r"^postgres(ql)?://",
+        description="takes postgresql://user:password@host:port/database, and is required",
+    )
+
+
+class ValkeySettings(BaseSettings):
+    """What a service over Valkey or Redis takes beside."""
+
+    redis_url: str = Field(
+        min_length=1,
+        pattern=r"^(redis|rediss|unix)://",
+        description="takes redis://host:port/0, rediss://… or unix:///path?db=0, and is required",
+    )
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def load(kind: type[S]) -> S:
+    """Reads `kind` from the environment. Raises SettingsError with a line for each value that cannot work."""
+    try:
+        return kind()
+    except ValidationError as invalid:
+        raise SettingsError("\n".join(_line(kind, error) for error in invalid.errors())) from None
+
+
+def _line(kind: type[BaseSettings], error: Any) -> str:
+    name = str(error["loc"][0])
+    variable, field = name.upper(), kind.model_fields[name]
+    given = next((value for key, value in os.environ.items() if key.upper() == variable), None)
+    shown = "is not set" if given is None else "(value not shown)" if variable in _SECRET else f"= {given!r}"
+    default = "" if field.is_required() else f"; the default is {field.default}"
+    return f"setting {variable} {shown}: it {field.description}{default}"
