@@ -29,7 +29,7 @@ LONGEST_CALL_S = 30.0
 Behaviour = Callable[[Any, "aio.ServicerContext[Any, Any]"], Awaitable[Any]]
 
 
-class Calls(aio.ServerInterceptor):  # type: ignore[misc] # grpc.aio's own class is untyped
+class Calls(aio.ServerInterceptor):
     """Wraps every unary handler. Streams (health, reflection) pass as they are."""
 
     def __init__(self, metrics: Metrics, traces: Traces, most_in_flight: int, default_deadline_s: float) -> None:
@@ -52,7 +52,7 @@ class Calls(aio.ServerInterceptor):  # type: ignore[misc] # grpc.aio's own class
         handler = await continuation(handler_call_details)
         if handler is None or handler.unary_unary is None or not method.startswith("/savepoint."):
             return handler
-        wrapped = grpc.unary_unary_rpc_method_handler(
+        wrapped: grpc.RpcMethodHandler[Any, Any] = grpc.unary_unary_rpc_method_handler(
             self._around(method, handler),
             request_deserializer=None,
             response_serializer=handler.response_serializer,
@@ -61,7 +61,8 @@ class Calls(aio.ServerInterceptor):  # type: ignore[misc] # grpc.aio's own class
         return wrapped
 
     def _around(self, method: str, handler: "grpc.RpcMethodHandler[Any, Any]") -> Behaviour:
-        behaviour, parse = handler.unary_unary, handler.request_deserializer
+        behaviour: Behaviour = handler.unary_unary  # type: ignore[assignment] # `intercept_service` has looked
+        parse = handler.request_deserializer
         service, _, rpc = method.removeprefix("/").partition("/")
         labels = {"rpc_service": service, "rpc_method": rpc}
         durations = self._metrics.rpc_duration

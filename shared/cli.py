@@ -39,9 +39,8 @@ def main(name: str, kind: type[S], build: Build[S], migrations: Path | None = No
         elif command == "settings":
             print(_settings_table(kind))
         elif migrations:
-            settings = load(kind)
-            assert isinstance(settings, PostgresSettings)
-            print(uvloop.run(migrate(settings.database_url, migrations, settings.store_start_timeout_s)))
+            database_url = load(PostgresSettings).database_url
+            print(uvloop.run(migrate(database_url, migrations, load(kind).store_start_timeout_s)))
     except (SettingsError, StartError, MigrationError) as error:
         print(error, file=sys.stderr)
         sys.exit(1)
@@ -52,9 +51,8 @@ async def _health(listen: str) -> None:
     target = listen.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")  # noqa: S104
     async with aio.insecure_channel(target) as channel:
         try:
-            answer = await health_pb2_grpc.HealthStub(channel).Check(
-                health_pb2.HealthCheckRequest(), timeout=_HEALTH_BOUND_S
-            )
+            check = health_pb2_grpc.HealthStub(channel).Check  # type: ignore[attr-defined] # missing in its types
+            answer = await check(health_pb2.HealthCheckRequest(), timeout=_HEALTH_BOUND_S)
         except grpc.RpcError as error:
             raise StartError(f"nothing answers at {target}: {error.code().name}") from error
     if answer.status != health_pb2.HealthCheckResponse.SERVING:

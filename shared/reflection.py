@@ -41,5 +41,6 @@ class Reflection(reflection_pb2_grpc.ServerReflectionServicer):
         """Streams an answer for each question."""
         from_gateway = any(key == GATEWAY_HEADER for key, _ in context.invocation_metadata() or ())
         servicer = self._suite if from_gateway else self._own
-        async for answer in servicer.ServerReflectionInfo(request_iterator, context):
+        answers: AsyncIterator[Any] = servicer.ServerReflectionInfo(request_iterator, context)  # type: ignore[assignment]
+        async for answer in answers:
             yield answer

@@ -102,7 +102,9 @@ async def serve(name: str, settings: S, build: Build[S]) -> None:
         for add, servicer, _ in hosted.servicers:
             add(servicer, server)
         health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
-        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(Reflection(names), server)
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]
+            Reflection(names), server
+        )
         try:
             server.add_insecure_port(settings.listen)
         except RuntimeError as error:

@@ -1,0 +1,75 @@
+"""Real stores and real service processes, started once for all tests."""
+
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from savepoint.profile.v1 import profile_pb2
+from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
+
+from deploy.local.embedded import Stores
+from deploy.local.embedded import stores as embedded_stores
+from tests.support.service import Service, migrate, running
+
+Players = Callable[[int], Awaitable[list[str]]]
+
+
+@pytest.fixture(scope="session")
+async def stores(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stores]:
+    """PostgreSQL and both Valkeys."""
+    async with embedded_stores(tmp_path_factory.mktemp("stores")) as running_stores:
+        yield running_stores
+
+
+@pytest.fixture(scope="session")
+async def profile_environment(stores: Stores) -> dict[str, str]:
+    """How a profile service is told its stores, the database migrated."""
+    environment = {"DATABASE_URL": stores.postgres_url("profile"), "REDIS_URL": stores.cache_url, "LOG_LEVEL": "DEBUG"}
+    await migrate("profile", environment)
+    return environment
+
+
+@pytest.fixture(scope="session")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the services log to."""
+    return tmp_path_factory.mktemp("logs")
+
+
+@pytest.fixture(scope="session")
+async def profile(profile_environment: dict[str, str], logs: Path) -> AsyncIterator[Service]:
+    """A running profile service."""
+    async with running("profile", profile_environment, logs) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+async def inventory(stores: Stores, profile: Service, logs: Path) -> AsyncIterator[Service]:
+    """A running inventory service, which asks `profile`."""
+    environment = {"DATABASE_URL": stores.postgres_url("inventory"), "PROFILE_TARGET": profile.address}
+    await migrate("inventory", environment)
+    async with running("inventory", environment, logs) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+async def leaderboard(stores: Stores, logs: Path) -> AsyncIterator[Service]:
+    """A running leaderboard service."""
+    async with running("leaderboard", {"REDIS_URL": stores.ranks_url}, logs) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def players(profile: Service) -> Players:
+    """Makes so many new players and returns their ids."""
+
+    async def make(count: int) -> list[str]:
+        stub = ProfileServiceStub(profile.channel)
+        made = []
+        for _ in range(count):
+            name = f"p{uuid.uuid4().hex[:20]}"
+            request = profile_pb2.CreatePlayerRequest(username=name, email=f"{name}@example.com")
+            made.append((await stub.CreatePlayer(request)).player.player_id)
+        return made
+
+    return make

@@ -1,0 +1,41 @@
+"""The stores as the services' own code uses them, inside the test's process."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from deploy.local.embedded import Stores
+from shared import postgres, valkey
+from shared.postgres import Postgres
+from shared.telemetry.metrics import Metrics
+from shared.telemetry.store import StoreTelemetry
+from shared.telemetry.traces import Traces
+from shared.valkey import Valkey
+
+
+@pytest.fixture(scope="session")
+def metrics() -> Iterator[Metrics]:
+    """The instruments of the test's process."""
+    made = Metrics("tests")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def store_telemetry(metrics: Metrics) -> StoreTelemetry:
+    """Measures the test's own queries."""
+    return StoreTelemetry("tests", metrics, Traces("tests", ""), slow_query_ms=500)
+
+
+@pytest.fixture(scope="session")
+async def database(profile_environment: dict[str, str], store_telemetry: StoreTelemetry) -> AsyncIterator[Postgres]:
+    """The profile database."""
+    async with postgres.connect(profile_environment["DATABASE_URL"], 5, 10, store_telemetry) as connected:
+        yield connected
+
+
+@pytest.fixture(scope="session")
+async def cache_server(stores: Stores, store_telemetry: StoreTelemetry) -> AsyncIterator[Valkey]:
+    """The Valkey of the player cache."""
+    async with valkey.connect(stores.cache_url, store_telemetry, answer_timeout_s=2, start_timeout_s=5) as connected:
+        yield connected

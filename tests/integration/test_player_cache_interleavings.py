@@ -1,0 +1,208 @@
+"""Every order in which readers' misses and writers' updates can interleave, each played step by step against the real
+Valkey and PostgreSQL: whoever reads afterwards gets what the database holds.
+
+A reader takes three steps: look (a miss, a lease), load, fill. A writer takes three: announce, commit, end. Readers and
+writers are caches of their own, as in processes of their own.
+"""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator, Sequence
+
+import pytest
+from redis.asyncio import Redis
+
+from deploy.local.embedded import Stores
+from services.profile.cache import PlayerCache, Players, entry_key
+from services.profile.player import Player
+from services.profile.store import QUERIES
+from shared.postgres import Postgres
+from shared.telemetry.metrics import CacheMetrics
+from shared.valkey import Valkey
+
+STEP_BOUND_S = 5
+
+
+class Actor:
+    """Something that does its work in steps, each when it is told to. It may be through before its last step."""
+
+    def __init__(self) -> None:
+        self._go = asyncio.Semaphore(0)
+        self._paused = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def work(self) -> None:
+        """The whole of it, with `await self.pause()` between two steps."""
+        raise NotImplementedError
+
+    async def pause(self) -> None:
+        self._paused.set()
+        await self._go.acquire()
+
+    async def step(self) -> None:
+        """Runs to the next pause or to the end."""
+        self._paused.clear()
+        if self._task is None:
+            self._task = asyncio.create_task(self.work())
+        else:
+            self._go.release()
+        paused = asyncio.create_task(self._paused.wait())
+        done, _ = await asyncio.wait([self._task, paused], timeout=STEP_BOUND_S, return_when=asyncio.FIRST_COMPLETED)
+        paused.cancel()
+        assert done, "a step hangs"
+        if self._task in done:
+            self._task.result()
+
+    async def die(self) -> None:
+        """Stops where it is, as a killed process would: nothing more is said to the cache."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+
+class Scene:
+    """One player, in the database and in nobody's cache yet."""
+
+    def __init__(self, database: Postgres, server: Valkey, player_id: uuid.UUID) -> None:
+        self.database = database
+        self.server = server
+        self.player_id = player_id
+
+    def cache(self) -> PlayerCache:
+        return PlayerCache(self.server, 3600, CacheMetrics())
+
+    async def load(self, ids: Sequence[uuid.UUID]) -> Players:
+        rows = await self.database.fetch(QUERIES["batch_get_players"], {"player_ids": list(ids)}, Player)
+        return {player.player_id: player for player in rows}
+
+
+class Reader(Actor):
+    def __init__(self, scene: Scene, cache: PlayerCache | None = None) -> None:
+        super().__init__()
+        self.scene = scene
+        self.cache = cache or scene.cache()
+
+    async def work(self) -> None:
+        async def load(ids: Sequence[uuid.UUID]) -> Players:
+            await self.pause()
+            players = await self.scene.load(ids)
+            await self.pause()
+            return players
+
+        await self.cache.get([self.scene.player_id], load)
+
+
+class Writer(Actor):
+    def __init__(self, scene: Scene, cache: PlayerCache | None = None) -> None:
+        super().__init__()
+        self.scene = scene
+        self.cache = cache or scene.cache()
+
+    async def work(self) -> None:
+        async with self.cache.writing([self.scene.player_id]) as written:
+            await self.pause()
+            params = {"player_id": self.scene.player_id}
+            [player] = await self.scene.database.fetch(QUERIES["record_login"], params, Player, repeatable=False)
+            await self.pause()
+            written(player.player_id, player.version, player)
+
+
+@pytest.fixture
+async def scene(database: Postgres, cache_server: Valkey, stores: Stores) -> AsyncIterator[tuple[Scene, Redis]]:
+    name = uuid.uuid4().hex
+    new = {"player_id": None, "username": name, "email": f"{name}@example.com", "attributes": "{}"}
+    [player] = await database.fetch(QUERIES["create_player"], new, Player, repeatable=False)
+    async with Redis.from_url(stores.cache_url, protocol=3) as client:
+        yield Scene(database, cache_server, player.player_id), client
+
+
+def orders(**steps: int) -> Iterator[tuple[str, ...]]:
+    """Every order of the actors' steps that keeps each actor's own order."""
+    if not any(steps.values()):
+        yield ()
+    for name, left in steps.items():
+        if left:
+            for rest in orders(**{**steps, name: left - 1}):
+                yield (name, *rest)
+
+
+def orders_with_two_writers() -> Iterator[tuple[str, ...]]:
+    """Likewise for a reader and two writers, of which, being alike, the first one always begins."""
+    return (order for order in orders(reader=3, first=3, second=3) if order.index("first") < order.index("second"))
+
+
+async def play(
+    scene: Scene, client: Redis, actors: dict[str, Actor], order: Sequence[str], *, cached: bool = False
+) -> None:
+    await client.delete(entry_key(scene.player_id))
+    if cached:
+        await scene.cache().get([scene.player_id], scene.load)
+    for name in order:
+        await actors[name].step()
+    for actor in actors.values():
+        await actor.die()
+    await look_twice(scene, order)
+    announced = [field for field in await client.hkeys(entry_key(scene.player_id)) if field.startswith(b"w:")]
+    if announced:
+        # A minute later, when the announcement of a dead writer has lapsed.
+        await client.hdel(entry_key(scene.player_id), *announced)
+        await look_twice(scene, order)
+
+
+async def look_twice(scene: Scene, order: Sequence[str]) -> None:
+    """The first look may load and fill, the second may find what that left."""
+    truth = (await scene.load([scene.player_id]))[scene.player_id]
+    onlooker = scene.cache()
+    for look in ("first", "second"):
+        seen = (await onlooker.get([scene.player_id], scene.load))[scene.player_id]
+        assert seen == truth, f"the {look} look after {order} saw version {seen.version}, not {truth.version}"
+
+
+def test_the_orders_are_all_there() -> None:
+    assert len(list(orders(reader=3, writer=3))) == 20
+    assert len(list(orders_with_two_writers())) == 1680 / 2
+
+
+async def test_a_reader_and_a_writer(scene: tuple[Scene, Redis]) -> None:
+    for order in orders(reader=3, writer=3):
+        await play(*scene, {"reader": Reader(scene[0]), "writer": Writer(scene[0])}, order)
+
+
+async def test_a_reader_and_a_writer_in_one_process(scene: tuple[Scene, Redis]) -> None:
+    for order in orders(reader=3, writer=3):
+        cache = scene[0].cache()
+        await play(*scene, {"reader": Reader(scene[0], cache), "writer": Writer(scene[0], cache)}, order)
+
+
+async def test_a_reader_and_a_writer_that_dies_after_its_commit(scene: tuple[Scene, Redis]) -> None:
+    for order in orders(reader=3, writer=2):
+        await play(*scene, {"reader": Reader(scene[0]), "writer": Writer(scene[0])}, order)
+
+
+async def test_a_reader_and_a_writer_over_a_cached_player(scene: tuple[Scene, Redis]) -> None:
+    for order in orders(reader=3, writer=3):
+        await play(*scene, {"reader": Reader(scene[0]), "writer": Writer(scene[0])}, order, cached=True)
+
+
+async def test_a_reader_and_two_writers(scene: tuple[Scene, Redis]) -> None:
+    for order in orders_with_two_writers():
+        actors: dict[str, Actor] = {"reader": Reader(scene[0]), "first": Writer(scene[0]), "second": Writer(scene[0])}
+        await play(*scene, actors, order)
+
+
+async def test_a_reader_and_two_writers_of_which_one_dies_after_its_commit(scene: tuple[Scene, Redis]) -> None:
+    for order in orders(reader=3, first=3, second=2):
+        actors: dict[str, Actor] = {"reader": Reader(scene[0]), "first": Writer(scene[0]), "second": Writer(scene[0])}
+        await play(*scene, actors, order)
+
+
+async def test_a_reader_whose_lease_was_evicted_fills_nothing(scene: tuple[Scene, Redis]) -> None:
+    (stage, client), (reader, writer) = scene, (Reader(scene[0]), Writer(scene[0]))
+    await client.delete(entry_key(stage.player_id))
+    await reader.step()  # looks
+    await reader.step()  # loads the old row
+    for _ in range(3):
+        await writer.step()
+    await client.delete(entry_key(stage.player_id))
+    await reader.step()  # fills
+    await look_twice(stage, ["eviction"])
