@@ -1,0 +1,193 @@
+"""Coins: moved exactly once, never lost, never made."""
+
+import asyncio
+import time
+import uuid
+
+import grpc
+import pytest
+from grpc import aio
+from savepoint.profile.v1 import wallet_pb2 as pb
+from savepoint.profile.v1.wallet_pb2_grpc import WalletServiceStub
+
+from services.profile.player import LedgerEntry
+from shared.postgres import Postgres
+from shared.queries import Query
+from tests.conftest import Players
+from tests.support.errors import failure
+from tests.support.service import Service
+
+LEDGER = Query(
+    "ledger", "select", "wallet_ledger", "SELECT * FROM wallet_ledger WHERE player_id = %(player_id)s ORDER BY entry_id"
+)
+
+
+@pytest.fixture
+def wallets(profile: Service) -> WalletServiceStub:
+    return WalletServiceStub(profile.channel)
+
+
+def adjust(player_id: str, delta: int) -> pb.AdjustCoinsRequest:
+    return pb.AdjustCoinsRequest(request_id=str(uuid.uuid4()), player_id=player_id, delta=delta, reason="test")
+
+
+def transfer(sender: str, receiver: str, amount: int) -> pb.TransferCoinsRequest:
+    return pb.TransferCoinsRequest(
+        request_id=str(uuid.uuid4()),
+        sender_player_id=sender,
+        receiver_player_id=receiver,
+        amount=amount,
+        reason="test",
+    )
+
+
+async def coins(wallets: WalletServiceStub, *player_ids: str) -> list[int]:
+    return [(await wallets.GetWallet(pb.GetWalletRequest(player_id=i))).wallet.coins for i in player_ids]
+
+
+async def test_an_adjustment_changes_the_wallet_and_enters_the_ledger(
+    wallets: WalletServiceStub, players: Players, database: Postgres
+) -> None:
+    [player_id] = await players(1)
+    await wallets.AdjustCoins(adjust(player_id, 500))
+    answer = await wallets.AdjustCoins(adjust(player_id, -120))
+    assert (answer.wallet.coins, answer.wallet.held_coins, answer.wallet.available_coins) == (380, 0, 380)
+    assert (answer.entry.delta, answer.entry.coins_after) == (-120, 380)
+    entries = await database.fetch(LEDGER, {"player_id": uuid.UUID(player_id)}, LedgerEntry)
+    assert [(entry.delta, entry.coins_after, entry.kind) for entry in entries] == [
+        (500, 500, "ADJUSTMENT"),
+        (-120, 380, "ADJUSTMENT"),
+    ]
+
+
+async def test_a_transfer_moves_coins_and_enters_both_ledgers(
+    wallets: WalletServiceStub, players: Players, database: Postgres
+) -> None:
+    sender, receiver = await players(2)
+    await wallets.AdjustCoins(adjust(sender, 100))
+    answer = await wallets.TransferCoins(transfer(sender, receiver, 70))
+    assert (answer.sender.coins, answer.receiver.coins) == (30, 70)
+    for player_id, kind, delta in ((sender, "TRANSFER_OUT", -70), (receiver, "TRANSFER_IN", 70)):
+        entry = (await database.fetch(LEDGER, {"player_id": uuid.UUID(player_id)}, LedgerEntry))[-1]
+        assert (entry.kind, entry.delta, entry.reference) == (kind, delta, answer.transfer_id)
+
+
+async def test_the_same_request_again_is_answered_alike_and_takes_no_effect(
+    wallets: WalletServiceStub, players: Players
+) -> None:
+    sender, receiver = await players(2)
+    first, again = adjust(sender, 100), transfer(sender, receiver, 100)
+    answers = [await wallets.AdjustCoins(first), await wallets.TransferCoins(again)]
+    repeats = [await wallets.AdjustCoins(first), await wallets.TransferCoins(again)]
+    assert [m.SerializeToString() for m in answers] == [m.SerializeToString() for m in repeats]
+    assert await coins(wallets, sender, receiver) == [0, 100]
+
+
+async def test_a_request_id_with_another_content_is_refused(wallets: WalletServiceStub, players: Players) -> None:
+    [player_id] = await players(1)
+    request = adjust(player_id, 100)
+    await wallets.AdjustCoins(request)
+    request.delta = 200
+    failed = await failure(wallets.AdjustCoins(request))
+    assert (failed.code, failed.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_ID_REUSED")
+    other = transfer(player_id, (await players(1))[0], 1)
+    other.request_id = request.request_id
+    assert (await failure(wallets.TransferCoins(other))).reason == "REQUEST_ID_REUSED"
+    assert await coins(wallets, player_id) == [100]
+
+
+async def test_64_callers_with_one_request_id_get_one_answer_and_one_effect(
+    wallets: WalletServiceStub, players: Players
+) -> None:
+    [player_id] = await players(1)
+    request = adjust(player_id, 7)
+    answers = await asyncio.gather(*(wallets.AdjustCoins(request) for _ in range(64)))
+    assert len({answer.SerializeToString() for answer in answers}) == 1
+    assert await coins(wallets, player_id) == [7]
+
+
+async def test_callers_racing_to_spend_all_with_one_request_id_all_succeed(
+    wallets: WalletServiceStub, players: Players
+) -> None:
+    # The later ones find the coins gone: by their own request, so they must get its answer, not INSUFFICIENT_COINS.
+    sender, receiver = await players(2)
+    await wallets.AdjustCoins(adjust(sender, 50))
+    request = transfer(sender, receiver, 50)
+    answers = await asyncio.gather(*(wallets.TransferCoins(request) for _ in range(32)))
+    assert len({answer.SerializeToString() for answer in answers}) == 1
+    assert await coins(wallets, sender, receiver) == [0, 50]
+
+
+async def test_64_callers_spending_the_same_coins_succeed_as_often_as_the_balance_allows(
+    wallets: WalletServiceStub, players: Players
+) -> None:
+    [player_id] = await players(1)
+    await wallets.AdjustCoins(adjust(player_id, 205))
+
+    async def spend() -> str:
+        try:
+            await wallets.AdjustCoins(adjust(player_id, -10))
+        except aio.AioRpcError as error:
+            return error.code().name
+        return "OK"
+
+    results = await asyncio.gather(*(spend() for _ in range(64)))
+    assert results.count("OK") == 20
+    assert results.count("FAILED_PRECONDITION") == 44
+    assert await coins(wallets, player_id) == [5]
+
+
+async def test_opposed_transfers_neither_deadlock_nor_lose_a_coin(wallets: WalletServiceStub, players: Players) -> None:
+    # 5 s here; the 30 s of it are played by tests/e2e.
+    pair = await players(2)
+    for player_id in pair:
+        await wallets.AdjustCoins(adjust(player_id, 1000))
+    until = time.monotonic() + 5
+
+    async def back_and_forth(sender: str, receiver: str) -> int:
+        done = 0
+        while time.monotonic() < until:
+            await wallets.TransferCoins(transfer(sender, receiver, 1))
+            done += 1
+        return done
+
+    done = await asyncio.gather(*(back_and_forth(*(pair if i % 2 else pair[::-1])) for i in range(32)))
+    assert all(done)
+    assert sum(await coins(wallets, *pair)) == 2000
+
+
+async def test_what_cannot_be_paid_changes_nothing_and_says_why(wallets: WalletServiceStub, players: Players) -> None:
+    sender, receiver = await players(2)
+    await wallets.AdjustCoins(adjust(sender, 10))
+    failed = await failure(wallets.TransferCoins(transfer(sender, receiver, 11)))
+    assert (failed.code, failed.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "INSUFFICIENT_COINS")
+    assert (failed.metadata["have"], failed.metadata["need"]) == ("10", "11")
+    nobody = str(uuid.uuid4())
+    for request in (transfer(sender, nobody, 5), transfer(nobody, sender, 5)):
+        failed = await failure(wallets.TransferCoins(request))
+        assert (failed.code, failed.reason) == (grpc.StatusCode.NOT_FOUND, "PLAYER_NOT_FOUND")
+        assert failed.metadata["player_id"] == nobody
+    assert await coins(wallets, sender, receiver) == [10, 0]
+
+
+async def test_more_coins_than_can_be_counted_are_refused(wallets: WalletServiceStub, players: Players) -> None:
+    rich, other = await players(2)
+    await wallets.AdjustCoins(adjust(rich, 2**63 - 1))
+    await wallets.AdjustCoins(adjust(other, 1))
+    for call in (wallets.AdjustCoins(adjust(rich, 1)), wallets.TransferCoins(transfer(other, rich, 1))):
+        failed = await failure(call)
+        assert (failed.code, failed.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "COINS_LIMIT")
+    assert await coins(wallets, rich, other) == [2**63 - 1, 1]
+
+
+@pytest.mark.parametrize("field", ["request_id", "player_id", "delta", "reason"])
+async def test_a_missing_field_is_named(wallets: WalletServiceStub, players: Players, field: str) -> None:
+    request = adjust((await players(1))[0], 1)
+    request.ClearField(field)  # type: ignore[arg-type]
+    failed = await failure(wallets.AdjustCoins(request))
+    assert (failed.code, failed.reason, failed.field) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID", field)
+
+
+async def test_coins_are_not_sent_to_oneself(wallets: WalletServiceStub, players: Players) -> None:
+    [player_id] = await players(1)
+    assert (await failure(wallets.TransferCoins(transfer(player_id, player_id, 1)))).field == "receiver_player_id"
