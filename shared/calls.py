@@ -11,11 +11,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from grpc import StatusCode, aio
 
 from shared import deadline, status
-from shared.errors import Bug, DeadlineReached, FieldInvalid, Overloaded, SavepointError
+from shared.errors import Bug, DeadlineReached, FieldInvalid, Overloaded, SavepointError, Stopping
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.traces import Traces
 
@@ -25,6 +25,7 @@ LARGEST_REQUEST = 4 * 1024 * 1024
 # Taken off the caller's deadline, so that our answer, which says why, arrives before gRPC's, which does not.
 _SHAVE_S = 0.02
 LONGEST_CALL_S = 30.0
+_QUIET_S = 0.1
 
 Behaviour = Callable[[Any, "aio.ServicerContext[Any, Any]"], Awaitable[Any]]
 
@@ -38,6 +39,8 @@ class Calls(aio.ServerInterceptor):
         self._most_in_flight = most_in_flight
         self._default_deadline_s = default_deadline_s
         self._in_flight = 0
+        self._stopping = False
+        self._last_arrival = 0.0
         self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
 
     async def intercept_service(
@@ -55,10 +58,24 @@ class Calls(aio.ServerInterceptor):
         wrapped: grpc.RpcMethodHandler[Any, Any] = grpc.unary_unary_rpc_method_handler(
             self._around(method, handler),
             request_deserializer=None,
-            response_serializer=handler.response_serializer,
+            response_serializer=_serialized,
         )
         self._wrapped[method] = wrapped
         return wrapped
+
+    async def drain(self, bound_s: float) -> None:
+        """Refuses new calls as UNAVAILABLE and returns when those in flight have ended and no more have come for a
+        moment, after `bound_s` at the latest.
+
+        grpc.aio's own stop() drops calls that reach it at the wrong instant, and they end as CANCELLED: so it is only
+        called when there are none.
+        """
+        self._stopping = True
+        until = time.perf_counter() + bound_s
+        while time.perf_counter() < until:
+            if not self._in_flight and time.perf_counter() - self._last_arrival > _QUIET_S:
+                return
+            await asyncio.sleep(_QUIET_S / 5)
 
     def _around(self, method: str, handler: "grpc.RpcMethodHandler[Any, Any]") -> Behaviour:
         behaviour: Behaviour = handler.unary_unary  # type: ignore[assignment] # `intercept_service` has looked
@@ -69,6 +86,7 @@ class Calls(aio.ServerInterceptor):
 
         async def call(raw: bytes, context: "aio.ServicerContext[Any, Any]") -> Any:
             begun = time.perf_counter()
+            self._last_arrival = begun
             code = StatusCode.CANCELLED
             self._in_flight += 1
             try:
@@ -100,6 +118,8 @@ class Calls(aio.ServerInterceptor):
         raw: bytes,
         context: "aio.ServicerContext[Any, Any]",
     ) -> Any:
+        if self._stopping:
+            raise Stopping
         if self._in_flight > self._most_in_flight:
             raise Overloaded("too many calls are in flight; try again in a moment")
         if len(raw) > LARGEST_REQUEST:
@@ -120,6 +140,11 @@ class Calls(aio.ServerInterceptor):
                 return await behaviour(request, context)
         except TimeoutError as error:
             raise DeadlineReached from error
+
+
+def _serialized(response: Message) -> bytes:
+    # A map's order differs from process to process otherwise, and a replayed answer would differ with it.
+    return response.SerializeToString(deterministic=True)
 
 
 def _metadata(context: "aio.ServicerContext[Any, Any]") -> dict[str, str]:

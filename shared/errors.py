@@ -6,6 +6,7 @@ values the message speaks of. The reasons are listed in docs/errors.md.
 """
 
 from collections.abc import Mapping
+from uuid import UUID
 
 
 class SavepointError(Exception):
@@ -40,6 +41,11 @@ class RequestIdReused(SavepointError):
 
 class NotFound(SavepointError):
     """What the request names does not exist."""
+
+
+def player_not_found(player_id: UUID) -> NotFound:
+    """The error for an id that no player has."""
+    return NotFound("PLAYER_NOT_FOUND", "no player has this player_id; create the player first", player_id=player_id)
 
 
 class AlreadyExists(SavepointError):
@@ -82,6 +88,13 @@ class DependencyUnavailable(SavepointError):
         super().__init__(
             "SERVICE_UNAVAILABLE", f"the {service} service does not answer; try again in a moment", service=service
         )
+
+
+class Stopping(SavepointError):
+    """This process takes no new calls: it is about to end, and another one serves, or will in a moment."""
+
+    def __init__(self) -> None:
+        super().__init__("SERVICE_STOPPING", "this replica is stopping; try again in a moment")
 
 
 class DeadlineReached(SavepointError):

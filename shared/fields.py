@@ -11,6 +11,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from shared.errors import FieldInvalid
 
+INT32_MAX = 2**31 - 1
+INT64_MAX = 2**63 - 1
+
 LARGEST_PAGE = 1000
 DEFAULT_PAGE = 100
 
@@ -79,6 +82,13 @@ def time(value: Timestamp, field: str) -> datetime:
     if not 0 <= value.nanos < 1_000_000_000:
         raise FieldInvalid(field, "nanos must be from 0 to 999999999")
     return value_time
+
+
+def etag(value: str, field: str) -> int:
+    """The version inside an etag that we gave."""
+    if not (value.isascii() and value.isdigit() and len(value) <= 18):
+        raise FieldInvalid(field, "must be the etag of what you have read")
+    return int(value)
 
 
 def _shown(value: str) -> str:

@@ -10,12 +10,12 @@ import hashlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from google.protobuf.message import Message
 from psycopg.errors import UniqueViolation
 
+from shared import fields
 from shared.errors import AlreadyExists, Bug, NotFound, RequestIdReused, SavepointError, Unmet
 from shared.postgres import Params, Postgres, violated
 from shared.queries import Query
@@ -54,8 +54,10 @@ class RequestKey:
     fingerprint: bytes
 
     @classmethod
-    def of(cls, request_id: UUID, request: Message) -> "RequestKey":
-        """The key of a request message: its fingerprint is SHA-256 over its deterministic serialization."""
+    def of(cls, request: Any) -> "RequestKey":
+        """The key of a request message with a request_id; its fingerprint is SHA-256 over its deterministic
+        serialization. Raises FieldInvalid for a request_id that is missing or no UUID."""
+        request_id = fields.uuid(request.request_id, "request_id")
         content = request.SerializeToString(deterministic=True)
         name = request.DESCRIPTOR.full_name
         return cls(request_id, name.removesuffix("Request"), hashlib.sha256(content).digest())

@@ -7,16 +7,30 @@ secret; whoever forges one can only start reading the same list elsewhere, and o
 import base64
 import binascii
 import hashlib
-from typing import TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from shared.errors import FieldInvalid
 
 K = TypeVar("K")
+T = TypeVar("T")
+
+# A page of large things ends here, whatever page_size allows: a gRPC client takes 4 MiB unless it is told otherwise.
+LARGEST_PAGE_BYTES = 3 * 1024 * 1024
 
 _DIGEST_BYTES = 8
 _LONGEST_TOKEN = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A part of a list, and whether there is more of it."""
+
+    items: Sequence[T]
+    more: bool
 
 
 class Pages:

@@ -43,6 +43,10 @@ _OPTIONS = [
 ]
 
 
+# By now only streams are left: health watches and reflection.
+_STREAMS_GRACE_S = 0.2
+
+
 class StartError(Exception):
     """The service cannot start; the message is all a person needs."""
 
@@ -121,7 +125,8 @@ async def serve(name: str, settings: S, build: Build[S]) -> None:
         _log.info("stopping", extra={"grace_s": settings.shutdown_grace_s})
         await health.stop()
         await asyncio.sleep(settings.shutdown_notice_s)
-        await server.stop(settings.shutdown_grace_s)
+        await calls.drain(settings.shutdown_grace_s)
+        await server.stop(_STREAMS_GRACE_S)
     _log.info("stopped")
 
 

@@ -26,6 +26,7 @@ _CODES: dict[type[errors.SavepointError], StatusCode] = {
     errors.Overloaded: StatusCode.RESOURCE_EXHAUSTED,
     errors.StoreUnavailable: StatusCode.UNAVAILABLE,
     errors.DependencyUnavailable: StatusCode.UNAVAILABLE,
+    errors.Stopping: StatusCode.UNAVAILABLE,
     errors.DeadlineReached: StatusCode.DEADLINE_EXCEEDED,
     errors.Bug: StatusCode.INTERNAL,
 }

@@ -1,8 +1,5 @@
 """Players, wallets and ledger entries as protobuf messages."""
 
-from datetime import datetime
-
-from google.protobuf.timestamp_pb2 import Timestamp
 from savepoint.profile.v1 import profile_pb2, wallet_pb2
 
 from services.profile.player import LedgerEntry, Player, Wallet
@@ -11,7 +8,7 @@ from shared import json_struct
 
 def player_message(player: Player) -> profile_pb2.Player:
     """The contract's Player."""
-    message = profile_pb2.Player(
+    return profile_pb2.Player(
         player_id=str(player.player_id),
         username=player.username,
         email=player.email,
@@ -21,12 +18,10 @@ def player_message(player: Player) -> profile_pb2.Player:
         coins=player.coins,
         held_coins=player.held_coins,
         attributes=json_struct.from_json(player.attributes),
-        created_at=_timestamp(player.created_at),
+        created_at=player.created_at,
+        last_login_at=player.last_login_at,
         etag=str(player.version),
     )
-    if player.last_login_at:
-        message.last_login_at.CopyFrom(_timestamp(player.last_login_at))
-    return message
 
 
 def wallet_message(wallet: Wallet) -> wallet_pb2.Wallet:
@@ -50,11 +45,5 @@ def entry_message(entry: LedgerEntry) -> wallet_pb2.LedgerEntry:
         reason=entry.reason,
         reference=entry.reference,
         request_id=str(entry.request_id),
-        created_at=_timestamp(entry.created_at),
+        created_at=entry.created_at,
     )
-
-
-def _timestamp(moment: datetime) -> Timestamp:
-    timestamp = Timestamp()
-    timestamp.FromDatetime(moment)
-    return timestamp

@@ -14,13 +14,12 @@ from services.profile.player import NewPlayer, PlayerChange, Progress
 from services.profile.store import POSITION, PlayerOrder, PlayerStore
 from shared import fields, json_struct
 from shared.errors import FieldInvalid
+from shared.fields import INT32_MAX, INT64_MAX
 from shared.idempotency import RequestKey
 from shared.paging import Pages
 
 Context = aio.ServicerContext[Any, Any]
 
-INT32_MAX = 2**31 - 1
-INT64_MAX = 2**63 - 1
 ATTRIBUTES_BYTES = 16 * 1024
 LARGEST_BATCH = 1000
 
@@ -46,7 +45,7 @@ class ProfileServicer(ProfileServiceServicer):
             email=_email(request.email, "email"),
             attributes=_attributes(request.attributes, "attributes"),
         )
-        key = _key(request.request_id, request) if request.HasField("request_id") else None
+        key = RequestKey.of(request) if request.HasField("request_id") else None
         return pb.CreatePlayerResponse(player=player_message(await self._store.create_player(new, key)))
 
     async def GetPlayer(self, request: pb.GetPlayerRequest, context: Context) -> pb.GetPlayerResponse:
@@ -89,7 +88,7 @@ class ProfileServicer(ProfileServiceServicer):
             for place, change in enumerate(request.changes)
         ]
         fields.unique([change.player_id for change in changes], "changes", "player_id")
-        players = await self._store.batch_apply_progress(changes, _key(request.request_id, request))
+        players = await self._store.batch_apply_progress(changes, RequestKey.of(request))
         return pb.BatchApplyProgressResponse(players=[player_message(player) for player in players])
 
     async def RecordLogin(self, request: pb.RecordLoginRequest, context: Context) -> pb.RecordLoginResponse:
@@ -114,7 +113,7 @@ class ProfileServicer(ProfileServiceServicer):
         return response
 
     async def DeletePlayer(self, request: pb.DeletePlayerRequest, context: Context) -> pb.DeletePlayerResponse:
-        version = _version(request.etag, "etag") if request.HasField("etag") else None
+        version = fields.etag(request.etag, "etag") if request.HasField("etag") else None
         await self._store.delete_player(fields.uuid(request.player_id, "player_id"), version)
         return pb.DeletePlayerResponse()
 
@@ -127,7 +126,7 @@ def _change(request: pb.UpdatePlayerRequest) -> PlayerChange:
         raise FieldInvalid("update_mask", f"must not name {unknown[0]}; it takes {', '.join(sorted(_UPDATABLE))}")
     return PlayerChange(
         player_id=fields.uuid(player.player_id, "player.player_id"),
-        version=_version(player.etag, "player.etag") if player.etag else None,
+        version=fields.etag(player.etag, "player.etag") if player.etag else None,
         username=_username(player.username, "player.username") if "username" in mask else None,
         email=_email(player.email, "player.email") if "email" in mask else None,
         attributes=_attributes(player.attributes, "player.attributes") if "attributes" in mask else None,
@@ -135,10 +134,6 @@ def _change(request: pb.UpdatePlayerRequest) -> PlayerChange:
         level=fields.integer(player.level, "player.level", 1, INT32_MAX) if "level" in mask else None,
         xp=fields.integer(player.xp, "player.xp", 0, INT64_MAX) if "xp" in mask else None,
     )
-
-
-def _key(request_id: str, request: Any) -> RequestKey:
-    return RequestKey.of(fields.uuid(request_id, "request_id"), request)
 
 
 def _player_ids(values: Iterable[str]) -> list[UUID]:
@@ -161,9 +156,3 @@ def _email(value: str, field: str) -> str:
 
 def _attributes(value: Struct, field: str) -> str:
     return json_struct.to_json(value, field, ATTRIBUTES_BYTES)
-
-
-def _version(etag: str, field: str) -> int:
-    if not (etag.isascii() and etag.isdigit() and len(etag) <= 18):
-        raise FieldInvalid(field, "must be the etag of a player that you have read")
-    return int(etag)

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from services.profile.cache import PlayerCache
 from services.profile.player import PLAYER, PLAYERS, NewPlayer, Player, PlayerChange, Progress
 from shared import queries
-from shared.errors import AlreadyExists, EtagMismatch, NotFound, SavepointError, Unmet
+from shared.errors import AlreadyExists, EtagMismatch, NotFound, SavepointError, Unmet, player_not_found
 from shared.idempotency import RequestKey, Requests
 from shared.postgres import Postgres, violated
 
@@ -202,11 +202,6 @@ class PlayerStore:
     async def _load(self, player_ids: Sequence[UUID]) -> dict[UUID, Player]:
         rows = await self._database.fetch(QUERIES["batch_get_players"], {"player_ids": list(player_ids)}, Player)
         return {player.player_id: player for player in rows}
-
-
-def player_not_found(player_id: UUID) -> NotFound:
-    """The error for an id that no player has."""
-    return NotFound("PLAYER_NOT_FOUND", "no player has this player_id; create the player first", player_id=player_id)
 
 
 def _taken(error: UniqueViolation) -> Exception:

@@ -30,7 +30,7 @@ class WalletServicer(WalletServiceServicer):
         return pb.GetWalletResponse(wallet=wallet_message(wallet))
 
     async def AdjustCoins(self, request: pb.AdjustCoinsRequest, context: Context) -> pb.AdjustCoinsResponse:
-        key = RequestKey.of(fields.uuid(request.request_id, "request_id"), request)
+        key = RequestKey.of(request)
         if request.delta == 0:
             raise FieldInvalid("delta", "must not be 0")
         adjustment = await self._store.adjust_coins(
@@ -44,7 +44,7 @@ class WalletServicer(WalletServiceServicer):
         return pb.AdjustCoinsResponse(wallet=wallet_message(adjustment.wallet), entry=entry_message(adjustment.entry))
 
     async def TransferCoins(self, request: pb.TransferCoinsRequest, context: Context) -> pb.TransferCoinsResponse:
-        key = RequestKey.of(fields.uuid(request.request_id, "request_id"), request)
+        key = RequestKey.of(request)
         sender = fields.uuid(request.sender_player_id, "sender_player_id")
         receiver = fields.uuid(request.receiver_player_id, "receiver_player_id")
         if sender == receiver:

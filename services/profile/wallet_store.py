@@ -5,8 +5,8 @@ from uuid import UUID
 
 from services.profile.cache import PlayerCache
 from services.profile.player import ADJUSTMENT, TRANSFER, Adjustment, Transfer, Wallet
-from services.profile.store import QUERIES, player_not_found
-from shared.errors import Unmet
+from services.profile.store import QUERIES
+from shared.errors import Unmet, player_not_found
 from shared.idempotency import RequestKey, Requests
 from shared.postgres import Postgres
 

@@ -1,0 +1,136 @@
+"""The player cache: one loader at a time, fresh before it ends, and dispensable."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Sequence
+
+import pytest
+from redis.asyncio import Redis
+from savepoint.profile.v1 import profile_pb2 as pb
+from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
+
+from deploy.local.embedded import Stores
+from services.profile.cache import PlayerCache, Players, entry_key
+from services.profile.player import Player
+from services.profile.store import QUERIES
+from shared import valkey
+from shared.postgres import Postgres
+from shared.telemetry.metrics import CacheMetrics
+from shared.telemetry.store import StoreTelemetry
+from shared.valkey import Valkey
+from tests import conftest
+from tests.support.service import running
+
+
+class Loads:
+    """Reads players from the database and counts how often."""
+
+    def __init__(self, database: Postgres, takes_s: float = 0) -> None:
+        self.count = 0
+        self._database = database
+        self._takes_s = takes_s
+
+    async def __call__(self, ids: Sequence[uuid.UUID]) -> Players:
+        self.count += 1
+        await asyncio.sleep(self._takes_s)
+        rows = await self._database.fetch(QUERIES["batch_get_players"], {"player_ids": list(ids)}, Player)
+        return {player.player_id: player for player in rows}
+
+
+@pytest.fixture
+async def player_id(players: conftest.Players) -> uuid.UUID:
+    return uuid.UUID((await players(1))[0])
+
+
+async def test_a_hundred_readers_of_two_processes_load_once(
+    database: Postgres, cache_server: Valkey, player_id: uuid.UUID
+) -> None:
+    caches = [PlayerCache(cache_server, 3600, CacheMetrics()) for _ in range(2)]
+    load = Loads(database, takes_s=0.1)
+    seen = await asyncio.gather(*(caches[i % 2].get([player_id], load) for i in range(100)))
+    assert load.count == 1
+    assert len({players[player_id].version for players in seen}) == 1
+
+
+async def test_a_loader_that_died_keeps_nobody_waiting_for_long(
+    database: Postgres, cache_server: Valkey, player_id: uuid.UUID
+) -> None:
+    dying, load = Loads(database, takes_s=60), Loads(database)
+    loader = asyncio.create_task(PlayerCache(cache_server, 3600, CacheMetrics()).get([player_id], dying))
+    await asyncio.sleep(0.1)
+    loader.cancel()
+    await asyncio.gather(loader, return_exceptions=True)
+    begun = time.monotonic()
+    assert player_id in await PlayerCache(cache_server, 3600, CacheMetrics()).get([player_id], load)
+    assert time.monotonic() - begun < 2
+
+
+async def test_an_entry_lives_90_to_100_percent_of_the_time_to_live(
+    database: Postgres, cache_server: Valkey, stores: Stores, players: conftest.Players
+) -> None:
+    cache, ids = PlayerCache(cache_server, 1000, CacheMetrics()), [uuid.UUID(i) for i in await players(20)]
+    await cache.get(ids, Loads(database))
+    async with Redis.from_url(stores.cache_url, protocol=3) as client:
+        lives = [await client.ttl(entry_key(i)) for i in ids]
+    assert all(895 <= seconds <= 1000 for seconds in lives)
+    assert len(set(lives)) > 5, "entries made together must not end together"
+
+
+async def test_an_entry_near_its_end_is_loaded_anew_while_its_readers_go_on(
+    database: Postgres, cache_server: Valkey, stores: Stores, player_id: uuid.UUID
+) -> None:
+    cache, load = PlayerCache(cache_server, 1000, CacheMetrics()), Loads(database, takes_s=0.1)
+    await cache.get([player_id], load)
+    async with Redis.from_url(stores.cache_url, protocol=3) as client:
+        await client.expire(entry_key(player_id), 20)
+        begun = time.monotonic()
+        seen = await asyncio.gather(*(cache.get([player_id], load) for _ in range(20)))
+        assert time.monotonic() - begun < 0.1, "a reader waited for the refresh"
+        assert all(player_id in players for players in seen)
+        await asyncio.sleep(0.3)
+        assert load.count == 2
+        assert await client.ttl(entry_key(player_id)) > 800
+    await cache.close()
+
+
+async def test_the_hit_ratio_counts_lookups(database: Postgres, cache_server: Valkey, player_id: uuid.UUID) -> None:
+    counted = CacheMetrics()
+    cache = PlayerCache(cache_server, 1000, counted)
+    for _ in range(4):
+        await cache.get([player_id], Loads(database))
+    assert (counted.hits, counted.misses) == (3, 1)
+
+
+async def test_what_was_written_while_the_cache_was_away_is_not_read_stale_when_it_is_back(
+    database: Postgres, stores: Stores, store_telemetry: StoreTelemetry, player_id: uuid.UUID
+) -> None:
+    load = Loads(database)
+    async with (
+        valkey.connect(stores.cache_url, store_telemetry, answer_timeout_s=0.2) as server,
+        Redis.from_url(stores.cache_url, protocol=3) as client,
+    ):
+        cache = PlayerCache(server, 3600, CacheMetrics())
+        before = (await cache.get([player_id], load))[player_id]
+        await client.execute_command("CLIENT", "PAUSE", 1500, "ALL")
+        async with cache.writing([player_id]) as written:
+            [after] = await database.fetch(QUERIES["record_login"], {"player_id": player_id}, Player, repeatable=False)
+            written(player_id, after.version, after)
+        assert after.version > before.version
+        assert (await cache.get([player_id], load))[player_id] == after
+        await asyncio.sleep(2.5)
+        assert (await cache.get([player_id], load))[player_id] == after
+        assert (await PlayerCache(server, 3600, CacheMetrics()).get([player_id], load))[player_id] == after
+
+
+async def test_without_its_cache_the_service_is_slower_and_still_right(
+    profile_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    directory = tmp_path_factory.mktemp("cacheless")
+    environment = {**profile_environment, "REDIS_URL": f"unix://{directory}/nobody.sock?db=0"}
+    async with running("profile", environment, directory) as service:
+        stub, name = ProfileServiceStub(service.channel), uuid.uuid4().hex
+        made = (await stub.CreatePlayer(pb.CreatePlayerRequest(username=name, email=f"{name}@example.com"))).player
+        login = (await stub.RecordLogin(pb.RecordLoginRequest(player_id=made.player_id))).player
+        read = (await stub.GetPlayer(pb.GetPlayerRequest(player_id=made.player_id))).player
+        assert read == login

@@ -1,0 +1,162 @@
+"""A service from its start to its stop."""
+
+import asyncio
+import signal
+import sys
+import uuid
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from savepoint.profile.v1 import profile_pb2 as pb
+from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
+
+from tests.support.errors import failure, failure_of
+from tests.support.service import ROOT, Service, running
+
+
+async def starts_with(environment: dict[str, str], *command: str) -> tuple[int, str]:
+    """Runs the profile service's command line; its exit code and stderr."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.profile",
+        *command,
+        env=environment,
+        cwd=ROOT,
+        stderr=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    async with asyncio.timeout(30):
+        _, stderr = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("variable", "bad", "says"),
+    [
+        ("CONNECTION_POOL_SIZE", "4", "5 to 100"),
+        ("CONNECTION_POOL_SIZE", "101", "5 to 100"),
+        ("CONNECTION_POOL_SIZE", "many", "5 to 100"),
+        ("CACHE_TTL_S", "59", "60 to 86400"),
+        ("CACHE_TTL_S", "86401", "60 to 86400"),
+        ("REPLICATION_MODE", "replica", "single"),
+        ("REPLICATION_MODE", "cluster", "single"),
+        ("DATABASE_TYPE", "mongodb", "postgresql"),
+        ("DATABASE_URL", "", "required"),
+        ("LISTEN", "nowhere", "host:port"),
+    ],
+)
+async def test_a_bad_setting_stops_the_start_and_names_itself_and_its_range(
+    profile_environment: dict[str, str], variable: str, bad: str, says: str
+) -> None:
+    code, message = await starts_with({**profile_environment, variable: bad}, "serve")
+    assert code == 1
+    assert variable in message
+    assert says in message
+    assert "Traceback" not in message
+
+
+async def test_a_password_is_not_repeated_in_a_message(profile_environment: dict[str, str]) -> None:
+    _, message = await starts_with({**profile_environment, "DATABASE_URL": "mysql://u:secret@host/db"}, "serve")
+    assert "DATABASE_URL" in message
+    assert "secret" not in message
+
+
+async def test_a_store_that_is_not_there_stops_the_start_with_one_reason(
+    profile_environment: dict[str, str], tmp_path: Path
+) -> None:
+    environment = {
+        **Service("profile", profile_environment, tmp_path / "log").environment,
+        "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+        "STORE_START_TIMEOUT_S": "1",
+    }
+    code, message = await starts_with(environment, "serve")
+    assert code == 1
+    assert "the postgresql store does not answer" in message
+    assert "Traceback" not in message
+
+
+async def test_a_taken_port_stops_the_start(profile: Service, tmp_path: Path) -> None:
+    other = Service("profile", profile.environment, tmp_path / "log")
+    code, message = await starts_with({**other.environment, "LISTEN": profile.address}, "serve")
+    assert code == 1
+    assert f"LISTEN {profile.address}" in message
+
+
+async def test_health_answers_for_the_process_and_each_service(profile: Service) -> None:
+    check = health_pb2_grpc.HealthStub(profile.channel).Check  # type: ignore[attr-defined] # missing in its types
+    for name in ("", "savepoint.profile.v1.ProfileService", "savepoint.profile.v1.WalletService"):
+        answer = await check(health_pb2.HealthCheckRequest(service=name))
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    code, _ = await starts_with(profile.environment, "health")
+    assert code == 0
+    code, message = await starts_with({**profile.environment, "LISTEN": "127.0.0.1:1"}, "health")
+    assert code == 1
+    assert "127.0.0.1:1" in message
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_stop_lets_calls_in_flight_end_refused_ones_included(
+    profile_environment: dict[str, str], tmp_path: Path, number: signal.Signals
+) -> None:
+    results: list[str] = []
+    stopping = asyncio.Event()
+
+    async def call(stub: ProfileServiceStub, player_id: str) -> None:
+        while not stopping.is_set():
+            try:
+                await stub.GetPlayer(pb.GetPlayerRequest(player_id=player_id), timeout=10)
+                results.append("OK")
+            except aio.AioRpcError as error:
+                results.append(error.code().name)
+                if error.code() is grpc.StatusCode.UNAVAILABLE:
+                    return
+
+    service = Service("profile", profile_environment, tmp_path / "log")
+    await service.start()
+    stub, name = ProfileServiceStub(service.channel), uuid.uuid4().hex
+    made = (await stub.CreatePlayer(pb.CreatePlayerRequest(username=name, email=f"{name}@example.com"))).player
+    calls = [asyncio.create_task(call(stub, i)) for i in (made.player_id, str(uuid.uuid4()), "nonsense") * 5]
+    await asyncio.sleep(0.5)
+    code = await service.stop(number)
+    stopping.set()
+    async with asyncio.timeout(10):
+        await asyncio.gather(*calls)
+    await service.channel.close()
+    assert code == 0
+    assert set(results) <= {"OK", "NOT_FOUND", "INVALID_ARGUMENT", "UNAVAILABLE"}, set(results)
+    assert '"stopped"' in service.log.read_text()
+
+
+async def test_more_calls_than_there_is_room_for_are_told_when_to_come_back(
+    profile_environment: dict[str, str], tmp_path: Path
+) -> None:
+    async with running("profile", {**profile_environment, "MAX_CONCURRENT_CALLS": "1"}, tmp_path) as service:
+        stub = ProfileServiceStub(service.channel)
+        request = pb.GetPlayerRequest(player_id=str(uuid.uuid4()))
+        results = await asyncio.gather(*(stub.GetPlayer(request) for _ in range(50)), return_exceptions=True)
+        failures = [failure_of(result) for result in results if isinstance(result, aio.AioRpcError)]
+        refused = [failed for failed in failures if failed.reason == "OVERLOADED"]
+        assert refused
+        assert all(failed.code is grpc.StatusCode.RESOURCE_EXHAUSTED and failed.retry_after_s for failed in refused)
+        # And there is room again afterwards.
+        assert (await failure(stub.GetPlayer(request))).reason == "PLAYER_NOT_FOUND"
+
+
+async def test_a_deadline_that_is_already_near_is_answered_as_such(profile: Service) -> None:
+    request = pb.GetPlayerRequest(player_id=str(uuid.uuid4()))
+    failed = await failure(ProfileServiceStub(profile.channel).GetPlayer(request, timeout=0.01))
+    assert failed.code is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_bytes_that_are_no_message_and_messages_too_large_are_the_callers_fault(profile: Service) -> None:
+    method = profile.channel.unary_unary("/savepoint.profile.v1.ProfileService/GetPlayer")
+    for raw in (b"\xff\xff\xff", b"\x0a\x05ab", b"\x0a" + b"\x80\x80\xc0\x02" + b"x" * (5 * 1024 * 1024)):
+        failed = await failure(method(raw))
+        assert (failed.code, failed.field) == (grpc.StatusCode.INVALID_ARGUMENT, "request")
+    unknown = profile.channel.unary_unary("/savepoint.profile.v1.ProfileService/Nonsense")
+    assert (await failure(unknown(b""))).code is grpc.StatusCode.UNIMPLEMENTED
