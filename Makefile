@@ -7,13 +7,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-$(READY): requirements-dev.txt Makefile
+$(READY): requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "Savepoint needs Python 3.11 or newer; name one with PYTHON=/path/to/python3.x"; exit 1; }
-	@echo "Setting up $(VENV) (once; about a minute) ..."
+	  || { echo "Savepoint needs Python 3.11 or newer; name one with PYTHON=/path/to/python3.x" >&2; exit 1; }
+	@echo "Setting up $(VENV) (once; about a minute) ..." >&2
 	@$(PYTHON) -m venv $(VENV) \
-	  || { echo "This Python cannot make a virtual environment; on Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	  || { echo "This Python cannot make a virtual environment; on Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt >&2
 	@$(BIN)/python -c 'import pathlib, sysconfig; \
 	  pathlib.Path(sysconfig.get_path("purelib"), "savepoint-checkout.pth").write_text("$(CURDIR)\n$(CURDIR)/protos/gen\n")'
 	@touch $@
@@ -21,13 +21,58 @@ $(READY): requirements-dev.txt Makefile
 .PHONY: setup
 setup: $(READY) ## make the virtual environment (every command does it when needed)
 
+.PHONY: up
+up: $(READY) ## run everything on this machine until Ctrl-C (DETACH=1: return when it is up)
+	@$(BIN)/python -m deploy.local up $(if $(DETACH),--detach)
+
+.PHONY: down
+down: $(READY) ## stop what `make up` started
+	@$(BIN)/python -m deploy.local down
+
+.PHONY: status
+status: $(READY) ## show the health, address and memory of every part (JSON=1: as JSON)
+	@$(BIN)/python -m deploy.local status $(if $(JSON),--json)
+
+.PHONY: demo
+demo: $(READY) ## play 49,520 real matches through the gateway (DEMO_FILE= DEMO_LIMIT= JSON=1)
+	@$(BIN)/python -m examples.internationals $(if $(JSON),--json)
+
+.PHONY: test
+test: $(READY) ## run the tests, on real stores of their own (ARGS= names some)
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: $(READY) ## format, lint, types, protos, and that the committed stubs are the protos' own
+	@$(BIN)/ruff format --check --quiet . || { echo "not formatted; run: make format" >&2; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/buf lint protos
+	@if git rev-parse --verify --quiet main >/dev/null; then \
+	  $(BIN)/buf breaking protos --against ".git#branch=main,subdir=protos"; fi
+	@$(MAKE) --no-print-directory protos OUT=$$(mktemp -d) CHECK=1
+	@echo "check: all good" >&2
+
+.PHONY: format
+format: $(READY) ## format the code and mend what the linter can
+	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
+
+.PHONY: lock
+lock: $(READY) ## pin requirements.txt and requirements-dev.txt anew
+	@for name in requirements requirements-dev; do \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes \
+	    --no-header $(ARGS) $$name.in -o $$name.txt; done
+
+OUT ?= protos/gen
+
 .PHONY: protos
 protos: $(READY) ## generate the stubs from protos/ into protos/gen
-	@rm -rf protos/gen && mkdir -p protos/gen
-	@cd protos && PATH="../$(BIN):$$PATH" ../$(BIN)/python -m grpc_tools.protoc -I. \
-	  --python_out=gen --pyi_out=gen --grpc_python_out=gen --mypy_grpc_out=gen \
-	  --include_imports --descriptor_set_out=gen/savepoint.binpb \
+	@rm -rf $(OUT) && mkdir -p $(OUT)
+	@cd protos && PATH="$(CURDIR)/$(BIN):$$PATH" $(CURDIR)/$(BIN)/python -m grpc_tools.protoc -I. \
+	  --python_out=$(abspath $(OUT)) --pyi_out=$(abspath $(OUT)) --grpc_python_out=$(abspath $(OUT)) \
+	  --mypy_grpc_out=quiet:$(abspath $(OUT)) --include_imports --descriptor_set_out=$(abspath $(OUT))/savepoint.binpb \
 	  $$(find savepoint -name '*.proto' | LC_ALL=C sort)
+	@$(if $(CHECK),diff -r -x __pycache__ $(OUT) protos/gen >&2 || \
+	  { echo "protos/gen is not what protos/ generates; run: make protos" >&2; exit 1; }; rm -rf $(OUT))
 
 .PHONY: help
 help: ## list the commands

@@ -8,8 +8,8 @@ import pytest
 from savepoint.profile.v1 import profile_pb2
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 
-from deploy.local.embedded import Stores
 from deploy.local.embedded import stores as embedded_stores
+from deploy.local.suite import Stores
 from tests.support.service import Service, migrate, running
 
 Players = Callable[[int], Awaitable[list[str]]]

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from deploy.local.embedded import Stores
+from deploy.local.suite import Stores
 from shared import postgres, valkey
 from shared.postgres import Postgres
 from shared.telemetry.metrics import Metrics

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from savepoint.profile.v1 import profile_pb2 as pb
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 
-from deploy.local.embedded import Stores
+from deploy.local.suite import Stores
 from services.profile.cache import PlayerCache, Players, entry_key
 from services.profile.player import Player
 from services.profile.store import QUERIES
@@ -112,7 +112,7 @@ async def test_what_was_written_while_the_cache_was_away_is_not_read_stale_when_
     ):
         cache = PlayerCache(server, 3600, CacheMetrics())
         before = (await cache.get([player_id], load))[player_id]
-        await client.execute_command("CLIENT", "PAUSE", 1500, "ALL")
+        await client.client_pause(1500)
         async with cache.writing([player_id]) as written:
             [after] = await database.fetch(QUERIES["record_login"], {"player_id": player_id}, Player, repeatable=False)
             written(player_id, after.version, after)

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 import pytest
 from redis.asyncio import Redis
 
-from deploy.local.embedded import Stores
+from deploy.local.suite import Stores
 from services.profile.cache import PlayerCache, Players, entry_key
 from services.profile.player import Player
 from services.profile.store import QUERIES
@@ -142,7 +142,8 @@ async def play(
     for actor in actors.values():
         await actor.die()
     await look_twice(scene, order)
-    announced = [field for field in await client.hkeys(entry_key(scene.player_id)) if field.startswith(b"w:")]
+    fields: list[bytes] = await client.hkeys(entry_key(scene.player_id))  # type: ignore[assignment]
+    announced = [field for field in fields if field.startswith(b"w:")]
     if announced:
         # A minute later, when the announcement of a dead writer has lapsed.
         await client.hdel(entry_key(scene.player_id), *announced)

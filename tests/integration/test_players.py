@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from typing import TYPE_CHECKING
 
 import grpc
 import pytest
@@ -10,13 +11,16 @@ from google.protobuf.struct_pb2 import Struct
 from savepoint.profile.v1 import profile_pb2 as pb
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 
+if TYPE_CHECKING:
+    from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceAsyncStub
+
 from tests.conftest import Players
 from tests.support.errors import failure
 from tests.support.service import Service
 
 
 @pytest.fixture
-def stub(profile: Service) -> ProfileServiceStub:
+def stub(profile: Service) -> "ProfileServiceAsyncStub":
     return ProfileServiceStub(profile.channel)
 
 
@@ -29,11 +33,11 @@ def update(player: pb.Player, *paths: str) -> pb.UpdatePlayerRequest:
     return pb.UpdatePlayerRequest(player=player, update_mask=FieldMask(paths=paths))
 
 
-async def read(stub: ProfileServiceStub, player_id: str) -> pb.Player:
+async def read(stub: "ProfileServiceAsyncStub", player_id: str) -> pb.Player:
     return (await stub.GetPlayer(pb.GetPlayerRequest(player_id=player_id))).player
 
 
-async def test_a_player_keeps_what_it_was_made_with(stub: ProfileServiceStub) -> None:
+async def test_a_player_keeps_what_it_was_made_with(stub: "ProfileServiceAsyncStub") -> None:
     attributes = Struct()
     attributes.update({"skin": "blue", "wins": 3, "nested": {"list": [1, None, True, "é"]}})
     made = (await stub.CreatePlayer(new(attributes=attributes, player_id=str(uuid.uuid4())))).player
@@ -41,7 +45,7 @@ async def test_a_player_keeps_what_it_was_made_with(stub: ProfileServiceStub) ->
     assert made.attributes == attributes
 
 
-async def test_names_and_addresses_are_taken_once(stub: ProfileServiceStub) -> None:
+async def test_names_and_addresses_are_taken_once(stub: "ProfileServiceAsyncStub") -> None:
     first = (await stub.CreatePlayer(new())).player
     for field, value, reason in (
         ("username", first.username, "USERNAME_TAKEN"),
@@ -52,13 +56,13 @@ async def test_names_and_addresses_are_taken_once(stub: ProfileServiceStub) -> N
         assert (failed.code, failed.reason) == (grpc.StatusCode.ALREADY_EXISTS, reason)
 
 
-async def test_creating_again_under_one_request_id_makes_one_player(stub: ProfileServiceStub) -> None:
+async def test_creating_again_under_one_request_id_makes_one_player(stub: "ProfileServiceAsyncStub") -> None:
     request = new(request_id=str(uuid.uuid4()))
     answers = await asyncio.gather(*(stub.CreatePlayer(request) for _ in range(16)))
     assert len({answer.SerializeToString() for answer in answers}) == 1
 
 
-async def test_many_are_read_in_the_order_asked(stub: ProfileServiceStub, players: Players) -> None:
+async def test_many_are_read_in_the_order_asked(stub: "ProfileServiceAsyncStub", players: Players) -> None:
     ids, nobody = await players(5), str(uuid.uuid4())
     asked = [ids[3], nobody, ids[0], ids[3]]
     answer = await stub.BatchGetPlayers(pb.BatchGetPlayersRequest(player_ids=asked))
@@ -66,14 +70,14 @@ async def test_many_are_read_in_the_order_asked(stub: ProfileServiceStub, player
     assert list(answer.missing_player_ids) == [nobody]
 
 
-async def test_a_player_is_found_by_name_and_by_address(stub: ProfileServiceStub) -> None:
+async def test_a_player_is_found_by_name_and_by_address(stub: "ProfileServiceAsyncStub") -> None:
     made = (await stub.CreatePlayer(new())).player
     by_name = await stub.LookupPlayer(pb.LookupPlayerRequest(username=made.username))
     by_address = await stub.LookupPlayer(pb.LookupPlayerRequest(email=made.email.upper()))
     assert by_name.player == by_address.player == made
 
 
-async def test_an_update_sets_what_the_mask_names_and_nothing_else(stub: ProfileServiceStub) -> None:
+async def test_an_update_sets_what_the_mask_names_and_nothing_else(stub: "ProfileServiceAsyncStub") -> None:
     made = (await stub.CreatePlayer(new())).player
     wish = pb.Player(player_id=made.player_id, mmr=1234, level=9, xp=5, username="ignored")
     changed = (await stub.UpdatePlayer(update(wish, "mmr", "level"))).player
@@ -81,7 +85,7 @@ async def test_an_update_sets_what_the_mask_names_and_nothing_else(stub: Profile
     assert await read(stub, made.player_id) == changed
 
 
-async def test_a_stale_etag_changes_nothing(stub: ProfileServiceStub) -> None:
+async def test_a_stale_etag_changes_nothing(stub: "ProfileServiceAsyncStub") -> None:
     made = (await stub.CreatePlayer(new())).player
     current = (await stub.RecordLogin(pb.RecordLoginRequest(player_id=made.player_id))).player
     made.mmr = 5
@@ -94,7 +98,7 @@ async def test_a_stale_etag_changes_nothing(stub: ProfileServiceStub) -> None:
 
 
 @pytest.mark.parametrize("paths", [[], ["coins"], ["player_id"], ["nonsense"]])
-async def test_a_mask_names_only_what_can_be_set(stub: ProfileServiceStub, paths: list[str]) -> None:
+async def test_a_mask_names_only_what_can_be_set(stub: "ProfileServiceAsyncStub", paths: list[str]) -> None:
     made = (await stub.CreatePlayer(new())).player
     failed = await failure(stub.UpdatePlayer(update(made, *paths)))
     assert (failed.code, failed.field) == (grpc.StatusCode.INVALID_ARGUMENT, "update_mask")
@@ -108,20 +112,20 @@ def progress(*changes: tuple[str, int, int]) -> pb.BatchApplyProgressRequest:
     )
 
 
-async def test_progress_adds_up_and_levels_come_from_xp(stub: ProfileServiceStub, players: Players) -> None:
+async def test_progress_adds_up_and_levels_come_from_xp(stub: "ProfileServiceAsyncStub", players: Players) -> None:
     winner, loser = await players(2)
     answer = await stub.BatchApplyProgress(progress((loser, -1500, 10), (winner, 16, 2500)))
     assert [(p.player_id, p.mmr, p.xp, p.level) for p in answer.players] == [(loser, 0, 10, 1), (winner, 1016, 2500, 3)]
     assert await read(stub, winner) == answer.players[1]
 
 
-async def test_a_level_once_given_is_not_lost_to_progress(stub: ProfileServiceStub, players: Players) -> None:
+async def test_a_level_once_given_is_not_lost_to_progress(stub: "ProfileServiceAsyncStub", players: Players) -> None:
     [player_id] = await players(1)
     await stub.UpdatePlayer(update(pb.Player(player_id=player_id, level=50), "level"))
     assert (await stub.BatchApplyProgress(progress((player_id, 0, 1000)))).players[0].level == 50
 
 
-async def test_progress_is_all_or_nothing(stub: ProfileServiceStub, players: Players) -> None:
+async def test_progress_is_all_or_nothing(stub: "ProfileServiceAsyncStub", players: Players) -> None:
     [player_id], nobody = await players(1), str(uuid.uuid4())
     failed = await failure(stub.BatchApplyProgress(progress((player_id, 5, 5), (nobody, 5, 5))))
     assert (failed.code, failed.reason) == (grpc.StatusCode.NOT_FOUND, "PLAYER_NOT_FOUND")
@@ -132,7 +136,7 @@ async def test_progress_is_all_or_nothing(stub: ProfileServiceStub, players: Pla
     assert (player.mmr, player.xp) == (1000, 2**63 - 1)
 
 
-async def test_progress_of_one_request_id_counts_once(stub: ProfileServiceStub, players: Players) -> None:
+async def test_progress_of_one_request_id_counts_once(stub: "ProfileServiceAsyncStub", players: Players) -> None:
     pair = await players(2)
     request = progress((pair[0], 10, 0), (pair[1], -10, 0))
     answers = await asyncio.gather(*(stub.BatchApplyProgress(request) for _ in range(32)))
@@ -141,7 +145,7 @@ async def test_progress_of_one_request_id_counts_once(stub: ProfileServiceStub, 
 
 
 async def test_a_replayed_answer_does_not_put_the_old_player_into_the_cache(
-    stub: ProfileServiceStub, players: Players
+    stub: "ProfileServiceAsyncStub", players: Players
 ) -> None:
     [player_id] = await players(1)
     request = progress((player_id, 10, 0))
@@ -154,7 +158,7 @@ async def test_a_replayed_answer_does_not_put_the_old_player_into_the_cache(
 
 @pytest.mark.parametrize("order", [pb.PLAYER_ORDER_MMR, pb.PLAYER_ORDER_LEVEL, pb.PLAYER_ORDER_CREATED])
 async def test_pages_go_through_every_player_once_and_in_order(
-    stub: ProfileServiceStub, players: Players, order: pb.PlayerOrder
+    stub: "ProfileServiceAsyncStub", players: Players, order: pb.PlayerOrder
 ) -> None:
     mine = await players(23)
     for place, player_id in enumerate(mine):
@@ -180,7 +184,9 @@ async def test_pages_go_through_every_player_once_and_in_order(
         await stub.DeletePlayer(pb.DeletePlayerRequest(player_id=player_id))
 
 
-async def test_a_page_token_serves_only_the_list_it_came_from(stub: ProfileServiceStub, players: Players) -> None:
+async def test_a_page_token_serves_only_the_list_it_came_from(
+    stub: "ProfileServiceAsyncStub", players: Players
+) -> None:
     await players(2)
     token = (await stub.ListPlayers(pb.ListPlayersRequest(page_size=1))).next_page_token
     for request in (
@@ -193,7 +199,7 @@ async def test_a_page_token_serves_only_the_list_it_came_from(stub: ProfileServi
         assert (failed.code, failed.field) == (grpc.StatusCode.INVALID_ARGUMENT, "page_token")
 
 
-async def test_a_deleted_player_is_gone_everywhere(stub: ProfileServiceStub, players: Players) -> None:
+async def test_a_deleted_player_is_gone_everywhere(stub: "ProfileServiceAsyncStub", players: Players) -> None:
     [player_id] = await players(1)
     await read(stub, player_id)
     await stub.DeletePlayer(pb.DeletePlayerRequest(player_id=player_id))
@@ -205,7 +211,7 @@ async def test_a_deleted_player_is_gone_everywhere(stub: ProfileServiceStub, pla
         assert (await failure(call)).reason == "PLAYER_NOT_FOUND"
 
 
-async def test_a_player_made_anew_under_an_old_id_is_read_fresh(stub: ProfileServiceStub) -> None:
+async def test_a_player_made_anew_under_an_old_id_is_read_fresh(stub: "ProfileServiceAsyncStub") -> None:
     request = new(player_id=str(uuid.uuid4()))
     old = (await stub.CreatePlayer(request)).player
     await stub.RecordLogin(pb.RecordLoginRequest(player_id=old.player_id))

@@ -5,6 +5,7 @@ import signal
 import sys
 import uuid
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
 import pytest
@@ -12,6 +13,9 @@ from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from savepoint.profile.v1 import profile_pb2 as pb
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
+
+if TYPE_CHECKING:
+    from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceAsyncStub
 
 from tests.support.errors import failure, failure_of
 from tests.support.service import ROOT, Service, running
@@ -106,7 +110,7 @@ async def test_a_stop_lets_calls_in_flight_end_refused_ones_included(
     results: list[str] = []
     stopping = asyncio.Event()
 
-    async def call(stub: ProfileServiceStub, player_id: str) -> None:
+    async def call(stub: "ProfileServiceAsyncStub", player_id: str) -> None:
         while not stopping.is_set():
             try:
                 await stub.GetPlayer(pb.GetPlayerRequest(player_id=player_id), timeout=10)
@@ -154,9 +158,13 @@ async def test_a_deadline_that_is_already_near_is_answered_as_such(profile: Serv
 
 
 async def test_bytes_that_are_no_message_and_messages_too_large_are_the_callers_fault(profile: Service) -> None:
-    method = profile.channel.unary_unary("/savepoint.profile.v1.ProfileService/GetPlayer")
+    method: aio.UnaryUnaryMultiCallable[bytes, bytes] = profile.channel.unary_unary(
+        "/savepoint.profile.v1.ProfileService/GetPlayer"
+    )
     for raw in (b"\xff\xff\xff", b"\x0a\x05ab", b"\x0a" + b"\x80\x80\xc0\x02" + b"x" * (5 * 1024 * 1024)):
         failed = await failure(method(raw))
         assert (failed.code, failed.field) == (grpc.StatusCode.INVALID_ARGUMENT, "request")
-    unknown = profile.channel.unary_unary("/savepoint.profile.v1.ProfileService/Nonsense")
+    unknown: aio.UnaryUnaryMultiCallable[bytes, bytes] = profile.channel.unary_unary(
+        "/savepoint.profile.v1.ProfileService/Nonsense"
+    )
     assert (await failure(unknown(b""))).code is grpc.StatusCode.UNIMPLEMENTED

@@ -98,7 +98,7 @@ async def test_a_call_and_its_queries_are_one_trace_below_the_callers(
     profile_environment: dict[str, str], tmp_path: Path
 ) -> None:
     collector, server = Collector(), grpc.server(futures.ThreadPoolExecutor(2))
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(collector, server)
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(collector, server)  # type: ignore[no-untyped-call]
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     trace, parent, name = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", uuid.uuid4().hex

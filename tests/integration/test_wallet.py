@@ -3,6 +3,7 @@
 import asyncio
 import time
 import uuid
+from typing import TYPE_CHECKING
 
 import grpc
 import pytest
@@ -13,6 +14,10 @@ from savepoint.profile.v1.wallet_pb2_grpc import WalletServiceStub
 from services.profile.player import LedgerEntry
 from shared.postgres import Postgres
 from shared.queries import Query
+
+if TYPE_CHECKING:
+    from savepoint.profile.v1.wallet_pb2_grpc import WalletServiceAsyncStub
+
 from tests.conftest import Players
 from tests.support.errors import failure
 from tests.support.service import Service
@@ -23,7 +28,7 @@ LEDGER = Query(
 
 
 @pytest.fixture
-def wallets(profile: Service) -> WalletServiceStub:
+def wallets(profile: Service) -> "WalletServiceAsyncStub":
     return WalletServiceStub(profile.channel)
 
 
@@ -41,12 +46,12 @@ def transfer(sender: str, receiver: str, amount: int) -> pb.TransferCoinsRequest
     )
 
 
-async def coins(wallets: WalletServiceStub, *player_ids: str) -> list[int]:
+async def coins(wallets: "WalletServiceAsyncStub", *player_ids: str) -> list[int]:
     return [(await wallets.GetWallet(pb.GetWalletRequest(player_id=i))).wallet.coins for i in player_ids]
 
 
 async def test_an_adjustment_changes_the_wallet_and_enters_the_ledger(
-    wallets: WalletServiceStub, players: Players, database: Postgres
+    wallets: "WalletServiceAsyncStub", players: Players, database: Postgres
 ) -> None:
     [player_id] = await players(1)
     await wallets.AdjustCoins(adjust(player_id, 500))
@@ -61,7 +66,7 @@ async def test_an_adjustment_changes_the_wallet_and_enters_the_ledger(
 
 
 async def test_a_transfer_moves_coins_and_enters_both_ledgers(
-    wallets: WalletServiceStub, players: Players, database: Postgres
+    wallets: "WalletServiceAsyncStub", players: Players, database: Postgres
 ) -> None:
     sender, receiver = await players(2)
     await wallets.AdjustCoins(adjust(sender, 100))
@@ -73,7 +78,7 @@ async def test_a_transfer_moves_coins_and_enters_both_ledgers(
 
 
 async def test_the_same_request_again_is_answered_alike_and_takes_no_effect(
-    wallets: WalletServiceStub, players: Players
+    wallets: "WalletServiceAsyncStub", players: Players
 ) -> None:
     sender, receiver = await players(2)
     first, again = adjust(sender, 100), transfer(sender, receiver, 100)
@@ -83,7 +88,9 @@ async def test_the_same_request_again_is_answered_alike_and_takes_no_effect(
     assert await coins(wallets, sender, receiver) == [0, 100]
 
 
-async def test_a_request_id_with_another_content_is_refused(wallets: WalletServiceStub, players: Players) -> None:
+async def test_a_request_id_with_another_content_is_refused(
+    wallets: "WalletServiceAsyncStub", players: Players
+) -> None:
     [player_id] = await players(1)
     request = adjust(player_id, 100)
     await wallets.AdjustCoins(request)
@@ -97,7 +104,7 @@ async def test_a_request_id_with_another_content_is_refused(wallets: WalletServi
 
 
 async def test_64_callers_with_one_request_id_get_one_answer_and_one_effect(
-    wallets: WalletServiceStub, players: Players
+    wallets: "WalletServiceAsyncStub", players: Players
 ) -> None:
     [player_id] = await players(1)
     request = adjust(player_id, 7)
@@ -107,7 +114,7 @@ async def test_64_callers_with_one_request_id_get_one_answer_and_one_effect(
 
 
 async def test_callers_racing_to_spend_all_with_one_request_id_all_succeed(
-    wallets: WalletServiceStub, players: Players
+    wallets: "WalletServiceAsyncStub", players: Players
 ) -> None:
     # The later ones find the coins gone: by their own request, so they must get its answer, not INSUFFICIENT_COINS.
     sender, receiver = await players(2)
@@ -119,7 +126,7 @@ async def test_callers_racing_to_spend_all_with_one_request_id_all_succeed(
 
 
 async def test_64_callers_spending_the_same_coins_succeed_as_often_as_the_balance_allows(
-    wallets: WalletServiceStub, players: Players
+    wallets: "WalletServiceAsyncStub", players: Players
 ) -> None:
     [player_id] = await players(1)
     await wallets.AdjustCoins(adjust(player_id, 205))
@@ -137,7 +144,9 @@ async def test_64_callers_spending_the_same_coins_succeed_as_often_as_the_balanc
     assert await coins(wallets, player_id) == [5]
 
 
-async def test_opposed_transfers_neither_deadlock_nor_lose_a_coin(wallets: WalletServiceStub, players: Players) -> None:
+async def test_opposed_transfers_neither_deadlock_nor_lose_a_coin(
+    wallets: "WalletServiceAsyncStub", players: Players
+) -> None:
     # 5 s here; the 30 s of it are played by tests/e2e.
     pair = await players(2)
     for player_id in pair:
@@ -156,7 +165,9 @@ async def test_opposed_transfers_neither_deadlock_nor_lose_a_coin(wallets: Walle
     assert sum(await coins(wallets, *pair)) == 2000
 
 
-async def test_what_cannot_be_paid_changes_nothing_and_says_why(wallets: WalletServiceStub, players: Players) -> None:
+async def test_what_cannot_be_paid_changes_nothing_and_says_why(
+    wallets: "WalletServiceAsyncStub", players: Players
+) -> None:
     sender, receiver = await players(2)
     await wallets.AdjustCoins(adjust(sender, 10))
     failed = await failure(wallets.TransferCoins(transfer(sender, receiver, 11)))
@@ -170,7 +181,7 @@ async def test_what_cannot_be_paid_changes_nothing_and_says_why(wallets: WalletS
     assert await coins(wallets, sender, receiver) == [10, 0]
 
 
-async def test_more_coins_than_can_be_counted_are_refused(wallets: WalletServiceStub, players: Players) -> None:
+async def test_more_coins_than_can_be_counted_are_refused(wallets: "WalletServiceAsyncStub", players: Players) -> None:
     rich, other = await players(2)
     await wallets.AdjustCoins(adjust(rich, 2**63 - 1))
     await wallets.AdjustCoins(adjust(other, 1))
@@ -181,13 +192,13 @@ async def test_more_coins_than_can_be_counted_are_refused(wallets: WalletService
 
 
 @pytest.mark.parametrize("field", ["request_id", "player_id", "delta", "reason"])
-async def test_a_missing_field_is_named(wallets: WalletServiceStub, players: Players, field: str) -> None:
+async def test_a_missing_field_is_named(wallets: "WalletServiceAsyncStub", players: Players, field: str) -> None:
     request = adjust((await players(1))[0], 1)
-    request.ClearField(field)  # type: ignore[arg-type]
+    request.ClearField(field)
     failed = await failure(wallets.AdjustCoins(request))
     assert (failed.code, failed.reason, failed.field) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID", field)
 
 
-async def test_coins_are_not_sent_to_oneself(wallets: WalletServiceStub, players: Players) -> None:
+async def test_coins_are_not_sent_to_oneself(wallets: "WalletServiceAsyncStub", players: Players) -> None:
     [player_id] = await players(1)
     assert (await failure(wallets.TransferCoins(transfer(player_id, player_id, 1)))).field == "receiver_player_id"

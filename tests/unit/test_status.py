@@ -1,0 +1,60 @@
+"""The one table of errors, and that docs/errors.md tells of all of it."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+from google.rpc import error_details_pb2
+from grpc import StatusCode
+
+from shared import errors, status
+
+ROOT = Path(__file__).parent.parent.parent
+KINDS = [
+    kind
+    for _, kind in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(kind, errors.SavepointError) and kind is not errors.SavepointError
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_error_has_its_status(kind: type[errors.SavepointError]) -> None:
+    error = kind.__new__(kind)
+    assert isinstance(status.code_of(error), StatusCode)
+
+
+def test_only_a_bug_is_internal_and_nothing_is_unknown() -> None:
+    codes = {kind: status.code_of(kind.__new__(kind)) for kind in KINDS}
+    assert [kind for kind, code in codes.items() if code is StatusCode.INTERNAL] == [errors.Bug]
+    assert StatusCode.UNKNOWN not in codes.values()
+
+
+def test_an_error_carries_reason_field_and_when_to_come_back() -> None:
+    def unpacked(error: errors.SavepointError) -> list[str]:
+        [(key, value)] = status.trailers(error)
+        assert key == "grpc-status-details-bin"
+        return [detail.type_url.rpartition(".")[2] for detail in status.details_of(value)]
+
+    assert unpacked(errors.NotFound("PLAYER_NOT_FOUND", "no")) == ["ErrorInfo"]
+    assert unpacked(errors.FieldInvalid("a.b", "must")) == ["ErrorInfo", "BadRequest"]
+    assert unpacked(errors.Overloaded("busy")) == ["ErrorInfo", "RetryInfo"]
+    assert unpacked(errors.StoreUnavailable("postgresql")) == ["ErrorInfo", "RetryInfo"]
+
+
+def test_the_domain_is_savepoint_and_metadata_is_text() -> None:
+    [(_, value)] = status.trailers(errors.Unmet("INSUFFICIENT_COINS", "no", have=1, need=2))
+    info = error_details_pb2.ErrorInfo()
+    assert status.details_of(value)[0].Unpack(info)
+    assert (info.domain, dict(info.metadata)) == ("savepoint", {"have": "1", "need": "2"})
+
+
+def test_every_reason_in_the_code_is_documented() -> None:
+    import re
+
+    documented = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    raised = set()
+    for file in [*(ROOT / "shared").rglob("*.py"), *(ROOT / "services").rglob("*.py")]:
+        raised |= set(re.findall(r'(?:NotFound|Unmet|AlreadyExists)\(\s*"([A-Z_]+)"', file.read_text(encoding="utf-8")))
+        raised |= set(re.findall(r'super\(\).__init__\(\s*"([A-Z_]+)"', file.read_text(encoding="utf-8")))
+    assert len(raised) > 10
+    assert sorted(reason for reason in raised if f"`{reason}`" not in documented) == []
