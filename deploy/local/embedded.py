@@ -1,0 +1,113 @@
+"""The embedded stack for tests: own data directory, own ports, gone at the end.
+
+async with stores(directory) as s:
+    s.postgres_url("profile"), s.cache_url, s.ranks_url
+async with stack(directory) as st:
+    st.gateway, await st.kill("profile"), await st.serving("profile")
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from deploy.local import ports
+from deploy.local.layout import Layout
+from deploy.local.settings import StackSettings
+from deploy.local.stack import Stack
+from deploy.local.suite import Stores, Suite
+from deploy.local.unit import Unit
+
+_SUITE_WITHIN_S = 15.0
+
+
+class Silent:
+    """A listener that keeps it to itself."""
+
+    def part_started(self, unit: Unit) -> None:
+        """Says nothing."""
+
+    def part_up(self, unit: Unit, seconds: float) -> None:
+        """Says nothing."""
+
+    def part_died(self, unit: Unit, how: str) -> None:
+        """Says nothing."""
+
+
+class RunningStack:
+    """The whole suite, and what a test may want to do to it."""
+
+    def __init__(self, stack: Stack, suite: Suite) -> None:
+        self._stack = stack
+        self._suite = suite
+        self.stores = suite.stores
+
+    @property
+    def gateway(self) -> str:
+        """The gateway's host:port."""
+        return self._suite.gateway.address
+
+    def address(self, name: str) -> str:
+        """Where a part listens: host:port, or the path of its socket."""
+        return self._stack.units[name].part.address
+
+    def environment(self, name: str) -> dict[str, str]:
+        """The environment that a service was started with."""
+        return next(dict(service.environment) for service in self._suite.services if service.name == name)
+
+    def log(self, name: str) -> Path:
+        """The file that a part's output goes to."""
+        return self._stack.units[name].part.log
+
+    def pid(self, name: str) -> int:
+        """The process of a part, which another one replaces when it dies."""
+        process = self._stack.units[name].process
+        if process is None:
+            raise LookupError(f"{name} has not been started")
+        return process.pid
+
+    async def kill(self, name: str) -> None:
+        """Kills a part as a crash would; returns when it is dead. The stack starts it again."""
+        unit = self._stack.units[name]
+        process = unit.process
+        unit.kill()
+        if process is not None:
+            await asyncio.wait_for(process.wait(), 5)
+
+    async def serving(self, name: str, within_s: float = 30) -> None:
+        """Waits until a part is SERVING (again), and the gateway knows it. Raises TimeoutError."""
+        async with asyncio.timeout(within_s):
+            await self._stack.units[name].up.wait()
+            await self._suite.serving(within_s)
+
+
+@asynccontextmanager
+async def stores(directory: Path) -> AsyncIterator[Stores]:
+    """The stores alone, with their data, logs and sockets under `directory`."""
+    layout = Layout.of(directory)
+    running = Stores(layout)
+    alone = Stack(layout, running.parts, {}, Silent())
+    await alone.claim({})
+    await alone.start()
+    try:
+        yield running
+    finally:
+        await alone.stop()
+
+
+@asynccontextmanager
+async def stack(directory: Path) -> AsyncIterator[RunningStack]:
+    """Everything, on ports that are free now, with data, logs and sockets under `directory`."""
+    variables = StackSettings.port_variables()
+    chosen = dict(zip(variables, ports.free(len(variables)), strict=True))
+    settings = StackSettings.model_validate({name.lower(): port for name, port in chosen.items()})
+    layout = Layout.of(directory)
+    suite = Suite(layout, settings)
+    whole = Stack(layout, suite.parts, settings.model_dump(mode="json"), Silent())
+    await whole.claim(settings.ports())
+    await whole.start()
+    try:
+        await suite.serving(_SUITE_WITHIN_S)
+        yield RunningStack(whole, suite)
+    finally:
+        await whole.stop()

