@@ -53,12 +53,12 @@ class Calls(aio.ServerInterceptor):
         if known := self._wrapped.get(method):
             return known
         handler = await continuation(handler_call_details)
-        if handler is None or handler.unary_unary is None or not method.startswith("/savepoint."):
+        if handler is None or handler.unary_unary is None:
             return handler
+        # The libraries' own calls, health that is, must be answered while ours are refused.
+        behaviour = self._around(method, handler) if method.startswith("/savepoint.") else _parsed(handler)
         wrapped: grpc.RpcMethodHandler[Any, Any] = grpc.unary_unary_rpc_method_handler(
-            self._around(method, handler),
-            request_deserializer=None,
-            response_serializer=_serialized,
+            behaviour, request_deserializer=None, response_serializer=_serialized
         )
         self._wrapped[method] = wrapped
         return wrapped
@@ -129,7 +129,7 @@ class Calls(aio.ServerInterceptor):
         try:
             request = parse(raw) if parse else raw
         except DecodeError as error:
-            raise FieldInvalid("request", "must be a message of the method's type; these bytes are not") from error
+            raise _malformed() from error
         left = context.time_remaining()
         seconds = self._default_deadline_s if left is None else min(left - _SHAVE_S, LONGEST_CALL_S)
         if seconds <= 0:
@@ -145,6 +145,25 @@ class Calls(aio.ServerInterceptor):
 def _serialized(response: Message) -> bytes:
     # A map's order differs from process to process otherwise, and a replayed answer would differ with it.
     return response.SerializeToString(deterministic=True)
+
+
+def _parsed(handler: "grpc.RpcMethodHandler[Any, Any]") -> Behaviour:
+    behaviour: Behaviour = handler.unary_unary  # type: ignore[assignment] # `intercept_service` has looked
+    parse = handler.request_deserializer
+
+    async def call(raw: bytes, context: "aio.ServicerContext[Any, Any]") -> Any:
+        try:
+            request = parse(raw) if parse else raw
+        except DecodeError:
+            failure = _malformed()
+            await context.abort(status.code_of(failure), failure.message, status.trailers(failure))
+        return await behaviour(request, context)
+
+    return call
+
+
+def _malformed() -> FieldInvalid:
+    return FieldInvalid("request", "must be a message of the method's type; these bytes are not")
 
 
 def _metadata(context: "aio.ServicerContext[Any, Any]") -> dict[str, str]:

@@ -340,6 +340,7 @@ async def test_an_unknown_method_is_unimplemented(gateway: aio.Channel, method: 
         "/savepoint.inventory.v1.InventoryService/GrantItem",
         "/savepoint.match.v1.MatchService/RecordMatch",
         "/savepoint.leaderboard.v1.LeaderboardService/SubmitScore",
+        "/grpc.health.v1.Health/Check",
     ],
 )
 async def test_bytes_that_are_no_message_are_the_callers_fault(gateway: aio.Channel, method: str, raw: bytes) -> None:

@@ -136,7 +136,7 @@ class ProfileServiceServicer:
     def BatchApplyProgress(self, request, context):
         """Adds what a match earned to up to 1,000 players, all or nothing. mmr stops at 0; every 1,000 xp is a level and
         earned levels are never lost. A player may appear once.
-        NOT_FOUND: PLAYER_NOT_FOUND. FAILED_PRECONDITION: MMR_LIMIT, XP_LIMIT. INVALID_ARGUMENT: REQUEST_ID_REUSED.
+        NOT_FOUND: PLAYER_NOT_FOUND. FAILED_PRECONDITION: PROGRESS_LIMIT. INVALID_ARGUMENT: REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -57,7 +57,7 @@ class ProfileServiceStub:
     BatchApplyProgress: _grpc.UnaryUnaryMultiCallable[_profile_pb2.BatchApplyProgressRequest, _profile_pb2.BatchApplyProgressResponse]
     """Adds what a match earned to up to 1,000 players, all or nothing. mmr stops at 0; every 1,000 xp is a level and
     earned levels are never lost. A player may appear once.
-    NOT_FOUND: PLAYER_NOT_FOUND. FAILED_PRECONDITION: MMR_LIMIT, XP_LIMIT. INVALID_ARGUMENT: REQUEST_ID_REUSED.
+    NOT_FOUND: PLAYER_NOT_FOUND. FAILED_PRECONDITION: PROGRESS_LIMIT. INVALID_ARGUMENT: REQUEST_ID_REUSED.
     """
     RecordLogin: _grpc.UnaryUnaryMultiCallable[_profile_pb2.RecordLoginRequest, _profile_pb2.RecordLoginResponse]
     """Sets last_login_at to now. NOT_FOUND: PLAYER_NOT_FOUND."""
@@ -97,7 +97,7 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
     BatchApplyProgress: _aio.UnaryUnaryMultiCallable[_profile_pb2.BatchApplyProgressRequest, _profile_pb2.BatchApplyProgressResponse]  # type: ignore[assignment]
     """Adds what a match earned to up to 1,000 players, all or nothing. mmr stops at 0; every 1,000 xp is a level and
     earned levels are never lost. A player may appear once.
-    NOT_FOUND: PLAYER_NOT_FOUND. FAILED_PRECONDITION: MMR_LIMIT, XP_LIMIT. INVALID_ARGUMENT: REQUEST_ID_REUSED.
+    NOT_FOUND: PLAYER_NOT_FOUND. FAILED_PRECONDITION: PROGRESS_LIMIT. INVALID_ARGUMENT: REQUEST_ID_REUSED.
     """
     RecordLogin: _aio.UnaryUnaryMultiCallable[_profile_pb2.RecordLoginRequest, _profile_pb2.RecordLoginResponse]  # type: ignore[assignment]
     """Sets last_login_at to now. NOT_FOUND: PLAYER_NOT_FOUND."""
@@ -170,7 +170,7 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_profile_pb2.BatchApplyProgressResponse, _abc.Awaitable[_profile_pb2.BatchApplyProgressResponse]]:
         """Adds what a match earned to up to 1,000 players, all or nothing. mmr stops at 0; every 1,000 xp is a level and
         earned levels are never lost. A player may appear once.
-        NOT_FOUND: PLAYER_NOT_FOUND. FAILED_PRECONDITION: MMR_LIMIT, XP_LIMIT. INVALID_ARGUMENT: REQUEST_ID_REUSED.
+        NOT_FOUND: PLAYER_NOT_FOUND. FAILED_PRECONDITION: PROGRESS_LIMIT. INVALID_ARGUMENT: REQUEST_ID_REUSED.
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,13 @@
+"""The leaderboard service's settings."""
+
+from pydantic import Field
+
+from shared.settings import ServiceSettings, ValkeySettings, listens, shows_metrics
+
+
+class LeaderboardSettings(ServiceSettings, ValkeySettings):
+    """REDIS_URL is the store of the boards: it must keep what it holds (appendonly yes) and never evict."""
+
+    listen: str = listens("127.0.0.1:50053")
+    metrics_listen: str = shows_metrics("127.0.0.1:9463")
+    database_type: str = Field("valkey", pattern=r"^(valkey|redis)$", description="takes valkey or redis")
