@@ -82,7 +82,6 @@ class Calls(aio.ServerInterceptor):
         parse = handler.request_deserializer
         service, _, rpc = method.removeprefix("/").partition("/")
         labels = {"rpc_service": service, "rpc_method": rpc}
-        durations = self._metrics.rpc_duration
 
         async def call(raw: bytes, context: "aio.ServicerContext[Any, Any]") -> Any:
             begun = time.perf_counter()
@@ -107,7 +106,7 @@ class Calls(aio.ServerInterceptor):
                 await context.abort(code, failure.message, status.trailers(failure))
             finally:
                 self._in_flight -= 1
-                durations.record(time.perf_counter() - begun, {**labels, "rpc_grpc_status_code": code.name})
+                self._metrics.call(service, rpc, code.name, time.perf_counter() - begun)
 
         return call
 

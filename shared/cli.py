@@ -5,19 +5,15 @@ import sys
 from pathlib import Path
 from typing import TypeVar
 
-import grpc
 import uvloop
-from grpc import aio
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from shared import __version__
 from shared.migrations import MigrationError, migrate
+from shared.probe import NotServingError, probe
 from shared.server import Build, StartError, serve
 from shared.settings import PostgresSettings, ServiceSettings, SettingsError, load
 
 S = TypeVar("S", bound=ServiceSettings)
-
-_HEALTH_BOUND_S = 3
 
 
 def main(name: str, kind: type[S], build: Build[S], migrations: Path | None = None) -> None:
@@ -35,28 +31,15 @@ def main(name: str, kind: type[S], build: Build[S], migrations: Path | None = No
         if command == "serve":
             uvloop.run(serve(name, load(kind), build))
         elif command == "health":
-            uvloop.run(_health(load(kind).listen))
+            probe(load(kind).listen)
         elif command == "settings":
             print(_settings_table(kind))
         elif migrations:
             database_url = load(PostgresSettings).database_url
             print(uvloop.run(migrate(database_url, migrations, load(kind).store_start_timeout_s)))
-    except (SettingsError, StartError, MigrationError) as error:
+    except (SettingsError, StartError, MigrationError, NotServingError) as error:
         print(error, file=sys.stderr)
         sys.exit(1)
-
-
-async def _health(listen: str) -> None:
-    # A container listens on all addresses and is asked from within.
-    target = listen.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")  # noqa: S104
-    async with aio.insecure_channel(target) as channel:
-        try:
-            check = health_pb2_grpc.HealthStub(channel).Check  # type: ignore[attr-defined] # missing in its types
-            answer = await check(health_pb2.HealthCheckRequest(), timeout=_HEALTH_BOUND_S)
-        except grpc.RpcError as error:
-            raise StartError(f"nothing answers at {target}: {error.code().name}") from error
-    if answer.status != health_pb2.HealthCheckResponse.SERVING:
-        raise StartError(f"{target} is {health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)}")
 
 
 def _settings_table(kind: type[ServiceSettings]) -> str:

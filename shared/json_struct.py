@@ -11,6 +11,8 @@ from shared.errors import FieldInvalid
 
 def to_json(struct: Struct, field: str, most_bytes: int) -> str:
     """The struct as JSON text. Raises FieldInvalid for NaN, infinity, a NUL character, or more than `most_bytes`."""
+    if not struct.fields:
+        return "{}"
     text = json.dumps(_object(struct, field), ensure_ascii=False, separators=(",", ":"))
     size = len(text.encode())
     if size > most_bytes:

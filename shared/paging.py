@@ -7,16 +7,18 @@ secret; whoever forges one can only start reading the same list elsewhere, and o
 import base64
 import binascii
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from google.protobuf.message import Message
 from pydantic import TypeAdapter, ValidationError
 
 from shared.errors import FieldInvalid
 
 K = TypeVar("K")
 T = TypeVar("T")
+M = TypeVar("M", bound=Message)
 
 # A page of large things ends here, whatever page_size allows: a gRPC client takes 4 MiB unless it is told otherwise.
 LARGEST_PAGE_BYTES = 3 * 1024 * 1024
@@ -31,6 +33,18 @@ class Page(Generic[T]):
 
     items: Sequence[T]
     more: bool
+
+
+def fitting(messages: Iterable[M]) -> list[M]:
+    """Those from the first on that make up a page's largest size, the one that exceeds it included."""
+    fit: list[M] = []
+    room = LARGEST_PAGE_BYTES
+    for message in messages:
+        fit.append(message)
+        room -= message.ByteSize()
+        if room <= 0:
+            break
+    return fit
 
 
 class Pages:

@@ -86,7 +86,7 @@ async def serve(name: str, settings: S, build: Build[S]) -> None:
         loop.add_signal_handler(number, stopping.set)
 
     async with AsyncExitStack() as stack:
-        metrics = Metrics(name)
+        metrics = Metrics()
         stack.callback(metrics.close)
         traces = Traces(name, settings.otel_exporter_otlp_endpoint)
         stack.callback(traces.close)

@@ -105,8 +105,7 @@ class PlayerCache:
             token = self._token()
             found = await self._look(wanted, token)
             if attempt == 0:
-                self._metrics.hits += len(found.players)
-                self._metrics.misses += len(wanted) - len(found.players)
+                self._metrics.count(len(found.players), len(wanted) - len(found.players))
             players |= found.players
             if found.aging:
                 self._refresh(found.aging, token, load)

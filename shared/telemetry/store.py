@@ -39,7 +39,7 @@ class StoreTelemetry:
                 yield measured
         finally:
             took = time.perf_counter() - begun
-            self.metrics.query_duration.record(took, {"store": self._store, "query_type": query_type, "table": table})
+            self.metrics.query(self._store, query_type, table, took)
             level = logging.WARNING if took >= self._slow_s else logging.DEBUG
             if _log.isEnabledFor(level):
                 fields = {
@@ -53,4 +53,4 @@ class StoreTelemetry:
 
     def error(self, kind: str) -> None:
         """Counts a failure."""
-        self.metrics.errors.add(1, {"store": self._store, "kind": kind})
+        self.metrics.error(self._store, kind)

@@ -16,7 +16,7 @@ from shared.valkey import Valkey
 @pytest.fixture(scope="session")
 def metrics() -> Iterator[Metrics]:
     """The instruments of the test's process."""
-    made = Metrics("tests")
+    made = Metrics()
     yield made
     made.close()
 

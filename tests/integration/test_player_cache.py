@@ -16,7 +16,7 @@ from services.profile.player import Player
 from services.profile.store import QUERIES
 from shared import valkey
 from shared.postgres import Postgres
-from shared.telemetry.metrics import CacheMetrics
+from shared.telemetry.metrics import Metrics
 from shared.telemetry.store import StoreTelemetry
 from shared.valkey import Valkey
 from tests import conftest
@@ -46,7 +46,7 @@ async def player_id(players: conftest.Players) -> uuid.UUID:
 async def test_a_hundred_readers_of_two_processes_load_once(
     database: Postgres, cache_server: Valkey, player_id: uuid.UUID
 ) -> None:
-    caches = [PlayerCache(cache_server, 3600, CacheMetrics()) for _ in range(2)]
+    caches = [PlayerCache(cache_server, 3600, Metrics().cache("players")) for _ in range(2)]
     load = Loads(database, takes_s=0.1)
     seen = await asyncio.gather(*(caches[i % 2].get([player_id], load) for i in range(100)))
     assert load.count == 1
@@ -57,19 +57,19 @@ async def test_a_loader_that_died_keeps_nobody_waiting_for_long(
     database: Postgres, cache_server: Valkey, player_id: uuid.UUID
 ) -> None:
     dying, load = Loads(database, takes_s=60), Loads(database)
-    loader = asyncio.create_task(PlayerCache(cache_server, 3600, CacheMetrics()).get([player_id], dying))
+    loader = asyncio.create_task(PlayerCache(cache_server, 3600, Metrics().cache("players")).get([player_id], dying))
     await asyncio.sleep(0.1)
     loader.cancel()
     await asyncio.gather(loader, return_exceptions=True)
     begun = time.monotonic()
-    assert player_id in await PlayerCache(cache_server, 3600, CacheMetrics()).get([player_id], load)
+    assert player_id in await PlayerCache(cache_server, 3600, Metrics().cache("players")).get([player_id], load)
     assert time.monotonic() - begun < 2
 
 
 async def test_an_entry_lives_90_to_100_percent_of_the_time_to_live(
     database: Postgres, cache_server: Valkey, stores: Stores, players: conftest.Players
 ) -> None:
-    cache, ids = PlayerCache(cache_server, 1000, CacheMetrics()), [uuid.UUID(i) for i in await players(20)]
+    cache, ids = PlayerCache(cache_server, 1000, Metrics().cache("players")), [uuid.UUID(i) for i in await players(20)]
     await cache.get(ids, Loads(database))
     async with Redis.from_url(stores.cache_url, protocol=3) as client:
         lives = [await client.ttl(entry_key(i)) for i in ids]
@@ -80,7 +80,7 @@ async def test_an_entry_lives_90_to_100_percent_of_the_time_to_live(
 async def test_an_entry_near_its_end_is_loaded_anew_while_its_readers_go_on(
     database: Postgres, cache_server: Valkey, stores: Stores, player_id: uuid.UUID
 ) -> None:
-    cache, load = PlayerCache(cache_server, 1000, CacheMetrics()), Loads(database, takes_s=0.1)
+    cache, load = PlayerCache(cache_server, 1000, Metrics().cache("players")), Loads(database, takes_s=0.1)
     await cache.get([player_id], load)
     async with Redis.from_url(stores.cache_url, protocol=3) as client:
         await client.expire(entry_key(player_id), 20)
@@ -95,7 +95,7 @@ async def test_an_entry_near_its_end_is_loaded_anew_while_its_readers_go_on(
 
 
 async def test_the_hit_ratio_counts_lookups(database: Postgres, cache_server: Valkey, player_id: uuid.UUID) -> None:
-    counted = CacheMetrics()
+    counted = Metrics().cache("players")
     cache = PlayerCache(cache_server, 1000, counted)
     for _ in range(4):
         await cache.get([player_id], Loads(database))
@@ -110,7 +110,7 @@ async def test_what_was_written_while_the_cache_was_away_is_not_read_stale_when_
         valkey.connect(stores.cache_url, store_telemetry, answer_timeout_s=0.2) as server,
         Redis.from_url(stores.cache_url, protocol=3) as client,
     ):
-        cache = PlayerCache(server, 3600, CacheMetrics())
+        cache = PlayerCache(server, 3600, Metrics().cache("players"))
         before = (await cache.get([player_id], load))[player_id]
         await client.client_pause(1500)
         async with cache.writing([player_id]) as written:
@@ -120,7 +120,7 @@ async def test_what_was_written_while_the_cache_was_away_is_not_read_stale_when_
         assert (await cache.get([player_id], load))[player_id] == after
         await asyncio.sleep(2.5)
         assert (await cache.get([player_id], load))[player_id] == after
-        assert (await PlayerCache(server, 3600, CacheMetrics()).get([player_id], load))[player_id] == after
+        assert (await PlayerCache(server, 3600, Metrics().cache("players")).get([player_id], load))[player_id] == after
 
 
 async def test_without_its_cache_the_service_is_slower_and_still_right(

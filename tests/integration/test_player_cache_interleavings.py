@@ -17,7 +17,7 @@ from services.profile.cache import PlayerCache, Players, entry_key
 from services.profile.player import Player
 from services.profile.store import QUERIES
 from shared.postgres import Postgres
-from shared.telemetry.metrics import CacheMetrics
+from shared.telemetry.metrics import Metrics
 from shared.valkey import Valkey
 
 STEP_BOUND_S = 5
@@ -69,7 +69,7 @@ class Scene:
         self.player_id = player_id
 
     def cache(self) -> PlayerCache:
-        return PlayerCache(self.server, 3600, CacheMetrics())
+        return PlayerCache(self.server, 3600, Metrics().cache("players"))
 
     async def load(self, ids: Sequence[uuid.UUID]) -> Players:
         rows = await self.database.fetch(QUERIES["batch_get_players"], {"player_ids": list(ids)}, Player)
