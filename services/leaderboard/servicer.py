@@ -13,7 +13,7 @@ from services.leaderboard.ranking import Ranking
 from shared import fields, json_struct
 from shared.errors import FieldInvalid
 from shared.idempotency import RequestKey
-from shared.paging import Pages
+from shared.paging import LARGEST_PAGE_BYTES, Pages
 
 Context = aio.ServicerContext[Any, Any]
 
@@ -89,10 +89,14 @@ class LeaderboardServicer(LeaderboardServiceServicer):
         # One more than the page shows whether there is a next one.
         entries = await self._ranking.list_top(leaderboard_id, after, size + 1)
         response = pb.ListTopResponse()
+        room = LARGEST_PAGE_BYTES
         for entry in entries[:size]:
             set_entry(response.entries.add(), entry)
-        if len(entries) > size:
-            last = entries[size - 1]
+            room -= len(entry.metadata)
+            if room <= 0:
+                break
+        if len(entries) > (shown := len(response.entries)):
+            last = entries[shown - 1]
             response.next_page_token = pages.token(Position(last.score, last.place), POSITION)
         return response
 

@@ -16,7 +16,7 @@ from shared import fields, json_struct
 from shared.errors import FieldInvalid
 from shared.fields import INT32_MAX, INT64_MAX
 from shared.idempotency import RequestKey
-from shared.paging import Pages
+from shared.paging import Pages, fitting
 
 Context = aio.ServicerContext[Any, Any]
 
@@ -106,10 +106,9 @@ class ProfileServicer(ProfileServiceServicer):
         after = pages.key(request.page_token, POSITION)
         # One more than the page shows whether there is a next one.
         players = await self._store.list_players(order, low, high, after, size + 1)
-        response = pb.ListPlayersResponse(players=[player_message(player) for player in players[:size]])
-        if len(players) > size:
-            last = players[size - 1]
-            response.next_page_token = pages.token(order.position(last), POSITION)
+        response = pb.ListPlayersResponse(players=fitting(map(player_message, players[:size])))
+        if len(players) > (shown := len(response.players)):
+            response.next_page_token = pages.token(order.position(players[shown - 1]), POSITION)
         return response
 
     async def DeletePlayer(self, request: pb.DeletePlayerRequest, context: Context) -> pb.DeletePlayerResponse:

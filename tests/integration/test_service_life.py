@@ -39,35 +39,12 @@ async def starts_with(environment: dict[str, str], *command: str) -> tuple[int, 
     return process.returncode, stderr.decode()
 
 
-@pytest.mark.parametrize(
-    ("variable", "bad", "says"),
-    [
-        ("CONNECTION_POOL_SIZE", "4", "5 to 100"),
-        ("CONNECTION_POOL_SIZE", "101", "5 to 100"),
-        ("CONNECTION_POOL_SIZE", "many", "5 to 100"),
-        ("CACHE_TTL_S", "59", "60 to 86400"),
-        ("CACHE_TTL_S", "86401", "60 to 86400"),
-        ("REPLICATION_MODE", "replica", "single"),
-        ("REPLICATION_MODE", "cluster", "single"),
-        ("DATABASE_TYPE", "mongodb", "postgresql"),
-        ("DATABASE_URL", "", "required"),
-        ("LISTEN", "nowhere", "host:port"),
-    ],
-)
-async def test_a_bad_setting_stops_the_start_and_names_itself_and_its_range(
-    profile_environment: dict[str, str], variable: str, bad: str, says: str
-) -> None:
-    code, message = await starts_with({**profile_environment, variable: bad}, "serve")
+async def test_bad_settings_stop_the_start_and_are_all_named(profile_environment: dict[str, str]) -> None:
+    bad = {"CONNECTION_POOL_SIZE": "4", "REPLICATION_MODE": "replica", "DATABASE_TYPE": "mongodb"}
+    code, message = await starts_with({**profile_environment, **bad}, "serve")
     assert code == 1
-    assert variable in message
-    assert says in message
-    assert "Traceback" not in message
-
-
-async def test_a_password_is_not_repeated_in_a_message(profile_environment: dict[str, str]) -> None:
-    _, message = await starts_with({**profile_environment, "DATABASE_URL": "mysql://u:secret@host/db"}, "serve")
-    assert "DATABASE_URL" in message
-    assert "secret" not in message
+    assert len(message.splitlines()) == len(bad)
+    assert all(variable in message for variable in bad)
 
 
 async def test_a_store_that_is_not_there_stops_the_start_with_one_reason(

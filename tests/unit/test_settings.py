@@ -1,0 +1,76 @@
+"""Settings: their defaults, and what a value that cannot work is answered with."""
+
+import os
+
+import pytest
+
+from services.inventory.settings import InventorySettings
+from services.leaderboard.settings import LeaderboardSettings
+from services.profile.settings import ProfileSettings
+from shared.settings import SettingsError, load
+
+GOOD = {"DATABASE_URL": "postgresql://u:secret@host/db", "REDIS_URL": "redis://host:6379/0"}
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in list(os.environ):
+        monkeypatch.delenv(name)
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_the_defaults_are_as_documented() -> None:
+    settings = load(ProfileSettings)
+    assert (settings.database_type, settings.connection_pool_size, settings.cache_ttl_s) == ("postgresql", 20, 3600)
+    assert (settings.replication_mode, settings.listen) == ("single", "127.0.0.1:50051")
+    assert load(InventorySettings).listen == "127.0.0.1:50052"
+    assert load(LeaderboardSettings).listen == "127.0.0.1:50053"
+
+
+@pytest.mark.parametrize(("variable", "least", "most"), [("CONNECTION_POOL_SIZE", 5, 100), ("CACHE_TTL_S", 60, 86400)])
+def test_the_ends_of_a_range_are_good_and_what_lies_beyond_is_refused_with_the_range(
+    environment: pytest.MonkeyPatch, variable: str, least: int, most: int
+) -> None:
+    for good in (least, most):
+        environment.setenv(variable, str(good))
+        assert getattr(load(ProfileSettings), variable.lower()) == good
+    for bad in (str(least - 1), str(most + 1), "many", "", "7.5"):
+        environment.setenv(variable, bad)
+        with pytest.raises(SettingsError) as raised:
+            load(ProfileSettings)
+        assert f"{variable} = '{bad}'" in str(raised.value)
+        assert f"{least} to {most}" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "bad", "says"),
+    [
+        ("REPLICATION_MODE", "replica", "takes single; replica and cluster are not supported yet"),
+        ("REPLICATION_MODE", "cluster", "takes single; replica and cluster are not supported yet"),
+        ("DATABASE_TYPE", "mongodb", "takes postgresql; mongodb, dynamodb and cockroachdb are not supported yet"),
+        ("DATABASE_TYPE", "PostgreSQL", "takes postgresql"),
+        ("LISTEN", "nowhere", "takes host:port"),
+        ("LOG_LEVEL", "loud", "takes DEBUG, INFO, WARNING or ERROR"),
+    ],
+)
+def test_what_is_not_built_is_refused_and_never_taken_for_something_else(
+    environment: pytest.MonkeyPatch, variable: str, bad: str, says: str
+) -> None:
+    environment.setenv(variable, bad)
+    with pytest.raises(SettingsError, match=f"{variable} = '{bad}': it {says}"):
+        load(ProfileSettings)
+
+
+def test_a_missing_setting_is_named(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("DATABASE_URL")
+    with pytest.raises(SettingsError, match=r"DATABASE_URL is not set: .* required"):
+        load(InventorySettings)
+
+
+def test_a_password_is_not_repeated_in_a_message(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("DATABASE_URL", "mysql://u:secret@host/db")
+    with pytest.raises(SettingsError, match="DATABASE_URL") as raised:
+        load(ProfileSettings)
+    assert "secret" not in str(raised.value)
