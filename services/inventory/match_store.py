@@ -1,0 +1,132 @@
+"""Matches in PostgreSQL. A method for each RPC, a query of the same name for each method."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+from psycopg.errors import UniqueViolation
+from pydantic import TypeAdapter
+
+from services.inventory.known_players import KnownPlayers
+from services.inventory.match import MATCH, Match, MatchResult, finished, match_finished
+from shared import queries
+from shared.errors import AlreadyExists, NotFound
+from shared.idempotency import RequestKey, Requests
+from shared.paging import LARGEST_PAGE_BYTES, Page
+from shared.postgres import Postgres, violated
+
+QUERIES = queries.load(Path(__file__).parent / "sql" / "matches.sql")
+
+# Matches of one page are read in such parts, so that of large ones no more are read than fit a page.
+PART = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a list of matches: the last one's start and id."""
+
+    started_at: datetime
+    match_id: UUID
+
+
+POSITION = TypeAdapter(Position)
+_START = Position(datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    match: str
+
+
+class MatchStore:
+    """Every change and its request record are one statement: all of it happens, or none."""
+
+    def __init__(self, database: Postgres, requests: Requests, players: KnownPlayers) -> None:
+        self._database = database
+        self._requests = requests
+        self._players = players
+
+    async def start_match(self, match: Match, key: RequestKey) -> Match:
+        """Raises NotFound, AlreadyExists, RequestIdReused."""
+        return await self.record_match(match, key)
+
+    async def record_match(self, match: Match, key: RequestKey) -> Match:
+        """Raises NotFound, AlreadyExists, RequestIdReused."""
+        params = {"match": MATCH.dump_json(match).decode(), **key.params()}
+
+        async def effect() -> str | None:
+            await self._players.require([player.player_id for player in match.players])
+            try:
+                rows = await self._database.fetch(QUERIES["record_match"], params, _Answered, repeatable=True)
+            except UniqueViolation as error:
+                if violated(error) != "matches_pkey":
+                    raise
+                raise _match_id_taken(match.match_id) from error
+            return rows[0].answer if rows else None
+
+        return (await self._requests.once(key, effect, MATCH.validate_json)).value
+
+    async def finish_match(self, match_id: UUID, result: MatchResult, key: RequestKey) -> Match:
+        """Raises NotFound, Unmet, FieldInvalid, RequestIdReused."""
+
+        async def effect() -> str | None:
+            await self._players.require([player.player_id for player in result.players])
+            match = finished(await self.get_match(match_id), result)
+            params = {"match": MATCH.dump_json(match).decode(), **key.params()}
+            rows = await self._database.fetch(QUERIES["finish_match"], params, _Answered, repeatable=True)
+            if not rows:
+                # Another call finished it since it was read.
+                raise match_finished(match_id)
+            return rows[0].answer
+
+        return (await self._requests.once(key, effect, MATCH.validate_json)).value
+
+    async def get_match(self, match_id: UUID) -> Match:
+        """Raises NotFound."""
+        rows = await self._get([match_id])
+        if not rows:
+            raise NotFound("MATCH_NOT_FOUND", "no match has this match_id", match_id=match_id)
+        return MATCH.validate_json(rows[0].match)
+
+    async def list_matches(
+        self, player_id: UUID | None, game_mode: str | None, after: Position | None, limit: int
+    ) -> Page[Match]:
+        """Up to `limit` matches after a position, fewer where they are large."""
+        after = after or _START
+        params = {
+            "player_id": player_id,
+            "game_mode": game_mode,
+            "after": after.started_at,
+            "after_id": after.match_id,
+            # One more than the page shows whether there is a next one.
+            "limit": limit + 1,
+        }
+        found = await self._database.fetch(QUERIES[_list_query(player_id, game_mode)], params, Position)
+        wanted = [position.match_id for position in found[:limit]]
+        matches: list[Match] = []
+        room = LARGEST_PAGE_BYTES
+        while room > 0 and len(matches) < len(wanted):
+            rows = await self._get(wanted[len(matches) : len(matches) + PART])
+            matches += [MATCH.validate_json(row.match) for row in rows]
+            room -= sum(len(row.match) for row in rows)
+        return Page(matches, more=len(found) > len(matches))
+
+    async def _get(self, match_ids: Sequence[UUID]) -> list[_Found]:
+        return await self._database.fetch(QUERIES["get_matches"], {"match_ids": list(match_ids)}, _Found)
+
+
+def _list_query(player_id: UUID | None, game_mode: str | None) -> str:
+    if player_id is None:
+        return "list_matches" if game_mode is None else "list_matches_of_game_mode"
+    return "list_matches_of_player" if game_mode is None else "list_matches_of_player_and_game_mode"
+
+
+def _match_id_taken(match_id: UUID) -> AlreadyExists:
+    return AlreadyExists("MATCH_ID_TAKEN", "a match with this match_id exists already", match_id=match_id)

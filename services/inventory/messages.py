@@ -1,0 +1,48 @@
+"""Items and matches as protobuf messages."""
+
+from savepoint.inventory.v1 import inventory_pb2
+from savepoint.match.v1 import match_pb2
+
+from services.inventory.item import Item
+from services.inventory.match import Match, MatchPlayer
+from shared import json_struct
+
+
+def item_message(item: Item) -> inventory_pb2.Item:
+    """The contract's Item."""
+    return inventory_pb2.Item(
+        player_id=str(item.player_id),
+        item_type=item.item_type,
+        item_id=item.item_id,
+        quantity=item.quantity,
+        metadata=json_struct.from_json(item.metadata),
+        acquired_at=item.acquired_at,
+        updated_at=item.updated_at,
+        etag=str(item.version),
+    )
+
+
+def match_message(match: Match) -> match_pb2.Match:
+    """The contract's Match."""
+    return match_pb2.Match(
+        match_id=str(match.match_id),
+        game_mode=match.game_mode,
+        state=match_pb2.MATCH_STATE_FINISHED if match.ended_at else match_pb2.MATCH_STATE_IN_PROGRESS,
+        started_at=match.started_at,
+        ended_at=match.ended_at,
+        winner_team=match.winner_team,
+        players=[_match_player_message(player) for player in match.players],
+        metadata=json_struct.from_json(match.metadata),
+    )
+
+
+def _match_player_message(player: MatchPlayer) -> match_pb2.MatchPlayer:
+    return match_pb2.MatchPlayer(
+        player_id=str(player.player_id),
+        team=player.team,
+        score=player.score,
+        kills=player.kills,
+        deaths=player.deaths,
+        mmr_change=player.mmr_change,
+        xp_gained=player.xp_gained,
+    )

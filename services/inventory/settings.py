@@ -1,0 +1,17 @@
+"""The inventory service's settings."""
+
+from pydantic import Field
+
+from shared.settings import PostgresSettings, ServiceSettings, listens, shows_metrics
+
+
+class InventorySettings(ServiceSettings, PostgresSettings):
+    """PostgreSQL holds the items and matches; the profile service says which players exist."""
+
+    listen: str = listens("127.0.0.1:50052")
+    metrics_listen: str = shows_metrics("127.0.0.1:9462")
+    profile_target: str = Field(
+        "127.0.0.1:50051",
+        min_length=1,
+        description="takes the gRPC target of the profile service, say profile:50051",
+    )

@@ -1,0 +1,125 @@
+-- Every query about items. The RPC, the store's method and the query share one name.
+--
+-- Effects that move value are one statement: it locks, checks, changes and records the answer under the request_id, or
+-- does nothing of it. `NOT EXISTS (... requests ...)` keeps a repeated request from taking effect; two racing ones meet
+-- on the primary key of requests, and the later one is rolled back.
+-- A null in inventory.metadata says that none was ever set; it is read as {}.
+
+-- name: grant_item (insert inventory)
+WITH granted AS (
+    INSERT INTO inventory AS i (player_id, item_type, item_id, quantity, metadata)
+    SELECT %(player_id)s, %(item_type)s, %(item_id)s, %(quantity)s::bigint, %(metadata)s::jsonb
+    WHERE NOT EXISTS (SELECT FROM requests WHERE request_id = %(request_id)s)
+    ON CONFLICT (player_id, item_type, item_id) DO UPDATE
+    SET quantity = i.quantity + EXCLUDED.quantity,
+        metadata = COALESCE(EXCLUDED.metadata, i.metadata),
+        updated_at = now(),
+        version = nextval('item_versions')
+    RETURNING i.*
+)
+INSERT INTO requests (request_id, method, fingerprint, answer)
+SELECT %(request_id)s, %(method)s, %(fingerprint)s,
+       to_jsonb(granted) || jsonb_build_object('metadata', COALESCE(granted.metadata, '{}')::text)
+FROM granted
+RETURNING answer::text;
+
+-- name: batch_grant_items (insert inventory)
+-- Grants of one item add up, and the last metadata among them wins. The rows are written, and so locked, in the order
+-- of their key: opposed batches wait and never deadlock.
+WITH asked AS (
+    SELECT *
+    FROM ROWS FROM (
+        jsonb_to_recordset(%(grants)s::jsonb)
+        AS (player_id uuid, item_type text, item_id text, quantity bigint, metadata text)
+    ) WITH ORDINALITY AS g (player_id, item_type, item_id, quantity, metadata, place)
+    WHERE NOT EXISTS (SELECT FROM requests WHERE request_id = %(request_id)s)
+), granted AS (
+    INSERT INTO inventory AS i (player_id, item_type, item_id, quantity, metadata)
+    SELECT player_id, item_type, item_id, sum(quantity)::bigint,
+           (array_agg(metadata ORDER BY place DESC) FILTER (WHERE metadata IS NOT NULL))[1]::jsonb
+    FROM asked
+    GROUP BY player_id, item_type, item_id
+    ORDER BY player_id, item_type, item_id
+    ON CONFLICT (player_id, item_type, item_id) DO UPDATE
+    SET quantity = i.quantity + EXCLUDED.quantity,
+        metadata = COALESCE(EXCLUDED.metadata, i.metadata),
+        updated_at = now(),
+        version = nextval('item_versions')
+    RETURNING i.*
+)
+INSERT INTO requests (request_id, method, fingerprint, answer)
+SELECT %(request_id)s, %(method)s, %(fingerprint)s,
+       jsonb_agg(
+           to_jsonb(granted) || jsonb_build_object('metadata', COALESCE(granted.metadata, '{}')::text) ORDER BY place
+       )
+FROM asked
+JOIN granted USING (player_id, item_type, item_id)
+HAVING count(*) > 0
+RETURNING answer::text;
+
+-- name: consume_item (update inventory)
+-- `have` is null when the player has none, or when the request was done before.
+WITH locked AS (
+    SELECT player_id, item_type, item_id, quantity
+    FROM inventory
+    WHERE player_id = %(player_id)s AND item_type = %(item_type)s AND item_id = %(item_id)s
+      AND NOT EXISTS (SELECT FROM requests WHERE request_id = %(request_id)s)
+    FOR UPDATE
+), reduced AS (
+    UPDATE inventory i
+    SET quantity = i.quantity - %(quantity)s::bigint, updated_at = now(), version = nextval('item_versions')
+    FROM locked
+    WHERE (i.player_id, i.item_type, i.item_id) = (locked.player_id, locked.item_type, locked.item_id)
+      AND locked.quantity > %(quantity)s::bigint
+    RETURNING i.*
+), removed AS (
+    DELETE FROM inventory i
+    USING locked
+    WHERE (i.player_id, i.item_type, i.item_id) = (locked.player_id, locked.item_type, locked.item_id)
+      AND locked.quantity = %(quantity)s::bigint
+    RETURNING i.*
+), consumed AS (
+    SELECT to_jsonb(reduced) || jsonb_build_object('metadata', COALESCE(metadata, '{}')::text) AS item
+    FROM reduced
+    UNION ALL
+    SELECT to_jsonb(removed) || jsonb_build_object('metadata', COALESCE(metadata, '{}')::text, 'quantity', 0,
+                                                   'updated_at', now(), 'version', nextval('item_versions'))
+    FROM removed
+), recorded AS (
+    INSERT INTO requests (request_id, method, fingerprint, answer)
+    SELECT %(request_id)s, %(method)s, %(fingerprint)s, item
+    FROM consumed
+    RETURNING answer
+)
+SELECT (SELECT answer::text FROM recorded) AS answer,
+       (SELECT quantity FROM locked) AS have;
+
+-- name: get_item (select inventory)
+SELECT player_id, item_type, item_id, quantity, COALESCE(metadata, '{}')::text AS metadata, acquired_at, updated_at,
+       version
+FROM inventory
+WHERE player_id = %(player_id)s AND item_type = %(item_type)s AND item_id = %(item_id)s;
+
+-- name: list_items (select inventory)
+SELECT player_id, item_type, item_id, quantity, COALESCE(metadata, '{}')::text AS metadata, acquired_at, updated_at,
+       version
+FROM inventory
+WHERE player_id = %(player_id)s AND (item_type, item_id) > (%(after_type)s, %(after_id)s)
+ORDER BY item_type, item_id
+LIMIT %(limit)s;
+
+-- name: list_items_of_type (select inventory)
+SELECT player_id, item_type, item_id, quantity, COALESCE(metadata, '{}')::text AS metadata, acquired_at, updated_at,
+       version
+FROM inventory
+WHERE player_id = %(player_id)s AND item_type = %(item_type)s AND item_id > %(after_id)s
+ORDER BY item_id
+LIMIT %(limit)s;
+
+-- name: update_item_metadata (update inventory)
+-- With an etag, only the version the caller saw is changed.
+UPDATE inventory
+SET metadata = %(metadata)s::jsonb, updated_at = now(), version = nextval('item_versions')
+WHERE player_id = %(player_id)s AND item_type = %(item_type)s AND item_id = %(item_id)s
+  AND (%(version)s::bigint IS NULL OR version = %(version)s)
+RETURNING player_id, item_type, item_id, quantity, metadata::text, acquired_at, updated_at, version;

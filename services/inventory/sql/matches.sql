@@ -1,0 +1,101 @@
+-- Every query about matches. The RPC, the store's method and the query share one name.
+--
+-- A match is written from the JSON of the answer that its request records, so what is kept and what is answered cannot
+-- differ. It changes once, when it is finished: what was read of it while it was in progress is true until then.
+
+-- name: record_match (insert matches)
+-- StartMatch too: its match has no ended_at yet. A repeated request, even a racing one, stops at its record.
+WITH recorded AS (
+    INSERT INTO requests (request_id, method, fingerprint, answer)
+    VALUES (%(request_id)s, %(method)s, %(fingerprint)s, %(match)s::jsonb)
+    ON CONFLICT (request_id) DO NOTHING
+    RETURNING answer
+), match AS (
+    INSERT INTO matches (match_id, game_mode, started_at, ended_at, winner_team, metadata)
+    SELECT m.match_id, m.game_mode, m.started_at, m.ended_at, m.winner_team, m.metadata::jsonb
+    FROM recorded, jsonb_to_record(answer) AS m (
+        match_id uuid, game_mode text, started_at timestamptz, ended_at timestamptz, winner_team integer, metadata text)
+    RETURNING match_id, game_mode, started_at
+), players AS (
+    INSERT INTO match_players (match_id, player_id, game_mode, started_at, team, score, kills, deaths, mmr_change,
+                               xp_gained)
+    SELECT match_id, p.player_id, game_mode, started_at, p.team, p.score, p.kills, p.deaths, p.mmr_change, p.xp_gained
+    FROM match, recorded, jsonb_to_recordset(answer -> 'players') AS p (
+        player_id uuid, team integer, score bigint, kills integer, deaths integer, mmr_change integer, xp_gained bigint)
+)
+SELECT answer::text FROM recorded;
+
+-- name: finish_match (update matches)
+-- Nothing happens to a match that is finished already.
+WITH finished AS (
+    UPDATE matches
+    SET ended_at = (%(match)s::jsonb ->> 'ended_at')::timestamptz,
+        winner_team = (%(match)s::jsonb ->> 'winner_team')::integer
+    WHERE match_id = (%(match)s::jsonb ->> 'match_id')::uuid
+      AND ended_at IS NULL
+      AND NOT EXISTS (SELECT FROM requests WHERE request_id = %(request_id)s)
+    RETURNING match_id, game_mode, started_at
+), players AS (
+    INSERT INTO match_players (match_id, player_id, game_mode, started_at, team, score, kills, deaths, mmr_change,
+                               xp_gained)
+    SELECT match_id, p.player_id, game_mode, started_at, p.team, p.score, p.kills, p.deaths, p.mmr_change, p.xp_gained
+    FROM finished, jsonb_to_recordset(%(match)s::jsonb -> 'players') AS p (
+        player_id uuid, team integer, score bigint, kills integer, deaths integer, mmr_change integer, xp_gained bigint)
+    ON CONFLICT (match_id, player_id) DO UPDATE
+    SET team = EXCLUDED.team, score = EXCLUDED.score, kills = EXCLUDED.kills, deaths = EXCLUDED.deaths,
+        mmr_change = EXCLUDED.mmr_change, xp_gained = EXCLUDED.xp_gained
+)
+INSERT INTO requests (request_id, method, fingerprint, answer)
+SELECT %(request_id)s, %(method)s, %(fingerprint)s, %(match)s::jsonb
+FROM finished
+RETURNING answer::text;
+
+-- name: get_matches (select matches)
+-- With their players, in the order of the ids.
+SELECT json_build_object(
+           'match_id', match_id,
+           'game_mode', game_mode,
+           'started_at', started_at,
+           'ended_at', ended_at,
+           'winner_team', winner_team,
+           'metadata', metadata::text,
+           'players', (
+               SELECT json_agg(json_build_object(
+                          'player_id', p.player_id, 'team', p.team, 'score', p.score, 'kills', p.kills,
+                          'deaths', p.deaths, 'mmr_change', p.mmr_change, 'xp_gained', p.xp_gained)
+                      ORDER BY p.team, p.player_id)
+               FROM match_players p
+               WHERE p.match_id = matches.match_id)
+       )::text AS match
+FROM unnest(%(match_ids)s::uuid[]) WITH ORDINALITY AS wanted (match_id, place)
+JOIN matches USING (match_id)
+ORDER BY place;
+
+-- name: list_matches (select matches)
+SELECT started_at, match_id
+FROM matches
+WHERE (started_at, match_id) < (%(after)s::timestamptz, %(after_id)s::uuid)
+ORDER BY started_at DESC, match_id DESC
+LIMIT %(limit)s;
+
+-- name: list_matches_of_game_mode (select matches)
+SELECT started_at, match_id
+FROM matches
+WHERE game_mode = %(game_mode)s AND (started_at, match_id) < (%(after)s::timestamptz, %(after_id)s::uuid)
+ORDER BY started_at DESC, match_id DESC
+LIMIT %(limit)s;
+
+-- name: list_matches_of_player (select match_players)
+SELECT started_at, match_id
+FROM match_players
+WHERE player_id = %(player_id)s AND (started_at, match_id) < (%(after)s::timestamptz, %(after_id)s::uuid)
+ORDER BY started_at DESC, match_id DESC
+LIMIT %(limit)s;
+
+-- name: list_matches_of_player_and_game_mode (select match_players)
+SELECT started_at, match_id
+FROM match_players
+WHERE player_id = %(player_id)s AND game_mode = %(game_mode)s
+  AND (started_at, match_id) < (%(after)s::timestamptz, %(after_id)s::uuid)
+ORDER BY started_at DESC, match_id DESC
+LIMIT %(limit)s;

@@ -1,0 +1,133 @@
+"""Items in PostgreSQL. A method for each RPC, a query of the same name for each method."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from uuid import UUID
+
+from psycopg.errors import NumericValueOutOfRange
+from pydantic import TypeAdapter
+
+from services.inventory.item import GRANTS, ITEM, ITEMS, Grant, Item, ItemKey
+from services.inventory.known_players import KnownPlayers
+from shared import queries
+from shared.errors import EtagMismatch, NotFound, Unmet
+from shared.idempotency import RequestKey, Requests
+from shared.paging import Page
+from shared.postgres import Params, Postgres
+
+QUERIES = queries.load(Path(__file__).parent / "sql" / "items.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a player's list of items: the last one's type and id."""
+
+    item_type: str
+    item_id: str
+
+
+POSITION = TypeAdapter(Position)
+_START = Position("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Consumed:
+    answer: str | None
+    have: int | None
+
+
+class ItemStore:
+    """Every change and its request record are one statement: all of it happens, or none."""
+
+    def __init__(self, database: Postgres, requests: Requests, players: KnownPlayers) -> None:
+        self._database = database
+        self._requests = requests
+        self._players = players
+
+    async def grant_item(self, grant: Grant, key: RequestKey) -> Item:
+        """Raises NotFound, Unmet, RequestIdReused."""
+        params = {**asdict(grant), **key.params()}
+
+        async def effect() -> str | None:
+            await self._players.require([grant.player_id])
+            return await self._granted("grant_item", params)
+
+        return (await self._requests.once(key, effect, ITEM.validate_json)).value
+
+    async def batch_grant_items(self, grants: Sequence[Grant], key: RequestKey) -> list[Item]:
+        """All or nothing; an item for each grant, as it is after all of them. Raises NotFound, Unmet,
+        RequestIdReused."""
+        params = {"grants": GRANTS.dump_json(list(grants)).decode(), **key.params()}
+
+        async def effect() -> str | None:
+            await self._players.require([grant.player_id for grant in grants])
+            return await self._granted("batch_grant_items", params)
+
+        return (await self._requests.once(key, effect, ITEMS.validate_json)).value
+
+    async def consume_item(self, item: ItemKey, quantity: int, key: RequestKey) -> Item:
+        """Raises Unmet, RequestIdReused."""
+        params = {**item.params(), "quantity": quantity, **key.params()}
+
+        async def effect() -> str | None:
+            row = (await self._database.fetch(QUERIES["consume_item"], params, _Consumed, repeatable=True))[0]
+            if row.answer is None:
+                raise _insufficient(item, row.have or 0, quantity)
+            return row.answer
+
+        return (await self._requests.once(key, effect, ITEM.validate_json)).value
+
+    async def get_item(self, item: ItemKey) -> Item:
+        """Raises NotFound."""
+        rows = await self._database.fetch(QUERIES["get_item"], item.params(), Item)
+        if not rows:
+            raise _item_not_found(item)
+        return rows[0]
+
+    async def list_items(
+        self, player_id: UUID, item_type: str | None, after: Position | None, limit: int
+    ) -> Page[Item]:
+        """Up to `limit` items after a position."""
+        after = after or _START
+        params = {
+            "player_id": player_id,
+            "item_type": item_type,
+            "after_type": after.item_type,
+            "after_id": after.item_id,
+            # One more than the page shows whether there is a next one.
+            "limit": limit + 1,
+        }
+        query = QUERIES["list_items" if item_type is None else "list_items_of_type"]
+        found = await self._database.fetch(query, params, Item)
+        return Page(found[:limit], more=len(found) > limit)
+
+    async def update_item_metadata(self, item: ItemKey, metadata: str, version: int | None) -> Item:
+        """Raises NotFound, EtagMismatch."""
+        params = {**item.params(), "metadata": metadata, "version": version}
+        rows = await self._database.fetch(QUERIES["update_item_metadata"], params, Item, repeatable=version is None)
+        if not rows:
+            # There is none, or it is not the version that the caller saw.
+            raise EtagMismatch(str((await self.get_item(item)).version))
+        return rows[0]
+
+    async def _granted(self, query: str, params: Params) -> str | None:
+        try:
+            rows = await self._database.fetch(QUERIES[query], params, _Answered, repeatable=True)
+        except NumericValueOutOfRange as error:
+            raise Unmet("QUANTITY_LIMIT", "a player would own more than 9223372036854775807 of an item") from error
+        return rows[0].answer if rows else None
+
+
+def _item_not_found(item: ItemKey) -> NotFound:
+    return NotFound("ITEM_NOT_FOUND", "the player has no such item", **item.params())
+
+
+def _insufficient(item: ItemKey, have: int, need: int) -> Unmet:
+    message = f"the player has {have} of this item, and {need} are needed"
+    return Unmet("INSUFFICIENT_QUANTITY", message, **item.params(), have=have, need=need)
