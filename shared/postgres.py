@@ -185,7 +185,9 @@ async def connect(
             "connect_timeout": CONNECT_TIMEOUT_S,
             "application_name": "savepoint",
             "options": f"-c statement_timeout={STATEMENT_TIMEOUT_S}s"
-            f" -c idle_in_transaction_session_timeout={STATEMENT_TIMEOUT_S}s -c timezone=UTC",
+            f" -c idle_in_transaction_session_timeout={STATEMENT_TIMEOUT_S}s -c timezone=UTC"
+            # Every query goes by its index whatever the values: planning it each time anew costs more than running it.
+            " -c plan_cache_mode=force_generic_plan",
         },
     )
     try:

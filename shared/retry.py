@@ -10,11 +10,12 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeVar
+from typing import TypeVar, TypeVarTuple, Unpack
 
 from shared import deadline
 
 T = TypeVar("T")
+Args = TypeVarTuple("Args")
 
 
 class Transient(Enum):
@@ -75,13 +76,13 @@ class Retrier:
         self._policy = policy or RetryPolicy()
         self._budget = budget or RetryBudget()
 
-    async def run(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Awaits `work()`, again after a repeatable TransientError; raises the last one when it is time to give up."""
+    async def run(self, work: Callable[[Unpack[Args]], Awaitable[T]], *args: Unpack[Args]) -> T:
+        """Awaits `work(*args)`, again after a repeatable TransientError; raises the last one when it is time to give up."""
         self._budget.earn()
         failed = 0
         while True:
             try:
-                return await work()
+                return await work(*args)
             except TransientError as error:
                 failed += 1
                 wait = self._policy.wait_s(failed)

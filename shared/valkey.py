@@ -1,19 +1,27 @@
 """Valkey or Redis: scripts, joined into pipelines; the one place that knows the driver's errors.
 
-An awaited command costs redis-py some twenty times what a command in a full pipeline does. So callers hand their
-script calls to one writer task, which sends whatever has gathered while the previous pipeline was on its way. A caller
-that gives up leaves its answer behind unread: no connection is ever abandoned between a command and its answer.
+Callers hand their script calls to one sender task, which owns the only connection and sends whatever has gathered
+while the previous pipeline was on its way: a command in a full pipeline costs a small part of one that goes alone. A
+caller that gives up leaves its answers to the sender, which reads every answer of a pipeline or closes the connection:
+nobody ever gets another's.
+
+The driver opens the connection (URL, TLS, password, database) and parses answers. Its pool, pipelines, timeouts and
+retries are left out: they cost more than all the rest, and know neither the call's deadline nor the retry budget.
 """
 
 import asyncio
+import hashlib
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import hiredis
 from redis import exceptions
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -25,157 +33,193 @@ from shared.telemetry.store import StoreTelemetry
 STORE = "valkey"
 CONNECT_TIMEOUT_S = 2
 ANSWER_BOUND_S = 10
-LARGEST_PIPELINE = 500
+# With so many commands a pipeline takes no further caller's.
+FULL_PIPELINE = 500
 
 Value = bytes | str | int | float
-
-
-@dataclass(frozen=True)
-class Script:
-    """A Lua script, with what logs and metrics say about it. `writes` decides its query_type."""
-
-    name: str
-    source: str
-    table: str
-    writes: bool
-
-
-def load_script(path: Path, table: str, *, writes: bool) -> Script:
-    """The script of a file, named after it."""
-    return Script(path.stem, path.read_text(encoding="utf-8"), table, writes)
+Calls = Sequence[tuple[Sequence[Value], Sequence[Value]]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
+class Script:
+    """A Lua script, with what logs and metrics say about it."""
+
+    name: str
+    source: str
+    digest: str
+    table: str
+    query_type: str
+
+
+def load_script(path: Path, table: str, *, writes: bool) -> Script:
+    """The script of a file, named after it. `writes` decides its query_type."""
+    return _script(path.stem, path.read_text(encoding="utf-8"), table, writes=writes)
+
+
+def _script(name: str, source: str, table: str, *, writes: bool) -> Script:
+    digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+    return Script(name, source, digest, table, "update" if writes else "select")
+
+
+_PING = _script("ping", "return 1", "", writes=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Group:
+    """Calls of one caller, and the one future for all their answers."""
+
     script: Script
-    keys: Sequence[Value]
-    args: Sequence[Value]
-    answer: asyncio.Future[Any]
+    calls: Calls
+    commands: list[bytes]
+    answers: asyncio.Future[list[Any]]
 
 
 class Valkey:
     """One server. Made by `connect`."""
 
-    def __init__(self, client: Redis, answer_timeout_s: float, telemetry: StoreTelemetry) -> None:
-        self._client = client
+    def __init__(self, connection: AbstractConnection, answer_timeout_s: float, telemetry: StoreTelemetry) -> None:
+        self._connection = connection
         self._answer_timeout_s = answer_timeout_s
         self._telemetry = telemetry
         self._retrier = Retrier()
-        self._waiting: list[_Call] = []
+        self._waiting: deque[_Group] = deque()
         self._wake = asyncio.Event()
-        self._digests: dict[str, str] = {}
         self._in_flight = 0
         telemetry.metrics.watch_connections(STORE, lambda: self._in_flight)
 
     async def run(self, script: Script, keys: Sequence[Value], args: Sequence[Value] = ()) -> Any:
         """Runs a script and returns its answer, strings as bytes. It is sent again when the connection breaks, so it
         must do no harm the second time. Raises StoreUnavailable, DeadlineReached."""
-        return (await self.run_each(script, [(keys, args)]))[0]
+        return (await self.run_each(script, ((keys, args),)))[0]
 
-    async def run_each(self, script: Script, calls: Sequence[tuple[Sequence[Value], Sequence[Value]]]) -> list[Any]:
+    async def run_each(self, script: Script, calls: Calls) -> list[Any]:
         """Likewise for many sets of keys and arguments at once; the answers are in their order."""
-
-        async def attempt() -> list[Any]:
-            loop = asyncio.get_running_loop()
-            sent = [_Call(script, keys, args, loop.create_future()) for keys, args in calls]
-            self._waiting += sent
-            self._wake.set()
-            async with asyncio.timeout(deadline.remaining(ANSWER_BOUND_S)):
-                if len(sent) == 1:
-                    return [await sent[0].answer]
-                # All are awaited whatever becomes of one, so that no failure is left unseen.
-                answers = await asyncio.gather(*(call.answer for call in sent), return_exceptions=True)
-            for answer in answers:
-                if isinstance(answer, BaseException):
-                    raise answer
-            return answers
-
-        with self._telemetry.query(script.name, "update" if script.writes else "select", script.table) as measured:
+        with self._telemetry.query(script.name, script.query_type, script.table) as measured:
             try:
-                answers = await self._retrier.run(attempt)
+                answers = await self._retrier.run(self._attempt, script, calls)
             except TransientError as error:
                 raise StoreUnavailable(STORE) from error
-            except TimeoutError as error:
-                self._telemetry.error("ANSWER_TIMEOUT")
-                raise DeadlineReached from error
             measured.rows_affected = len(answers)
             return answers
 
     async def ping(self) -> None:
-        """Raises unless the server answers."""
-        async with asyncio.timeout(self._answer_timeout_s):
-            await self._client.ping()
+        """Raises StoreUnavailable unless the server runs a script in time."""
+        try:
+            async with asyncio.timeout(self._answer_timeout_s):
+                await self._attempt(_PING, (((), ()),))
+        except (TransientError, DeadlineReached, RuntimeError, TimeoutError) as error:
+            raise StoreUnavailable(STORE) from error
 
     async def send_forever(self) -> None:
-        """The writer task: sends what waits, pipeline after pipeline, until cancelled."""
+        """The sender task: sends what waits, pipeline after pipeline, until cancelled."""
+        groups: list[_Group] = []
         try:
             while True:
                 await self._wake.wait()
-                batch, self._waiting = self._waiting[:LARGEST_PIPELINE], self._waiting[LARGEST_PIPELINE:]
-                if not self._waiting:
-                    self._wake.clear()
-                batch = [call for call in batch if not call.answer.done()]
-                if batch:
-                    await self._send(batch)
+                if groups := self._next_groups():
+                    await self._send(groups)
         finally:
-            for call in self._waiting:
-                call.answer.cancel()
+            for group in (*groups, *self._waiting):
+                group.answers.cancel()
+            await self._connection.disconnect(nowait=True)
 
-    async def _send(self, batch: list[_Call]) -> None:
+    async def _attempt(self, script: Script, calls: Calls) -> list[Any]:
+        loop = asyncio.get_running_loop()
+        commands = [_packed("EVALSHA", script.digest, *call) for call in calls]
+        group = _Group(script, calls, commands, loop.create_future())
+        self._waiting.append(group)
+        self._wake.set()
+        # asyncio.timeout does the same at ten times the price.
+        bound = loop.call_later(deadline.remaining(ANSWER_BOUND_S), self._give_up, group)
+        try:
+            answers = await group.answers
+        finally:
+            bound.cancel()
+        for answer in answers:
+            if isinstance(answer, exceptions.ResponseError):
+                raise self._translated(answer) from answer
+        return answers
+
+    def _give_up(self, group: _Group) -> None:
+        if not group.answers.done():
+            self._telemetry.error("ANSWER_TIMEOUT")
+            group.answers.set_exception(DeadlineReached())
+
+    def _next_groups(self) -> list[_Group]:
+        """What the next pipeline consists of: a group is never split, and left out when nobody waits for it."""
+        groups, commands = [], 0
+        while self._waiting and commands < FULL_PIPELINE:
+            group = self._waiting.popleft()
+            if not group.answers.done():
+                groups.append(group)
+                commands += len(group.commands)
+        if not self._waiting:
+            self._wake.clear()
+        return groups
+
+    async def _send(self, groups: list[_Group]) -> None:
         self._in_flight = 1
         try:
             async with asyncio.timeout(self._answer_timeout_s):
-                answers = await self._pipeline(batch)
-                unknown = [call for call, answer in zip(batch, answers, strict=True) if _no_script(answer)]
-                if unknown:
-                    # The server has lost its scripts, as after a restart: what was not run is run again.
-                    self._digests.clear()
-                    again = iter(await self._pipeline(unknown))
-                    answers = [next(again) if _no_script(answer) else answer for answer in answers]
-        except (exceptions.RedisError, OSError, TimeoutError) as error:
-            answers = [error] * len(batch)
+                answers = iter(await self._answers(groups))
+        except Exception as error:
+            # Whatever it was: answers may be on their way that nobody must get.
+            await self._connection.disconnect(nowait=True)
+            self._fail(groups, error)
+        else:
+            for group in groups:
+                own = list(islice(answers, len(group.commands)))
+                if not group.answers.done():
+                    group.answers.set_result(own)
         finally:
             self._in_flight = 0
-        for call, answer in zip(batch, answers, strict=True):
-            if call.answer.done():
-                continue
-            if isinstance(answer, BaseException):
-                call.answer.set_exception(self._translated(answer))
-            else:
-                call.answer.set_result(answer)
 
-    async def _pipeline(self, batch: list[_Call]) -> list[Any]:
-        for script in {call.script.name: call.script for call in batch}.values():
-            if script.name not in self._digests:
-                digest = await self._client.script_load(script.source)
-                self._digests[script.name] = digest.decode() if isinstance(digest, bytes) else digest
-        async with self._client.pipeline(transaction=False) as pipeline:
-            for call in batch:
-                pipeline.execute_command(
-                    "EVALSHA", self._digests[call.script.name], len(call.keys), *call.keys, *call.args
-                )
-            return await pipeline.execute(raise_on_error=False)
+    async def _answers(self, groups: list[_Group]) -> list[Any]:
+        if self._connection.is_connected and await self._connection.can_read():
+            # Nothing was asked: this can only be the end of a connection that the server has closed meanwhile.
+            await self._connection.disconnect(nowait=True)
+        answers = await self._pipeline([command for group in groups for command in group.commands])
+        unknown = [at for at, answer in enumerate(answers) if isinstance(answer, exceptions.NoScriptError)]
+        if unknown:
+            # The server is new or has lost its scripts, as after a restart. EVAL makes it know them.
+            calls = [(group.script.source, call) for group in groups for call in group.calls]
+            again = [_packed("EVAL", source, *call) for source, call in (calls[at] for at in unknown)]
+            for at, answer in zip(unknown, await self._pipeline(again), strict=True):
+                answers[at] = answer
+        return answers
 
-    def _translated(self, error: BaseException) -> Exception:
+    async def _pipeline(self, commands: list[bytes]) -> list[Any]:
+        await self._connection.send_packed_command(commands, check_health=False)
+        answers: list[Any] = []
+        for _ in commands:
+            try:
+                answers.append(await self._connection.read_response())
+            except exceptions.ResponseError as error:
+                answers.append(error)
+        return answers
+
+    def _fail(self, groups: list[_Group], error: Exception) -> None:
+        for group in groups:
+            if not group.answers.done():
+                self._telemetry.error(Transient.CONNECTION_TIMEOUT.value)
+                failure = TransientError(Transient.CONNECTION_TIMEOUT)
+                failure.__cause__ = error
+                group.answers.set_exception(failure)
+
+    def _translated(self, error: exceptions.ResponseError) -> Exception:
         if isinstance(error, exceptions.ReadOnlyError):
-            kind = Transient.REPLICA_LAG
-        elif isinstance(
-            error,
-            (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.BusyLoadingError, OSError, TimeoutError),
-        ):
-            kind = Transient.CONNECTION_TIMEOUT
-        elif isinstance(error, exceptions.OutOfMemoryError):
+            self._telemetry.error(Transient.REPLICA_LAG.value)
+            return TransientError(Transient.REPLICA_LAG)
+        if isinstance(error, exceptions.OutOfMemoryError):
             self._telemetry.error("OUT_OF_MEMORY")
             return StoreUnavailable(STORE)
-        else:
-            self._telemetry.error("SCRIPT")
-            return RuntimeError(f"valkey refused a script: {error}")
-        self._telemetry.error(kind.value)
-        return TransientError(kind)
+        self._telemetry.error("SCRIPT")
+        return RuntimeError(f"valkey refused a script: {error}")
 
 
-def _no_script(answer: object) -> bool:
-    return isinstance(answer, exceptions.NoScriptError)
+def _packed(command: str, script: str, keys: Sequence[Value], args: Sequence[Value]) -> bytes:
+    packed: bytes = hiredis.pack_command((command, script, len(keys), *keys, *args))
+    return packed
 
 
 @asynccontextmanager
@@ -186,42 +230,36 @@ async def connect(
     answer_timeout_s: float,
     start_timeout_s: float = 0,
 ) -> AsyncIterator[Valkey]:
-    """A server with its writer task running; closed on the way out.
+    """A server with its sender task running; closed on the way out.
 
     With `start_timeout_s` the server must answer within it, else StoreUnavailable is raised; without, it may be down.
     """
-    pool = BlockingConnectionPool.from_url(
+    connections = ConnectionPool.from_url(
         url,
-        # The writer sends one pipeline at a time; the second connection is for pings.
-        max_connections=2,
-        timeout=answer_timeout_s,
         protocol=3,
-        socket_timeout=answer_timeout_s,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
-        # Retries are ours: the driver knows neither the call's deadline nor the budget.
+        # The sender bounds a pipeline as a whole.
+        socket_timeout=None,
         retry=Retry(NoBackoff(), 0),
     )
-    client: Redis = Redis(connection_pool=pool)
-    valkey = Valkey(client, answer_timeout_s, telemetry)
+    valkey = Valkey(connections.make_connection(), answer_timeout_s, telemetry)
     sender = asyncio.create_task(valkey.send_forever(), name="valkey-sender")
     try:
         if start_timeout_s:
-            await _answers(valkey, start_timeout_s)
+            await _started(valkey, start_timeout_s)
         yield valkey
     finally:
         sender.cancel()
         await asyncio.gather(sender, return_exceptions=True)
-        await client.aclose()
-        await pool.disconnect()
 
 
-async def _answers(valkey: Valkey, timeout_s: float) -> None:
+async def _started(valkey: Valkey, timeout_s: float) -> None:
     loop = asyncio.get_running_loop()
     until = loop.time() + timeout_s
     while True:
         try:
             return await valkey.ping()
-        except (exceptions.RedisError, OSError, TimeoutError) as error:
+        except StoreUnavailable:
             if loop.time() > until:
-                raise StoreUnavailable(STORE) from error
+                raise
         await asyncio.sleep(0.2)

@@ -54,6 +54,7 @@ async def build(runtime: Runtime[InventorySettings]) -> AsyncIterator[Hosted]:
                 background=[requests.forget_forever],
             )
         finally:
+            await matches.close()
             await players.close()
 
 

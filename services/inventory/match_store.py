@@ -1,6 +1,6 @@
 """Matches in PostgreSQL. A method for each RPC, a query of the same name for each method."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from services.inventory.known_players import KnownPlayers
 from services.inventory.match import MATCH, Match, MatchResult, finished, match_finished
 from shared import queries
+from shared.batching import Batcher
 from shared.errors import AlreadyExists, NotFound
 from shared.idempotency import RequestKey, Requests
 from shared.paging import LARGEST_PAGE_BYTES, Page
@@ -45,6 +46,24 @@ class _Found:
     match: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    request_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class _RecordRequest:
+    """A match to be written; the store takes those of many callers together. `answer` is the match as JSON."""
+
+    match: Match
+    answer: str
+    key: RequestKey
+
+    def touches(self) -> Iterable[Hashable]:
+        """What no two matches of one statement may have in common."""
+        return self.key.request_id, self.match.match_id
+
+
 class MatchStore:
     """Every change and its request record are one statement: all of it happens, or none."""
 
@@ -52,6 +71,7 @@ class MatchStore:
         self._database = database
         self._requests = requests
         self._players = players
+        self._records: Batcher[_RecordRequest, str | None] = Batcher(self._record, _RecordRequest.touches)
 
     async def start_match(self, match: Match, key: RequestKey) -> Match:
         """Raises NotFound, AlreadyExists, RequestIdReused."""
@@ -59,17 +79,11 @@ class MatchStore:
 
     async def record_match(self, match: Match, key: RequestKey) -> Match:
         """Raises NotFound, AlreadyExists, RequestIdReused."""
-        params = {"match": MATCH.dump_json(match).decode(), **key.params()}
+        request = _RecordRequest(match, MATCH.dump_json(match).decode(), key)
 
         async def effect() -> str | None:
             await self._players.require([player.player_id for player in match.players])
-            try:
-                rows = await self._database.fetch(QUERIES["record_match"], params, _Answered, repeatable=True)
-            except UniqueViolation as error:
-                if violated(error) != "matches_pkey":
-                    raise
-                raise _match_id_taken(match.match_id) from error
-            return rows[0].answer if rows else None
+            return await self._records.do(request)
 
         return (await self._requests.once(key, effect, MATCH.validate_json)).value
 
@@ -117,6 +131,30 @@ class MatchStore:
             matches += [MATCH.validate_json(row.match) for row in rows]
             room -= sum(len(row.match) for row in rows)
         return Page(matches, more=len(found) > len(matches))
+
+    async def close(self) -> None:
+        """Ends what is under way."""
+        await self._records.close()
+
+    async def _record(self, asked: Sequence[_RecordRequest]) -> list[str | Exception | None]:
+        """The answer recorded for each request, None for one that was done before, or why it fails."""
+        params = {
+            "request_ids": [request.key.request_id for request in asked],
+            "methods": [request.key.method for request in asked],
+            "fingerprints": [request.key.fingerprint for request in asked],
+            "matches": [request.answer for request in asked],
+        }
+        try:
+            rows = await self._database.fetch(QUERIES["record_match"], params, _Recorded, repeatable=True)
+        except UniqueViolation as error:
+            if violated(error) not in ("matches_pkey", "match_players_pkey"):
+                raise
+            if len(asked) == 1:
+                return [_match_id_taken(asked[0].match.match_id)]
+            # One match's fault, and nothing has happened: each is tried by itself, so that the others go through.
+            return [(await self._record([request]))[0] for request in asked]
+        recorded = {row.request_id for row in rows}
+        return [request.answer if request.key.request_id in recorded else None for request in asked]
 
     async def _get(self, match_ids: Sequence[UUID]) -> list[_Found]:
         return await self._database.fetch(QUERIES["get_matches"], {"match_ids": list(match_ids)}, _Found)

@@ -58,6 +58,7 @@ async def build(runtime: Runtime[ProfileSettings]) -> AsyncIterator[Hosted]:
                 background=[requests.forget_forever],
             )
         finally:
+            await players.close()
             await cache.close()
 
 

@@ -1,6 +1,6 @@
 """Players in PostgreSQL, behind their cache. A method for each RPC, a query of the same name for each method."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from services.profile.cache import PlayerCache
 from services.profile.player import PLAYER, PLAYERS, NewPlayer, Player, PlayerChange, Progress
 from shared import queries
+from shared.batching import Batcher
 from shared.errors import AlreadyExists, EtagMismatch, NotFound, SavepointError, Unmet, player_not_found
 from shared.idempotency import RequestKey, Requests
 from shared.postgres import Postgres, violated
@@ -58,13 +59,29 @@ class _Answered:
 
 @dataclass(frozen=True, slots=True)
 class _Progressed:
-    answer: str | None
-    found: list[UUID]
+    request_id: UUID
+    answer: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Version:
     version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressRequest:
+    """One BatchApplyProgress; the store takes those of many callers together."""
+
+    changes: Sequence[Progress]
+    key: RequestKey
+
+    def touches(self) -> Iterable[Hashable]:
+        """What no two requests of one statement may have in common."""
+        return [self.key.request_id, *(change.player_id for change in self.changes)]
+
+    def missing(self, known: Mapping[UUID, Player]) -> NotFound | None:
+        """Why nothing came of it: a player that is not there, or None if all are."""
+        return next((player_not_found(c.player_id) for c in self.changes if c.player_id not in known), None)
 
 
 class PlayerStore:
@@ -74,6 +91,7 @@ class PlayerStore:
         self._database = database
         self._requests = requests
         self._cache = cache
+        self._progress: Batcher[ProgressRequest, str | None] = Batcher(self._apply_progress, ProgressRequest.touches)
 
     async def create_player(self, new: NewPlayer, key: RequestKey | None) -> Player:
         """Raises AlreadyExists; with a key, RequestIdReused."""
@@ -124,28 +142,8 @@ class PlayerStore:
 
     async def batch_apply_progress(self, changes: Sequence[Progress], key: RequestKey) -> list[Player]:
         """All or nothing. Raises NotFound, Unmet, RequestIdReused."""
-        ids = [change.player_id for change in changes]
-        params = {
-            "player_ids": ids,
-            "mmr_deltas": [change.mmr_delta for change in changes],
-            "xp_deltas": [change.xp_delta for change in changes],
-            **key.params(),
-        }
-
-        async def effect() -> str | None:
-            try:
-                rows = await self._database.fetch(QUERIES["batch_apply_progress"], params, _Progressed, repeatable=True)
-            except NumericValueOutOfRange as error:
-                raise Unmet("PROGRESS_LIMIT", "a player's mmr, level or xp would exceed what it can hold") from error
-            if rows[0].answer is None and (missing := [i for i in ids if i not in set(rows[0].found)]):
-                raise player_not_found(missing[0])
-            return rows[0].answer
-
-        async with self._cache.writing(ids) as written:
-            answer = await self._requests.once(key, effect, PLAYERS.validate_json)
-            if not answer.replayed:
-                for player in answer.value:
-                    written(player.player_id, player.version, player)
+        request = ProgressRequest(changes, key)
+        answer = await self._requests.once(key, lambda: self._progress.do(request), PLAYERS.validate_json)
         return answer.value
 
     async def record_login(self, player_id: UUID) -> Player:
@@ -179,6 +177,51 @@ class PlayerStore:
             if not rows:
                 raise await self._untouched(player_id)
             written(player_id, rows[0].version, None)
+
+    async def close(self) -> None:
+        """Ends what is under way."""
+        await self._progress.close()
+
+    async def _apply_progress(self, requests: Sequence[ProgressRequest]) -> list[str | Exception | None]:
+        """What batch_apply_progress records for each request, None for one that was done before, or why it fails."""
+        player_ids = [change.player_id for request in requests for change in request.changes]
+        answers: dict[UUID, str] = {}
+        refused: Exception | None = None
+        async with self._cache.writing(player_ids) as written:
+            try:
+                answers = await self._progress_answers(requests, player_ids)
+            except (NumericValueOutOfRange, UniqueViolation) as error:
+                # Nothing of the statement has happened.
+                refused = error
+            for answer in answers.values():
+                for player in PLAYERS.validate_json(answer):
+                    written(player.player_id, player.version, player)
+        if refused and len(requests) > 1:
+            # One request's fault: each is tried by itself, so that the others do not suffer from it.
+            return [(await self._apply_progress([request]))[0] for request in requests]
+        if isinstance(refused, NumericValueOutOfRange):
+            return [Unmet("PROGRESS_LIMIT", "a player's mmr, level or xp would exceed what it can hold")]
+        if refused:
+            return [refused]
+        left = [request for request in requests if request.key.request_id not in answers]
+        known = await self._load([change.player_id for request in left for change in request.changes]) if left else {}
+        return [answers.get(request.key.request_id) or request.missing(known) for request in requests]
+
+    async def _progress_answers(
+        self, requests: Sequence[ProgressRequest], player_ids: Sequence[UUID]
+    ) -> dict[UUID, str]:
+        changes = [change for request in requests for change in request.changes]
+        params = {
+            "request_ids": [request.key.request_id for request in requests],
+            "method": requests[0].key.method,
+            "fingerprints": [request.key.fingerprint for request in requests],
+            "numbers": [number for number, request in enumerate(requests, 1) for _ in request.changes],
+            "player_ids": player_ids,
+            "mmr_deltas": [change.mmr_delta for change in changes],
+            "xp_deltas": [change.xp_delta for change in changes],
+        }
+        rows = await self._database.fetch(QUERIES["batch_apply_progress"], params, _Progressed, repeatable=True)
+        return {row.request_id: row.answer for row in rows}
 
     async def _write_one(self, player_id: UUID, write: Callable[[], Any]) -> Player:
         async with self._cache.writing([player_id]) as written:

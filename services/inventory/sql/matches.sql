@@ -4,26 +4,33 @@
 -- differ. It changes once, when it is finished: what was read of it while it was in progress is true until then.
 
 -- name: record_match (insert matches)
--- StartMatch too: its match has no ended_at yet. A repeated request, even a racing one, stops at its record.
+-- Many matches in one statement, each under its own request. StartMatch too: its match has no ended_at yet. A repeated
+-- request, even a racing one, stops at its record. Records are written in the order of their ids, so that two
+-- statements with the same requests wait and never deadlock.
 WITH recorded AS (
     INSERT INTO requests (request_id, method, fingerprint, answer)
-    VALUES (%(request_id)s, %(method)s, %(fingerprint)s, %(match)s::jsonb)
+    SELECT request_id, method, fingerprint, match
+    FROM unnest(%(request_ids)s::uuid[], %(methods)s::text[], %(fingerprints)s::bytea[], %(matches)s::text[]::jsonb[])
+         AS asked (request_id, method, fingerprint, match)
+    ORDER BY request_id
     ON CONFLICT (request_id) DO NOTHING
-    RETURNING answer
+    RETURNING request_id, answer
 ), match AS (
     INSERT INTO matches (match_id, game_mode, started_at, ended_at, winner_team, metadata)
     SELECT m.match_id, m.game_mode, m.started_at, m.ended_at, m.winner_team, m.metadata::jsonb
     FROM recorded, jsonb_to_record(answer) AS m (
         match_id uuid, game_mode text, started_at timestamptz, ended_at timestamptz, winner_team integer, metadata text)
-    RETURNING match_id, game_mode, started_at
 ), players AS (
     INSERT INTO match_players (match_id, player_id, game_mode, started_at, team, score, kills, deaths, mmr_change,
                                xp_gained)
-    SELECT match_id, p.player_id, game_mode, started_at, p.team, p.score, p.kills, p.deaths, p.mmr_change, p.xp_gained
-    FROM match, recorded, jsonb_to_recordset(answer -> 'players') AS p (
+    SELECT m.match_id, p.player_id, m.game_mode, m.started_at, p.team, p.score, p.kills, p.deaths, p.mmr_change,
+           p.xp_gained
+    FROM recorded, jsonb_to_record(answer) AS m (
+        match_id uuid, game_mode text, started_at timestamptz, players jsonb),
+    jsonb_to_recordset(m.players) AS p (
         player_id uuid, team integer, score bigint, kills integer, deaths integer, mmr_change integer, xp_gained bigint)
 )
-SELECT answer::text FROM recorded;
+SELECT request_id FROM recorded;
 
 -- name: finish_match (update matches)
 -- Nothing happens to a match that is finished already.

@@ -58,18 +58,29 @@ RETURNING player_id, username, email, mmr, level, xp, coins, held_coins, attribu
           version;
 
 -- name: batch_apply_progress (update players)
--- All or nothing: `applied` is empty unless every player is there. Every 1,000 xp is a level; levels are never lost.
-WITH change AS (
+-- Many requests in one statement, no player in two of them. Each is all or nothing: `ready` has those whose players are
+-- all there and that were not done before. Every 1,000 xp is a level; levels are never lost.
+WITH asked AS (
     SELECT *
-    FROM unnest(%(player_ids)s::uuid[], %(mmr_deltas)s::bigint[], %(xp_deltas)s::bigint[])
-         WITH ORDINALITY AS c (player_id, mmr_delta, xp_delta, place)
+    FROM unnest(%(request_ids)s::uuid[], %(fingerprints)s::bytea[])
+         WITH ORDINALITY AS a (request_id, fingerprint, number)
+), change AS (
+    SELECT *
+    FROM unnest(%(numbers)s::bigint[], %(player_ids)s::uuid[], %(mmr_deltas)s::bigint[], %(xp_deltas)s::bigint[])
+         WITH ORDINALITY AS c (number, player_id, mmr_delta, xp_delta, place)
 ), locked AS (
     SELECT player_id
     FROM players
     WHERE player_id = ANY(%(player_ids)s)
-      AND NOT EXISTS (SELECT FROM requests WHERE request_id = %(request_id)s)
     ORDER BY player_id
     FOR NO KEY UPDATE
+), ready AS (
+    SELECT number
+    FROM change
+    LEFT JOIN locked USING (player_id)
+    WHERE number NOT IN (SELECT asked.number FROM asked JOIN requests USING (request_id))
+    GROUP BY number
+    HAVING count(*) = count(locked.player_id)
 ), applied AS (
     UPDATE players p
     SET mmr = GREATEST(0, p.mmr + c.mmr_delta),
@@ -77,19 +88,19 @@ WITH change AS (
         level = GREATEST(p.level, 1 + (p.xp + c.xp_delta) / 1000),
         version = nextval('player_versions')
     FROM change c
+    JOIN ready USING (number)
     WHERE p.player_id = c.player_id
-      AND (SELECT count(*) FROM locked) = cardinality(%(player_ids)s::uuid[])
-    RETURNING p.*, c.place
-), recorded AS (
-    INSERT INTO requests (request_id, method, fingerprint, answer)
-    SELECT %(request_id)s, %(method)s, %(fingerprint)s,
-           jsonb_agg(to_jsonb(applied) - 'place' || jsonb_build_object('attributes', attributes::text) ORDER BY place)
-    FROM applied
-    HAVING count(*) > 0
-    RETURNING answer
+    RETURNING p.*, c.number, c.place
 )
-SELECT (SELECT answer::text FROM recorded) AS answer,
-       ARRAY(SELECT player_id FROM locked) AS found;
+INSERT INTO requests (request_id, method, fingerprint, answer)
+SELECT request_id, %(method)s, fingerprint,
+       jsonb_agg(
+           to_jsonb(applied) - 'number' - 'place' || jsonb_build_object('attributes', attributes::text) ORDER BY place
+       )
+FROM applied
+JOIN asked USING (number)
+GROUP BY request_id, fingerprint
+RETURNING request_id, answer::text;
 
 -- name: record_login (update players)
 UPDATE players
