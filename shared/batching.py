@@ -1,8 +1,8 @@
 """What many callers ask for at once, done in few statements.
 
 A statement costs the service and PostgreSQL several times what one more row in it does. So callers hand in items, and
-what has gathered while earlier statements were on their way goes into the next one. Nobody waits for company: an item
-that comes alone goes alone, at once.
+what has gathered while the statement before was on its way goes into the next one. An item that comes alone goes alone,
+at once. Only where callers come in numbers does a batch wait a moment, so that it is worth its statement.
 """
 
 import asyncio
@@ -17,6 +17,9 @@ R = TypeVar("R")
 
 # Longest time for one batch; each caller's own deadline may end its waiting sooner.
 BATCH_BOUND_S = 10.0
+# From one batch's start to the next, where callers come in numbers: so many at once.
+GATHERING_S = 0.02
+MANY = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,8 +33,7 @@ class Batcher(Generic[I, R]):
     """Runs `work` over the items of many callers.
 
     `work` returns for each item its result or the exception that its caller gets; what it raises goes to all of them.
-    `keys` names what an item touches: two items with a key in common are never in the same batch nor in two batches at
-    once, and are done in the order in which they came.
+    `keys` names what an item touches: two items with a key in common are never in the same batch.
     """
 
     def __init__(
@@ -45,50 +47,67 @@ class Batcher(Generic[I, R]):
         self._work = work
         self._keys = keys
         self._most = most
-        self._at_once = at_once
         self._waiting: list[_Waiting[I, R]] = []
-        self._touched: set[Hashable] = set()
-        self._running: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Semaphore(at_once)
+        self._sender: asyncio.Task[None] | None = None
+        self._batches: set[asyncio.Task[None]] = set()
+        self._callers = 0
+        self._last_start = 0.0
 
     async def do(self, item: I) -> R:
         """The result of `work` for this item. A caller that gives up leaves the batch it is in to go on."""
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(item, frozenset(self._keys(item)), answer))
-        self._start()
-        return await answer
+        if self._sender is None or self._sender.done():
+            self._sender = asyncio.create_task(self._send(), name="batches")
+        self._callers += 1
+        try:
+            return await answer
+        finally:
+            self._callers -= 1
 
     async def close(self) -> None:
         """Ends what is running."""
-        for task in self._running:
+        tasks = [*self._batches, *([self._sender] if self._sender else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _start(self) -> None:
-        while len(self._running) < self._at_once and (batch := self._take()):
-            task = asyncio.create_task(self._run(batch), name="batch")
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+    async def _send(self) -> None:
+        """Starts batch after batch until nothing waits."""
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            if self._callers >= MANY:
+                await asyncio.sleep(max(0.0, self._last_start + GATHERING_S - loop.time()))
+            # Several are under way at once, so that one that waits for a lock does not keep the others.
+            await self._room.acquire()
+            batch = self._take()
+            self._last_start = loop.time()
+            task = asyncio.create_task(self._do(batch), name="batch")
+            self._batches.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._batches.discard(task)
+        self._room.release()
 
     def _take(self) -> list[_Waiting[I, R]]:
-        """The next batch, its keys marked as touched."""
+        """The next batch: from the longest waiting on, whatever has nothing in common with those before it."""
         batch: list[_Waiting[I, R]] = []
         left: list[_Waiting[I, R]] = []
-        # What an item that must wait touches, later items must wait for too.
-        passed: set[Hashable] = set()
+        # By those left for later too: nobody overtakes one who waits for the same.
+        touched: set[Hashable] = set()
         for waiting in self._waiting:
             if waiting.answer.done():
                 continue
-            if len(batch) < self._most and self._touched.isdisjoint(waiting.keys) and passed.isdisjoint(waiting.keys):
-                batch.append(waiting)
-                self._touched |= waiting.keys
-            else:
-                left.append(waiting)
-                passed |= waiting.keys
+            fits = len(batch) < self._most and touched.isdisjoint(waiting.keys)
+            (batch if fits else left).append(waiting)
+            touched |= waiting.keys
         self._waiting = left
         return batch
 
-    async def _run(self, batch: Sequence[_Waiting[I, R]]) -> None:
-        # The task has begun within one of the callers, whose deadline is not the others'.
+    async def _do(self, batch: Sequence[_Waiting[I, R]]) -> None:
+        # This task has begun within one of the callers, whose deadline is not the others'.
         deadline.start(BATCH_BOUND_S)
         try:
             async with asyncio.timeout(BATCH_BOUND_S):
@@ -107,6 +126,3 @@ class Batcher(Generic[I, R]):
         finally:
             for waiting in batch:
                 waiting.answer.cancel()
-                self._touched -= waiting.keys
-            # This task still counts as running: the next one starts when it is gone.
-            asyncio.get_running_loop().call_soon(self._start)

@@ -10,7 +10,7 @@ import hashlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from psycopg.errors import UniqueViolation
@@ -68,14 +68,6 @@ class RequestKey:
 
 
 @dataclass(frozen=True)
-class Answer(Generic[T]):
-    """An effect's answer; `replayed` when it took place earlier."""
-
-    value: T
-    replayed: bool
-
-
-@dataclass(frozen=True)
 class _Recorded:
     method: str
     fingerprint: bytes
@@ -88,10 +80,9 @@ class Requests:
     def __init__(self, database: Postgres) -> None:
         self._database = database
 
-    async def once(
-        self, key: RequestKey, effect: Callable[[], Awaitable[str | None]], read: Callable[[str], T]
-    ) -> Answer[T]:
-        """Runs `effect`, which returns the answer it recorded, as JSON; or finds the answer it recorded before.
+    async def once(self, key: RequestKey, effect: Callable[[], Awaitable[T | None]], read: Callable[[str], T]) -> T:
+        """Runs `effect`, which returns the answer that it recorded; or finds the answer recorded before, which `read`
+        makes from its JSON.
 
         A repeat shows in one of three ways: the guard left the effect nothing to do (it returns None), the state that
         it needs is used up already (it raises), or it lost a race on the record. Only without a record is a failure
@@ -101,7 +92,7 @@ class Requests:
         try:
             answer = await effect()
             if answer is not None:
-                return Answer(read(answer), replayed=False)
+                return answer
             failure = Bug()
         except UniqueViolation as error:
             if violated(error) != "requests_pkey":
@@ -112,7 +103,7 @@ class Requests:
         earlier = await self._find(key)
         if earlier is None:
             raise failure
-        return Answer(read(earlier), replayed=True)
+        return read(earlier)
 
     async def forget_old(self) -> int:
         """Removes records older than 7 days, at most 10,000 at a time. Returns how many went."""

@@ -10,7 +10,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeVar, TypeVarTuple, Unpack
+from typing import TypeVar, TypeVarTuple
 
 from shared import deadline
 
@@ -76,8 +76,9 @@ class Retrier:
         self._policy = policy or RetryPolicy()
         self._budget = budget or RetryBudget()
 
-    async def run(self, work: Callable[[Unpack[Args]], Awaitable[T]], *args: Unpack[Args]) -> T:
-        """Awaits `work(*args)`, again after a repeatable TransientError; raises the last one when it is time to give up."""
+    async def run(self, work: Callable[[*Args], Awaitable[T]], *args: *Args) -> T:
+        """Awaits `work(*args)`, again after a repeatable TransientError; raises the last one when it is time to give
+        up."""
         self._budget.earn()
         failed = 0
         while True:

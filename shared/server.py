@@ -5,6 +5,7 @@ SIGINT -> NOT_SERVING, a short wait for the gateway to notice, calls in flight e
 """
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -115,6 +116,9 @@ async def serve(name: str, settings: S, build: Build[S]) -> None:
             raise StartError(f"LISTEN {settings.listen} cannot be used: is the port taken?") from error
         await health.check()
         await server.start()
+        # What there is by now stays: collections need not look at it again, and may come less often.
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 50)
         _log.info("serving", extra={"version": __version__, "listen": settings.listen, "hosts": names})
 
         tasks = [asyncio.create_task(health.watch(), name="health")]

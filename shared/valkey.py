@@ -22,8 +22,6 @@ from typing import Any
 import hiredis
 from redis import exceptions
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from shared import deadline
 from shared.errors import DeadlineReached, StoreUnavailable
@@ -40,31 +38,26 @@ Value = bytes | str | int | float
 Calls = Sequence[tuple[Sequence[Value], Sequence[Value]]]
 
 
-@dataclass(frozen=True, slots=True)
 class Script:
-    """A Lua script, with what logs and metrics say about it."""
+    """A Lua script, with what logs and metrics say about it. `writes` decides its query_type."""
 
-    name: str
-    source: str
-    digest: str
-    table: str
-    query_type: str
+    def __init__(self, name: str, source: str, table: str, *, writes: bool) -> None:
+        self.name = name
+        self.source = source
+        self.digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+        self.table = table
+        self.query_type = "update" if writes else "select"
 
 
 def load_script(path: Path, table: str, *, writes: bool) -> Script:
-    """The script of a file, named after it. `writes` decides its query_type."""
-    return _script(path.stem, path.read_text(encoding="utf-8"), table, writes=writes)
+    """The script of a file, named after it."""
+    return Script(path.stem, path.read_text(encoding="utf-8"), table, writes=writes)
 
 
-def _script(name: str, source: str, table: str, *, writes: bool) -> Script:
-    digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
-    return Script(name, source, digest, table, "update" if writes else "select")
+_PING = Script("ping", "return 1", "", writes=False)
 
 
-_PING = _script("ping", "return 1", "", writes=False)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Group:
     """Calls of one caller, and the one future for all their answers."""
 
@@ -94,6 +87,8 @@ class Valkey:
 
     async def run_each(self, script: Script, calls: Calls) -> list[Any]:
         """Likewise for many sets of keys and arguments at once; the answers are in their order."""
+        if not calls:
+            return []
         with self._telemetry.query(script.name, script.query_type, script.table) as measured:
             try:
                 answers = await self._retrier.run(self._attempt, script, calls)
@@ -121,7 +116,7 @@ class Valkey:
         finally:
             for group in (*groups, *self._waiting):
                 group.answers.cancel()
-            await self._connection.disconnect(nowait=True)
+            await self._connection.disconnect()
 
     async def _attempt(self, script: Script, calls: Calls) -> list[Any]:
         loop = asyncio.get_running_loop()
@@ -129,7 +124,7 @@ class Valkey:
         group = _Group(script, calls, commands, loop.create_future())
         self._waiting.append(group)
         self._wake.set()
-        # asyncio.timeout does the same at ten times the price.
+        # asyncio.timeout does the same at five times the price.
         bound = loop.call_later(deadline.remaining(ANSWER_BOUND_S), self._give_up, group)
         try:
             answers = await group.answers
@@ -137,7 +132,7 @@ class Valkey:
             bound.cancel()
         for answer in answers:
             if isinstance(answer, exceptions.ResponseError):
-                raise self._translated(answer) from answer
+                raise self._translated(answer)
         return answers
 
     def _give_up(self, group: _Group) -> None:
@@ -163,9 +158,11 @@ class Valkey:
             async with asyncio.timeout(self._answer_timeout_s):
                 answers = iter(await self._answers(groups))
         except Exception as error:
-            # Whatever it was: answers may be on their way that nobody must get.
+            # Whatever it was, answers may be on their way that nobody must get.
             await self._connection.disconnect(nowait=True)
-            self._fail(groups, error)
+            for group in groups:
+                if not group.answers.done():
+                    group.answers.set_exception(self._translated(error))
         else:
             for group in groups:
                 own = list(islice(answers, len(group.commands)))
@@ -198,51 +195,39 @@ class Valkey:
                 answers.append(error)
         return answers
 
-    def _fail(self, groups: list[_Group], error: Exception) -> None:
-        for group in groups:
-            if not group.answers.done():
-                self._telemetry.error(Transient.CONNECTION_TIMEOUT.value)
-                failure = TransientError(Transient.CONNECTION_TIMEOUT)
-                failure.__cause__ = error
-                group.answers.set_exception(failure)
-
-    def _translated(self, error: exceptions.ResponseError) -> Exception:
-        if isinstance(error, exceptions.ReadOnlyError):
-            self._telemetry.error(Transient.REPLICA_LAG.value)
-            return TransientError(Transient.REPLICA_LAG)
+    def _translated(self, error: Exception) -> Exception:
+        translated: Exception
         if isinstance(error, exceptions.OutOfMemoryError):
-            self._telemetry.error("OUT_OF_MEMORY")
-            return StoreUnavailable(STORE)
-        self._telemetry.error("SCRIPT")
-        return RuntimeError(f"valkey refused a script: {error}")
+            kind, translated = "OUT_OF_MEMORY", StoreUnavailable(STORE)
+        elif isinstance(error, exceptions.ResponseError) and not isinstance(error, exceptions.ReadOnlyError):
+            kind, translated = "SCRIPT", RuntimeError(f"valkey refused a script: {error}")
+        else:
+            read_only = isinstance(error, exceptions.ReadOnlyError)
+            transient = Transient.REPLICA_LAG if read_only else Transient.CONNECTION_TIMEOUT
+            kind, translated = transient.value, TransientError(transient)
+        self._telemetry.error(kind)
+        translated.__cause__ = error
+        return translated
 
 
 def _packed(command: str, script: str, keys: Sequence[Value], args: Sequence[Value]) -> bytes:
-    packed: bytes = hiredis.pack_command((command, script, len(keys), *keys, *args))
+    words: Any = (command, script, len(keys), *keys, *args)  # the parser's stub says: a tuple of one
+    packed: bytes = hiredis.pack_command(words)
     return packed
 
 
 @asynccontextmanager
 async def connect(
-    url: str,
-    telemetry: StoreTelemetry,
-    *,
-    answer_timeout_s: float,
-    start_timeout_s: float = 0,
+    url: str, telemetry: StoreTelemetry, *, answer_timeout_s: float, start_timeout_s: float = 0
 ) -> AsyncIterator[Valkey]:
     """A server with its sender task running; closed on the way out.
 
     With `start_timeout_s` the server must answer within it, else StoreUnavailable is raised; without, it may be down.
     """
-    connections = ConnectionPool.from_url(
-        url,
-        protocol=3,
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
-        # The sender bounds a pipeline as a whole.
-        socket_timeout=None,
-        retry=Retry(NoBackoff(), 0),
-    )
-    valkey = Valkey(connections.make_connection(), answer_timeout_s, telemetry)
+    # No socket_timeout: the sender bounds each pipeline as a whole.
+    pool = ConnectionPool.from_url(url, protocol=3, socket_connect_timeout=CONNECT_TIMEOUT_S, socket_timeout=None)
+    connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]
+    valkey = Valkey(connection, answer_timeout_s, telemetry)
     sender = asyncio.create_task(valkey.send_forever(), name="valkey-sender")
     try:
         if start_timeout_s:

@@ -53,15 +53,20 @@ class _Recorded:
 
 @dataclass(frozen=True, slots=True)
 class _RecordRequest:
-    """A match to be written; the store takes those of many callers together. `answer` is the match as JSON."""
+    """A match to be written; the store takes those of many callers together."""
 
     match: Match
-    answer: str
     key: RequestKey
 
     def touches(self) -> Iterable[Hashable]:
         """What no two matches of one statement may have in common."""
         return self.key.request_id, self.match.match_id
+
+    def json(self) -> str:
+        """As the query takes it."""
+        request_id, method, fingerprint = self.key.request_id, self.key.method, self.key.fingerprint.hex()
+        match = MATCH.dump_json(self.match).decode()
+        return f'{{"request_id":"{request_id}","method":"{method}","fingerprint":"{fingerprint}","match":{match}}}'
 
 
 class MatchStore:
@@ -71,7 +76,7 @@ class MatchStore:
         self._database = database
         self._requests = requests
         self._players = players
-        self._records: Batcher[_RecordRequest, str | None] = Batcher(self._record, _RecordRequest.touches)
+        self._records: Batcher[_RecordRequest, Match | None] = Batcher(self._record, _RecordRequest.touches)
 
     async def start_match(self, match: Match, key: RequestKey) -> Match:
         """Raises NotFound, AlreadyExists, RequestIdReused."""
@@ -79,18 +84,17 @@ class MatchStore:
 
     async def record_match(self, match: Match, key: RequestKey) -> Match:
         """Raises NotFound, AlreadyExists, RequestIdReused."""
-        request = _RecordRequest(match, MATCH.dump_json(match).decode(), key)
 
-        async def effect() -> str | None:
+        async def effect() -> Match | None:
             await self._players.require([player.player_id for player in match.players])
-            return await self._records.do(request)
+            return await self._records.do(_RecordRequest(match, key))
 
-        return (await self._requests.once(key, effect, MATCH.validate_json)).value
+        return await self._requests.once(key, effect, MATCH.validate_json)
 
     async def finish_match(self, match_id: UUID, result: MatchResult, key: RequestKey) -> Match:
         """Raises NotFound, Unmet, FieldInvalid, RequestIdReused."""
 
-        async def effect() -> str | None:
+        async def effect() -> Match:
             await self._players.require([player.player_id for player in result.players])
             match = finished(await self.get_match(match_id), result)
             params = {"match": MATCH.dump_json(match).decode(), **key.params()}
@@ -98,9 +102,9 @@ class MatchStore:
             if not rows:
                 # Another call finished it since it was read.
                 raise match_finished(match_id)
-            return rows[0].answer
+            return MATCH.validate_json(rows[0].answer)
 
-        return (await self._requests.once(key, effect, MATCH.validate_json)).value
+        return await self._requests.once(key, effect, MATCH.validate_json)
 
     async def get_match(self, match_id: UUID) -> Match:
         """Raises NotFound."""
@@ -136,14 +140,9 @@ class MatchStore:
         """Ends what is under way."""
         await self._records.close()
 
-    async def _record(self, asked: Sequence[_RecordRequest]) -> list[str | Exception | None]:
-        """The answer recorded for each request, None for one that was done before, or why it fails."""
-        params = {
-            "request_ids": [request.key.request_id for request in asked],
-            "methods": [request.key.method for request in asked],
-            "fingerprints": [request.key.fingerprint for request in asked],
-            "matches": [request.answer for request in asked],
-        }
+    async def _record(self, asked: Sequence[_RecordRequest]) -> list[Match | Exception | None]:
+        """The match recorded for each request, None for one that was done before, or why it fails."""
+        params = {"asked": f"[{','.join(request.json() for request in asked)}]"}
         try:
             rows = await self._database.fetch(QUERIES["record_match"], params, _Recorded, repeatable=True)
         except UniqueViolation as error:
@@ -154,7 +153,7 @@ class MatchStore:
             # One match's fault, and nothing has happened: each is tried by itself, so that the others go through.
             return [(await self._record([request]))[0] for request in asked]
         recorded = {row.request_id for row in rows}
-        return [request.answer if request.key.request_id in recorded else None for request in asked]
+        return [request.match if request.key.request_id in recorded else None for request in asked]
 
     async def _get(self, match_ids: Sequence[UUID]) -> list[_Found]:
         return await self._database.fetch(QUERIES["get_matches"], {"match_ids": list(match_ids)}, _Found)

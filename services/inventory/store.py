@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID
 
 from psycopg.errors import NumericValueOutOfRange
@@ -30,6 +31,8 @@ class Position:
 POSITION = TypeAdapter(Position)
 _START = Position("", "")
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class _Answered:
@@ -54,34 +57,34 @@ class ItemStore:
         """Raises NotFound, Unmet, RequestIdReused."""
         params = {**asdict(grant), **key.params()}
 
-        async def effect() -> str | None:
+        async def effect() -> Item | None:
             await self._players.require([grant.player_id])
-            return await self._granted("grant_item", params)
+            return await self._granted("grant_item", params, ITEM)
 
-        return (await self._requests.once(key, effect, ITEM.validate_json)).value
+        return await self._requests.once(key, effect, ITEM.validate_json)
 
     async def batch_grant_items(self, grants: Sequence[Grant], key: RequestKey) -> list[Item]:
         """All or nothing; an item for each grant, as it is after all of them. Raises NotFound, Unmet,
         RequestIdReused."""
         params = {"grants": GRANTS.dump_json(list(grants)).decode(), **key.params()}
 
-        async def effect() -> str | None:
+        async def effect() -> list[Item] | None:
             await self._players.require([grant.player_id for grant in grants])
-            return await self._granted("batch_grant_items", params)
+            return await self._granted("batch_grant_items", params, ITEMS)
 
-        return (await self._requests.once(key, effect, ITEMS.validate_json)).value
+        return await self._requests.once(key, effect, ITEMS.validate_json)
 
     async def consume_item(self, item: ItemKey, quantity: int, key: RequestKey) -> Item:
         """Raises Unmet, RequestIdReused."""
         params = {**item.params(), "quantity": quantity, **key.params()}
 
-        async def effect() -> str | None:
+        async def effect() -> Item:
             row = (await self._database.fetch(QUERIES["consume_item"], params, _Consumed, repeatable=True))[0]
             if row.answer is None:
                 raise _insufficient(item, row.have or 0, quantity)
-            return row.answer
+            return ITEM.validate_json(row.answer)
 
-        return (await self._requests.once(key, effect, ITEM.validate_json)).value
+        return await self._requests.once(key, effect, ITEM.validate_json)
 
     async def get_item(self, item: ItemKey) -> Item:
         """Raises NotFound."""
@@ -116,12 +119,12 @@ class ItemStore:
             raise EtagMismatch(str((await self.get_item(item)).version))
         return rows[0]
 
-    async def _granted(self, query: str, params: Params) -> str | None:
+    async def _granted(self, query: str, params: Params, kind: TypeAdapter[T]) -> T | None:
         try:
             rows = await self._database.fetch(QUERIES[query], params, _Answered, repeatable=True)
         except NumericValueOutOfRange as error:
             raise Unmet("QUANTITY_LIMIT", "a player would own more than 9223372036854775807 of an item") from error
-        return rows[0].answer if rows else None
+        return kind.validate_json(rows[0].answer) if rows else None
 
 
 def _item_not_found(item: ItemKey) -> NotFound:

@@ -91,7 +91,9 @@ class PlayerStore:
         self._database = database
         self._requests = requests
         self._cache = cache
-        self._progress: Batcher[ProgressRequest, str | None] = Batcher(self._apply_progress, ProgressRequest.touches)
+        self._progress: Batcher[ProgressRequest, list[Player] | None] = Batcher(
+            self._apply_progress, ProgressRequest.touches
+        )
 
     async def create_player(self, new: NewPlayer, key: RequestKey | None) -> Player:
         """Raises AlreadyExists; with a key, RequestIdReused."""
@@ -102,14 +104,14 @@ class PlayerStore:
                 raise _taken(error) from error
         params = {**asdict(new), **key.params()}
 
-        async def effect() -> str | None:
+        async def effect() -> Player | None:
             try:
                 rows = await self._database.fetch(QUERIES["create_player_once"], params, _Answered, repeatable=True)
             except UniqueViolation as error:
                 raise _taken(error) from error
-            return rows[0].answer if rows else None
+            return PLAYER.validate_json(rows[0].answer) if rows else None
 
-        return (await self._requests.once(key, effect, PLAYER.validate_json)).value
+        return await self._requests.once(key, effect, PLAYER.validate_json)
 
     async def get_player(self, player_id: UUID) -> Player:
         """Raises NotFound."""
@@ -143,8 +145,7 @@ class PlayerStore:
     async def batch_apply_progress(self, changes: Sequence[Progress], key: RequestKey) -> list[Player]:
         """All or nothing. Raises NotFound, Unmet, RequestIdReused."""
         request = ProgressRequest(changes, key)
-        answer = await self._requests.once(key, lambda: self._progress.do(request), PLAYERS.validate_json)
-        return answer.value
+        return await self._requests.once(key, lambda: self._progress.do(request), PLAYERS.validate_json)
 
     async def record_login(self, player_id: UUID) -> Player:
         """Raises NotFound."""
@@ -182,10 +183,10 @@ class PlayerStore:
         """Ends what is under way."""
         await self._progress.close()
 
-    async def _apply_progress(self, requests: Sequence[ProgressRequest]) -> list[str | Exception | None]:
-        """What batch_apply_progress records for each request, None for one that was done before, or why it fails."""
+    async def _apply_progress(self, requests: Sequence[ProgressRequest]) -> list[list[Player] | Exception | None]:
+        """The players after each request, None for one that was done before, or why it fails."""
         player_ids = [change.player_id for request in requests for change in request.changes]
-        answers: dict[UUID, str] = {}
+        answers: dict[UUID, list[Player]] = {}
         refused: Exception | None = None
         async with self._cache.writing(player_ids) as written:
             try:
@@ -193,8 +194,8 @@ class PlayerStore:
             except (NumericValueOutOfRange, UniqueViolation) as error:
                 # Nothing of the statement has happened.
                 refused = error
-            for answer in answers.values():
-                for player in PLAYERS.validate_json(answer):
+            for players in answers.values():
+                for player in players:
                     written(player.player_id, player.version, player)
         if refused and len(requests) > 1:
             # One request's fault: each is tried by itself, so that the others do not suffer from it.
@@ -209,7 +210,7 @@ class PlayerStore:
 
     async def _progress_answers(
         self, requests: Sequence[ProgressRequest], player_ids: Sequence[UUID]
-    ) -> dict[UUID, str]:
+    ) -> dict[UUID, list[Player]]:
         changes = [change for request in requests for change in request.changes]
         params = {
             "request_ids": [request.key.request_id for request in requests],
@@ -221,7 +222,7 @@ class PlayerStore:
             "xp_deltas": [change.xp_delta for change in changes],
         }
         rows = await self._database.fetch(QUERIES["batch_apply_progress"], params, _Progressed, repeatable=True)
-        return {row.request_id: row.answer for row in rows}
+        return {row.request_id: PLAYERS.validate_json(row.answer) for row in rows}
 
     async def _write_one(self, player_id: UUID, write: Callable[[], Any]) -> Player:
         async with self._cache.writing([player_id]) as written:

@@ -55,7 +55,7 @@ class WalletStore:
         }
         version: int | None = None
 
-        async def effect() -> str | None:
+        async def effect() -> Adjustment:
             nonlocal version
             query = QUERIES["adjust_coins"]
             row = (await self._database.fetch(query, params, _Adjusted, repeatable=True))[0]
@@ -64,13 +64,13 @@ class WalletStore:
                 if row.have is None:
                     raise player_not_found(player_id)
                 raise _insufficient(player_id, row.have, -delta) if delta < 0 else _limit(player_id)
-            return row.answer
+            return ADJUSTMENT.validate_json(row.answer)
 
         async with self._cache.writing([player_id]) as written:
             answer = await self._requests.once(key, effect, ADJUSTMENT.validate_json)
             if version is not None:
                 written(player_id, version, None)
-        return answer.value
+        return answer
 
     async def transfer_coins(
         self, sender_id: UUID, receiver_id: UUID, amount: int, reason: str, key: RequestKey
@@ -85,7 +85,7 @@ class WalletStore:
         }
         versions: tuple[int | None, int | None] = (None, None)
 
-        async def effect() -> str | None:
+        async def effect() -> Transfer:
             nonlocal versions
             query = QUERIES["transfer_coins"]
             row = (await self._database.fetch(query, params, _Transferred, repeatable=True))[0]
@@ -96,14 +96,14 @@ class WalletStore:
                 if row.receiver_coins is None:
                     raise player_not_found(receiver_id)
                 raise _insufficient(sender_id, row.have, amount) if row.have < amount else _limit(receiver_id)
-            return row.answer
+            return TRANSFER.validate_json(row.answer)
 
         async with self._cache.writing([sender_id, receiver_id]) as written:
             answer = await self._requests.once(key, effect, TRANSFER.validate_json)
             for player_id, version in zip((sender_id, receiver_id), versions, strict=True):
                 if version is not None:
                     written(player_id, version, None)
-        return answer.value
+        return answer
 
 
 def _insufficient(player_id: UUID, have: int, need: int) -> Unmet:

@@ -9,9 +9,8 @@
 -- statements with the same requests wait and never deadlock.
 WITH recorded AS (
     INSERT INTO requests (request_id, method, fingerprint, answer)
-    SELECT request_id, method, fingerprint, match
-    FROM unnest(%(request_ids)s::uuid[], %(methods)s::text[], %(fingerprints)s::bytea[], %(matches)s::text[]::jsonb[])
-         AS asked (request_id, method, fingerprint, match)
+    SELECT request_id, method, decode(fingerprint, 'hex'), match
+    FROM jsonb_to_recordset(%(asked)s::jsonb) AS asked (request_id uuid, method text, fingerprint text, match jsonb)
     ORDER BY request_id
     ON CONFLICT (request_id) DO NOTHING
     RETURNING request_id, answer

@@ -1,0 +1,93 @@
+"""What many callers ask for at once: in few batches, each caller with an answer of its own."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from shared.batching import MANY, Batcher
+
+
+class Work:
+    """Answers each number with its double; records the batches."""
+
+    def __init__(self, takes_s: float = 0.01) -> None:
+        self.batches: list[list[int]] = []
+        self._takes_s = takes_s
+
+    async def __call__(self, items: Sequence[int]) -> Sequence[int | Exception]:
+        self.batches.append(list(items))
+        await asyncio.sleep(self._takes_s)
+        if 13 in items:
+            raise LookupError("all of this batch")
+        return [ValueError("odd one out") if item == 7 else 2 * item for item in items]
+
+
+def batcher(work: Work, **options: int) -> Batcher[int, int]:
+    return Batcher(work, lambda item: [item % 100], **options)
+
+
+async def test_one_who_comes_alone_is_done_at_once() -> None:
+    work = Work(takes_s=0)
+    begun = asyncio.get_running_loop().time()
+    assert [await batcher(work).do(item) for item in range(3)] == [0, 2, 4]
+    assert asyncio.get_running_loop().time() - begun < 0.02
+    assert work.batches == [[0], [1], [2]]
+
+
+async def test_many_share_few_batches_and_each_gets_its_own_answer() -> None:
+    work = Work()
+    together = batcher(work)
+    assert await asyncio.gather(*(together.do(item) for item in range(14, 64))) == [2 * i for i in range(14, 64)]
+    assert len(work.batches) <= 3
+    assert max(map(len, work.batches)) > MANY
+
+
+async def test_a_batch_has_a_largest_size() -> None:
+    work = Work()
+    together = batcher(work, most=10)
+    await asyncio.gather(*(together.do(item) for item in range(20, 60)))
+    assert max(map(len, work.batches)) == 10
+
+
+async def test_two_with_a_key_in_common_are_never_in_one_batch_and_keep_their_order() -> None:
+    work = Work()
+    together = batcher(work)
+    await asyncio.gather(*(together.do(item) for item in (1, 101, 2, 201, 102, 3)))
+    assert all(len({item % 100 for item in batch}) == len(batch) for batch in work.batches)
+    flat = [item for batch in work.batches for item in batch]
+    assert [item for item in flat if item % 100 == 1] == [1, 101, 201]
+
+
+async def test_the_failure_of_one_is_not_the_others() -> None:
+    together = batcher(Work())
+    results = await asyncio.gather(*(together.do(item) for item in (5, 6, 7, 8)), return_exceptions=True)
+    assert [type(result) for result in results] == [int, int, ValueError, int]
+
+
+async def test_the_failure_of_a_batch_reaches_all_in_it_and_none_after_it() -> None:
+    together = batcher(Work())
+    results = await asyncio.gather(*(together.do(item) for item in (12, 13)), return_exceptions=True)
+    assert any(isinstance(result, LookupError) for result in results)
+    assert await together.do(20) == 40
+
+
+async def test_one_who_gives_up_disturbs_nobody() -> None:
+    work = Work(takes_s=0.05)
+    together = batcher(work)
+    calls = [asyncio.create_task(together.do(item)) for item in (1, 2, 3)]
+    await asyncio.sleep(0.02)
+    calls[1].cancel()
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert (results[0], results[2]) == (2, 6)
+    assert isinstance(results[1], asyncio.CancelledError)
+
+
+async def test_closing_ends_what_is_under_way() -> None:
+    together = batcher(Work(takes_s=60))
+    call = asyncio.create_task(together.do(1))
+    await asyncio.sleep(0.01)
+    async with asyncio.timeout(1):
+        await together.close()
+        with pytest.raises(asyncio.CancelledError):
+            await call
