@@ -12,7 +12,15 @@ from deploy.local.embedded import stores as embedded_stores
 from deploy.local.suite import Stores
 from tests.support.service import Service, migrate, running
 
+# First the three that every newcomer tries; then from the quick ones to the whole.
+ORDER = ("test_newcomers_three.py", "unit", "integration", "e2e")
+
 Players = Callable[[int], Awaitable[list[str]]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the tests into ORDER."""
+    items.sort(key=lambda item: next(place for place, name in enumerate(ORDER) if name in item.path.parts))
 
 
 @pytest.fixture(scope="session")
