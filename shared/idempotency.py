@@ -8,7 +8,7 @@ The answer given the first time is read from that row too, so a replay is the sa
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
@@ -16,6 +16,7 @@ from uuid import UUID
 from psycopg.errors import UniqueViolation
 
 from shared import fields
+from shared.batching import Batcher
 from shared.errors import AlreadyExists, Bug, NotFound, RequestIdReused, SavepointError, Unmet
 from shared.postgres import Params, Postgres, violated
 from shared.queries import Query
@@ -31,10 +32,11 @@ _PAUSE_S = 1
 # SQL joins in: every effect is guarded by NOT EXISTS on this id, so a plain repeat changes nothing and a racing one
 # fails on the primary key.
 _FIND = Query(
-    "find_request",
+    "find_requests",
     "select",
     "requests",
-    "SELECT method, fingerprint, answer::text AS answer FROM requests WHERE request_id = %(request_id)s",
+    """SELECT request_id, method, fingerprint, answer::text AS answer
+       FROM requests WHERE request_id = ANY(%(request_ids)s)""",
 )
 _FORGET = Query(
     "forget_requests",
@@ -69,6 +71,7 @@ class RequestKey:
 
 @dataclass(frozen=True)
 class _Recorded:
+    request_id: UUID
     method: str
     fingerprint: bytes
     answer: str
@@ -79,6 +82,7 @@ class Requests:
 
     def __init__(self, database: Postgres) -> None:
         self._database = database
+        self._found: Batcher[UUID, _Recorded | None] = Batcher(self._find_all, keys=lambda _: ())
 
     async def once(self, key: RequestKey, effect: Callable[[], Awaitable[T | None]], read: Callable[[str], T]) -> T:
         """Runs `effect`, which returns the answer that it recorded; or finds the answer recorded before, which `read`
@@ -119,10 +123,19 @@ class Requests:
                 _log.warning("old request records stay for now: %s", error.message)
             await asyncio.sleep(_EVERY_S)
 
+    async def close(self) -> None:
+        """Ends what is under way."""
+        await self._found.close()
+
     async def _find(self, key: RequestKey) -> str | None:
-        found = await self._database.fetch(_FIND, key.params(), _Recorded)
-        if not found:
+        found = await self._found.do(key.request_id)
+        if found is None:
             return None
-        if (found[0].method, found[0].fingerprint) != (key.method, key.fingerprint):
+        if (found.method, found.fingerprint) != (key.method, key.fingerprint):
             raise RequestIdReused(key.request_id)
-        return found[0].answer
+        return found.answer
+
+    async def _find_all(self, request_ids: Sequence[UUID]) -> list[_Recorded | None]:
+        rows = await self._database.fetch(_FIND, {"request_ids": list(request_ids)}, _Recorded)
+        records = {row.request_id: row for row in rows}
+        return [records.get(request_id) for request_id in request_ids]

@@ -55,6 +55,7 @@ async def build(runtime: Runtime[InventorySettings]) -> AsyncIterator[Hosted]:
             )
         finally:
             await matches.close()
+            await requests.close()
             await players.close()
 
 

@@ -59,6 +59,7 @@ async def build(runtime: Runtime[ProfileSettings]) -> AsyncIterator[Hosted]:
             )
         finally:
             await players.close()
+            await requests.close()
             await cache.close()
 
 
