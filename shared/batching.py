@@ -33,7 +33,8 @@ class Batcher(Generic[I, R]):
     """Runs `work` over the items of many callers.
 
     `work` returns for each item its result or the exception that its caller gets; what it raises goes to all of them.
-    `keys` names what an item touches: two items with a key in common are never in the same batch.
+    `keys` names what an item touches: two items with a key in common are never in the same batch. A batch ends when
+    the weights of its items reach `most`.
     """
 
     def __init__(
@@ -41,11 +42,13 @@ class Batcher(Generic[I, R]):
         work: Callable[[Sequence[I]], Awaitable[Sequence[R | Exception]]],
         keys: Callable[[I], Iterable[Hashable]],
         *,
+        weight: Callable[[I], int] = lambda _: 1,
         most: int = 64,
         at_once: int = 2,
     ) -> None:
         self._work = work
         self._keys = keys
+        self._weight = weight
         self._most = most
         self._waiting: list[_Waiting[I, R]] = []
         self._room = asyncio.Semaphore(at_once)
@@ -72,6 +75,8 @@ class Batcher(Generic[I, R]):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for waiting in self._waiting:
+            waiting.answer.cancel()
 
     async def _send(self) -> None:
         """Starts batch after batch until nothing waits."""
@@ -82,6 +87,10 @@ class Batcher(Generic[I, R]):
             # Several are under way at once, so that one that waits for a lock does not keep the others.
             await self._room.acquire()
             batch = self._take()
+            if not batch:
+                # Whoever waited has given up.
+                self._room.release()
+                continue
             self._last_start = loop.time()
             task = asyncio.create_task(self._do(batch), name="batch")
             self._batches.add(task)
@@ -97,11 +106,15 @@ class Batcher(Generic[I, R]):
         left: list[_Waiting[I, R]] = []
         # By those left for later too: nobody overtakes one who waits for the same.
         touched: set[Hashable] = set()
+        weight = 0
         for waiting in self._waiting:
             if waiting.answer.done():
                 continue
-            fits = len(batch) < self._most and touched.isdisjoint(waiting.keys)
-            (batch if fits else left).append(waiting)
+            if weight < self._most and touched.isdisjoint(waiting.keys):
+                batch.append(waiting)
+                weight += self._weight(waiting.item)
+            else:
+                left.append(waiting)
             touched |= waiting.keys
         self._waiting = left
         return batch

@@ -94,6 +94,8 @@ class Calls(aio.ServerInterceptor):
                         response = await self._answer(behaviour, parse, raw, context)
                     except SavepointError as error:
                         failure = error
+                        if isinstance(error, Bug):
+                            _log.exception("call failed: this is a bug", extra=labels)
                     except Exception:
                         _log.exception("call failed: this is a bug", extra=labels)
                         failure = Bug()

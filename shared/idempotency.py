@@ -2,7 +2,7 @@
 
 A write that moves value inserts a row into its database's `requests` table within its own statement or transaction:
 the request_id, a fingerprint of what was asked, and the answer. So the record exists exactly when the effect does.
-The answer given the first time is read from that row too, so a replay is the same to the byte. Kept 7 days.
+The first answer is made of the same JSON that the row keeps, so a replay is the same to the byte. Kept 7 days.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ T = TypeVar("T")
 _log = logging.getLogger("savepoint.requests")
 
 _EVERY_S = 3600
+_ATTEMPTS = 3
 # Between two deletions of 10,000: the calls come first.
 _PAUSE_S = 1
 
@@ -92,22 +93,25 @@ class Requests:
         it needs is used up already (it raises), or it lost a race on the record. Only without a record is a failure
         real. Raises what `effect` raises, and RequestIdReused when the record is of another request.
         """
-        failure: Exception
-        try:
-            answer = await effect()
-            if answer is not None:
-                return answer
-            failure = Bug()
-        except UniqueViolation as error:
-            if violated(error) != "requests_pkey":
-                raise
-            failure = error
-        except (NotFound, AlreadyExists, Unmet) as error:
-            failure = error
-        earlier = await self._find(key)
-        if earlier is None:
-            raise failure
-        return read(earlier)
+        failure: Exception = Bug()
+        for _ in range(_ATTEMPTS):
+            try:
+                answer = await effect()
+                if answer is not None:
+                    return answer
+            except UniqueViolation as error:
+                if violated(error) != "requests_pkey":
+                    raise
+                failure = error
+            except (NotFound, AlreadyExists, Unmet) as error:
+                failure = error
+            earlier = await self._find(key)
+            if earlier is not None:
+                return read(earlier)
+            if not isinstance(failure, Bug):
+                break
+            # Neither done nor refused: what kept it back, say a player who was just being made, is over by now.
+        raise failure
 
     async def forget_old(self) -> int:
         """Removes records older than 7 days, at most 10,000 at a time. Returns how many went."""

@@ -107,7 +107,10 @@ class Postgres:
         return await self._retried(attempt)
 
     async def ping(self) -> None:
-        """Raises unless the database answers."""
+        """Raises unless the database answers. With every connection at work nothing is asked: a full pool is no dead
+        database, and the calls that fill it find out soon enough."""
+        if self._active >= self._pool.max_size:
+            return
         async with self._connection(lambda: False) as connection:
             await connection.execute("SELECT 1")
 

@@ -93,8 +93,8 @@ async def serve(name: str, settings: S, build: Build[S]) -> None:
         stack.callback(traces.close)
         try:
             metrics.serve(settings.metrics_listen)
-        except OSError as error:
-            raise StartError(f"METRICS_LISTEN {settings.metrics_listen} cannot be used: {error.strerror}") from error
+        except (OSError, OverflowError) as error:
+            raise StartError(f"METRICS_LISTEN {settings.metrics_listen} cannot be used: {error}") from error
         try:
             hosted = await stack.enter_async_context(build(Runtime(settings, metrics, traces)))
         except StoreUnavailable as error:

@@ -31,8 +31,10 @@ from shared.telemetry.store import StoreTelemetry
 STORE = "valkey"
 CONNECT_TIMEOUT_S = 2
 ANSWER_BOUND_S = 10
-# With so many commands a pipeline takes no further caller's.
-FULL_PIPELINE = 500
+# With so many words a pipeline takes no further caller's: they are a measure of its work.
+FULL_PIPELINE = 5_000
+# What a server answers that cannot do anything right now: its disk is full, a script holds it up, replicas are missing.
+_UNABLE = ("MISCONF", "BUSY", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN")
 
 Value = bytes | str | int | float
 Calls = Sequence[tuple[Sequence[Value], Sequence[Value]]]
@@ -142,12 +144,12 @@ class Valkey:
 
     def _next_groups(self) -> list[_Group]:
         """What the next pipeline consists of: a group is never split, and left out when nobody waits for it."""
-        groups, commands = [], 0
-        while self._waiting and commands < FULL_PIPELINE:
+        groups, words = [], 0
+        while self._waiting and words < FULL_PIPELINE:
             group = self._waiting.popleft()
             if not group.answers.done():
                 groups.append(group)
-                commands += len(group.commands)
+                words += sum(2 + len(keys) + len(args) for keys, args in group.calls)
         if not self._waiting:
             self._wake.clear()
         return groups
@@ -197,8 +199,8 @@ class Valkey:
 
     def _translated(self, error: Exception) -> Exception:
         translated: Exception
-        if isinstance(error, exceptions.OutOfMemoryError):
-            kind, translated = "OUT_OF_MEMORY", StoreUnavailable(STORE)
+        if isinstance(error, exceptions.OutOfMemoryError) or str(error).startswith(_UNABLE):
+            kind, translated = "UNABLE", StoreUnavailable(STORE)
         elif isinstance(error, exceptions.ResponseError) and not isinstance(error, exceptions.ReadOnlyError):
             kind, translated = "SCRIPT", RuntimeError(f"valkey refused a script: {error}")
         else:

@@ -13,7 +13,7 @@ from services.inventory.known_players import KnownPlayers
 from services.inventory.match import MATCH, Match, MatchResult, finished, match_finished
 from shared import queries
 from shared.batching import Batcher
-from shared.errors import AlreadyExists, NotFound
+from shared.errors import AlreadyExists, NotFound, SavepointError
 from shared.idempotency import RequestKey, Requests
 from shared.paging import LARGEST_PAGE_BYTES, Page
 from shared.postgres import Postgres, violated
@@ -151,9 +151,15 @@ class MatchStore:
             if len(asked) == 1:
                 return [_match_id_taken(asked[0].match.match_id)]
             # One match's fault, and nothing has happened: each is tried by itself, so that the others go through.
-            return [(await self._record([request]))[0] for request in asked]
+            return [await self._record_alone(request) for request in asked]
         recorded = {row.request_id for row in rows}
         return [request.match if request.key.request_id in recorded else None for request in asked]
+
+    async def _record_alone(self, request: _RecordRequest) -> Match | Exception | None:
+        try:
+            return (await self._record([request]))[0]
+        except SavepointError as error:
+            return error
 
     async def _get(self, match_ids: Sequence[UUID]) -> list[_Found]:
         return await self._database.fetch(QUERIES["get_matches"], {"match_ids": list(match_ids)}, _Found)

@@ -21,6 +21,8 @@ SERVICE = "profile"
 CALL_BOUND_S = 5.0
 
 _OPTIONS = [
+    # Whole players come back, of whom only the ids are looked at: 500 with all the attributes they may have.
+    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     # A profile service that comes back is found within a second; gRPC alone would wait up to two minutes.

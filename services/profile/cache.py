@@ -29,6 +29,8 @@ from shared.errors import (
     DeadlineReached,
     EtagMismatch,
     NotFound,
+    Overloaded,
+    RequestIdReused,
     SavepointError,
     StoreUnavailable,
     Unmet,
@@ -62,7 +64,11 @@ Load = Callable[[Sequence[UUID]], Awaitable[Players]]
 Written = Callable[[UUID, int, Player | None], None]
 
 # Failures after which it is certain that nothing was written.
-_NOTHING_WRITTEN = (NotFound, AlreadyExists, Unmet, EtagMismatch)
+_NOTHING_WRITTEN = (NotFound, AlreadyExists, Unmet, EtagMismatch, RequestIdReused, Overloaded)
+# How end_write.lua is told so, and that something may have been written, under a version that nobody knows.
+_NO_VERSION, _UNKNOWN_VERSION = "", "?"
+# Entries forgotten in one go, once a cache that was away answers again.
+FORGOTTEN_AT_ONCE = 200
 
 
 def entry_key(player_id: UUID) -> str:
@@ -96,6 +102,7 @@ class PlayerCache:
         self._paused_until = 0.0
         # Written while the cache could not be told.
         self._owed: set[UUID] = set()
+        self._paying = asyncio.Lock()
 
     async def get(self, player_ids: Sequence[UUID], load: Load) -> Players:
         """The players that exist, by id; `load` reads from the database those that the cache does not have."""
@@ -130,13 +137,17 @@ class PlayerCache:
 
         try:
             yield written
+            if announced:
+                await self._end(player_ids, ends, _UNKNOWN_VERSION, token)
         except _NOTHING_WRITTEN:
             if announced:
-                await self._end(player_ids, {}, token)
+                await self._end(player_ids, {}, _NO_VERSION, token)
             raise
-        # Any other failure leaves it open whether the write took place: the announcement stands until it lapses.
-        if announced:
-            await self._end(player_ids, ends, token)
+        finally:
+            # Any other failure leaves it open whether the write took place: the announcement stands until it lapses.
+            # A write that could not be announced is owed from now on, whatever has been forgotten meanwhile.
+            if not announced:
+                self._owed.update(player_ids)
 
     async def close(self) -> None:
         """Ends what runs in the background."""
@@ -215,7 +226,7 @@ class PlayerCache:
         async def refresh() -> None:
             deadline.start(REFRESH_BOUND_S)
             try:
-                await self._load(player_ids, [], token, load)
+                await self._fill(player_ids, await load(player_ids), token)
             except SavepointError as error:
                 _log.debug("an early refresh failed: %s", error.message)
 
@@ -230,10 +241,12 @@ class PlayerCache:
         self._owed.update(player_ids)
         return False
 
-    async def _end(self, player_ids: Sequence[UUID], ends: dict[UUID, tuple[int, Player | None]], token: str) -> None:
+    async def _end(
+        self, player_ids: Sequence[UUID], ends: Mapping[UUID, tuple[int, Player | None]], otherwise: str, token: str
+    ) -> None:
         calls = []
         for player_id in player_ids:
-            version, player = ends.get(player_id, ("", None))
+            version, player = ends.get(player_id, (otherwise, None))
             payload = PLAYER.dump_json(player) if player else b""
             calls.append(((entry_key(player_id),), (token, version, payload, self._ttl_ms())))
         await self._ask(END_WRITE, calls)
@@ -246,8 +259,11 @@ class PlayerCache:
         if loop.time() < self._paused_until:
             return None
         try:
+            if self._paying.locked():
+                return None
             if self._owed:
-                await self._pay()
+                async with self._paying:
+                    await self._pay()
             return await self._valkey.run_each(script, calls)
         except StoreUnavailable:
             self._paused_until = loop.time() + PAUSE_S
@@ -259,12 +275,17 @@ class PlayerCache:
         return None
 
     async def _pay(self) -> None:
-        """Forgets what was written while the cache could not be told."""
-        owed, token = list(self._owed), self._token()
-        keys = [(entry_key(player_id),) for player_id in owed]
-        await self._valkey.run_each(BEGIN_WRITE, [(key, (token, WRITER_MS)) for key in keys])
-        await self._valkey.run_each(END_WRITE, [(key, (token, "", b"", 0)) for key in keys])
-        self._owed.difference_update(owed)
+        """Forgets what was written while the cache could not be told, a part at a time."""
+        while self._owed:
+            part = {self._owed.pop() for _ in range(min(FORGOTTEN_AT_ONCE, len(self._owed)))}
+            token = self._token()
+            keys = [(entry_key(player_id),) for player_id in part]
+            try:
+                await self._valkey.run_each(BEGIN_WRITE, [(key, (token, WRITER_MS)) for key in keys])
+                await self._valkey.run_each(END_WRITE, [(key, (token, _UNKNOWN_VERSION, b"", 0)) for key in keys])
+            except BaseException:
+                self._owed |= part
+                raise
 
     def _token(self) -> str:
         return f"{self._process}-{next(self._numbers)}"

@@ -104,6 +104,8 @@ class ProfileServicer(ProfileServiceServicer):
         high = fields.integer(request.max_mmr, "max_mmr", 0, INT32_MAX) if request.HasField("max_mmr") else INT32_MAX
         pages = Pages("ListPlayers", order.name, low, high)
         after = pages.key(request.page_token, POSITION)
+        if after is not None and not order.holds(after):
+            raise FieldInvalid("page_token", "must be the next_page_token of the page before")
         # One more than the page shows whether there is a next one.
         players = await self._store.list_players(order, low, high, after, size + 1)
         response = pb.ListPlayersResponse(players=fitting(map(player_message, players[:size])))

@@ -51,6 +51,13 @@ class PlayerOrder(Enum):
         """Where a player stands in this order."""
         return Position(getattr(player, self.value[1]), player.player_id)
 
+    def holds(self, position: Position) -> bool:
+        """Whether it can be a position in this order."""
+        last = self.value[2]
+        if isinstance(last, datetime):
+            return isinstance(position.value, datetime) and position.value.tzinfo is not None
+        return isinstance(position.value, int) and 0 <= position.value <= last
+
 
 @dataclass(frozen=True, slots=True)
 class _Answered:
@@ -92,7 +99,7 @@ class PlayerStore:
         self._requests = requests
         self._cache = cache
         self._progress: Batcher[ProgressRequest, list[Player] | None] = Batcher(
-            self._apply_progress, ProgressRequest.touches
+            self._apply_progress, ProgressRequest.touches, weight=lambda request: len(request.changes), most=500
         )
 
     async def create_player(self, new: NewPlayer, key: RequestKey | None) -> Player:
@@ -199,14 +206,24 @@ class PlayerStore:
                     written(player.player_id, player.version, player)
         if refused and len(requests) > 1:
             # One request's fault: each is tried by itself, so that the others do not suffer from it.
-            return [(await self._apply_progress([request]))[0] for request in requests]
+            return [await self._apply_alone(request) for request in requests]
         if isinstance(refused, NumericValueOutOfRange):
             return [Unmet("PROGRESS_LIMIT", "a player's mmr, level or xp would exceed what it can hold")]
         if refused:
             return [refused]
         left = [request for request in requests if request.key.request_id not in answers]
-        known = await self._load([change.player_id for request in left for change in request.changes]) if left else {}
+        try:
+            known = await self._load([c.player_id for request in left for c in request.changes]) if left else {}
+        except SavepointError as error:
+            # Those that took effect have their answers all the same.
+            return [answers.get(request.key.request_id, error) for request in requests]
         return [answers.get(request.key.request_id) or request.missing(known) for request in requests]
+
+    async def _apply_alone(self, request: ProgressRequest) -> list[Player] | Exception | None:
+        try:
+            return (await self._apply_progress([request]))[0]
+        except SavepointError as error:
+            return error
 
     async def _progress_answers(
         self, requests: Sequence[ProgressRequest], player_ids: Sequence[UUID]

@@ -94,6 +94,41 @@ async def test_an_entry_near_its_end_is_loaded_anew_while_its_readers_go_on(
     await cache.close()
 
 
+async def test_players_near_their_end_and_players_not_cached_are_asked_for_together(
+    database: Postgres, cache_server: Valkey, stores: Stores, players: conftest.Players
+) -> None:
+    ids = [uuid.UUID(i) for i in await players(6)]
+    cache, load = PlayerCache(cache_server, 1000, Metrics().cache("players")), Loads(database, takes_s=0.02)
+    await cache.get(ids[:3], load)
+    async with Redis.from_url(stores.cache_url, protocol=3) as client:
+        for player_id in ids[:3]:
+            await client.expire(entry_key(player_id), 20)
+        seen = await asyncio.gather(*(cache.get(ids, load) for _ in range(10)))
+        assert all(set(found) == set(ids) for found in seen)
+        await asyncio.sleep(0.2)
+        assert all([await client.ttl(entry_key(player_id)) > 800 for player_id in ids])
+    await cache.close()
+
+
+async def test_a_write_that_waits_while_the_cache_comes_back_is_not_forgotten_about(
+    database: Postgres, stores: Stores, store_telemetry: StoreTelemetry, player_id: uuid.UUID
+) -> None:
+    load, record_login = Loads(database), QUERIES["record_login"]
+    async with (
+        valkey.connect(stores.cache_url, store_telemetry, answer_timeout_s=0.2) as server,
+        Redis.from_url(stores.cache_url, protocol=3) as client,
+    ):
+        cache = PlayerCache(server, 3600, Metrics().cache("players"))
+        await client.client_pause(500)
+        async with cache.writing([player_id]) as written:
+            # The cache is back, and a reader of this very process fills it with the row as it still is.
+            await asyncio.sleep(2)
+            await cache.get([player_id], load)
+            [after] = await database.fetch(record_login, {"player_id": player_id}, Player, repeatable=False)
+            written(player_id, after.version, after)
+        assert (await cache.get([player_id], load))[player_id] == after
+
+
 async def test_the_hit_ratio_counts_lookups(database: Postgres, cache_server: Valkey, player_id: uuid.UUID) -> None:
     counted = Metrics().cache("players")
     cache = PlayerCache(cache_server, 1000, counted)

@@ -197,6 +197,27 @@ async def test_a_reader_and_two_writers_of_which_one_dies_after_its_commit(scene
         await play(*scene, actors, order)
 
 
+class Forgetful(Writer):
+    """Commits, and does not learn under which version: its answer was lost, and a repeat found it done."""
+
+    async def work(self) -> None:
+        async with self.cache.writing([self.scene.player_id]):
+            await self.pause()
+            params = {"player_id": self.scene.player_id}
+            await self.scene.database.fetch(QUERIES["record_login"], params, Player, repeatable=False)
+            await self.pause()
+
+
+async def test_a_reader_and_two_writers_of_which_one_does_not_know_what_it_wrote(scene: tuple[Scene, Redis]) -> None:
+    for order in orders(reader=2, first=3, second=3):
+        actors: dict[str, Actor] = {
+            "reader": Reader(scene[0]),
+            "first": Writer(scene[0]),
+            "second": Forgetful(scene[0]),
+        }
+        await play(*scene, actors, order)
+
+
 async def test_a_reader_whose_lease_was_evicted_fills_nothing(scene: tuple[Scene, Redis]) -> None:
     (stage, client), (reader, writer) = scene, (Reader(scene[0]), Writer(scene[0]))
     await client.delete(entry_key(stage.player_id))

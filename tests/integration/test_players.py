@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import grpc
@@ -14,6 +15,8 @@ from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 if TYPE_CHECKING:
     from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceAsyncStub
 
+from services.profile.store import POSITION, PlayerOrder, Position
+from shared.paging import Pages
 from tests.conftest import Players
 from tests.support.errors import failure
 from tests.support.service import Service
@@ -197,6 +200,15 @@ async def test_a_page_token_serves_only_the_list_it_came_from(
     ):
         failed = await failure(stub.ListPlayers(request))
         assert (failed.code, failed.field) == (grpc.StatusCode.INVALID_ARGUMENT, "page_token")
+
+
+async def test_a_position_forged_for_a_list_is_refused(stub: "ProfileServiceAsyncStub") -> None:
+    # Whoever knows the code can make tokens; what does not belong into the list's order must not reach the database.
+    last = uuid.UUID(int=7)
+    for order, value in ((PlayerOrder.CREATED, 5), (PlayerOrder.MMR, 2**40), (PlayerOrder.LEVEL, datetime.now(UTC))):
+        token = Pages("ListPlayers", order.name, 0, 2**31 - 1).token(Position(value, last), POSITION)
+        request = pb.ListPlayersRequest(order=f"PLAYER_ORDER_{order.name}", page_token=token)
+        assert (await failure(stub.ListPlayers(request))).field == "page_token"
 
 
 async def test_a_deleted_player_is_gone_everywhere(stub: "ProfileServiceAsyncStub", players: Players) -> None:

@@ -23,8 +23,8 @@ class Work:
         return [ValueError("odd one out") if item == 7 else 2 * item for item in items]
 
 
-def batcher(work: Work, **options: int) -> Batcher[int, int]:
-    return Batcher(work, lambda item: [item % 100], **options)
+def batcher(work: Work, most: int = 64) -> Batcher[int, int]:
+    return Batcher(work, lambda item: [item % 100], most=most)
 
 
 async def test_one_who_comes_alone_is_done_at_once() -> None:
@@ -48,6 +48,25 @@ async def test_a_batch_has_a_largest_size() -> None:
     together = batcher(work, most=10)
     await asyncio.gather(*(together.do(item) for item in range(20, 60)))
     assert max(map(len, work.batches)) == 10
+
+
+async def test_a_heavy_item_ends_its_batch() -> None:
+    work = Work()
+    together: Batcher[int, int] = Batcher(work, lambda item: [item], weight=lambda item: item, most=100)
+    await asyncio.gather(*(together.do(item) for item in (90, 91, 92, 1, 2, 3)))
+    assert all(sum(batch[:-1]) < 100 for batch in work.batches)
+
+
+async def test_when_all_have_given_up_nothing_is_done() -> None:
+    work = Work(takes_s=0.1)
+    together = batcher(work)
+    calls = [asyncio.create_task(together.do(item)) for item in (1, 101, 201, 301)]
+    await asyncio.sleep(0.01)
+    for call in calls[2:]:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+    assert await together.do(2) == 4
+    assert work.batches == [[1], [101], [2]]
 
 
 async def test_two_with_a_key_in_common_are_never_in_one_batch_and_keep_their_order() -> None:

@@ -85,7 +85,7 @@ WITH asked AS (
     UPDATE players p
     SET mmr = GREATEST(0, p.mmr + c.mmr_delta),
         xp = p.xp + c.xp_delta,
-        level = GREATEST(p.level, 1 + (p.xp + c.xp_delta) / 1000),
+        level = GREATEST(p.level, LEAST(2147483647, 1 + (p.xp + c.xp_delta) / 1000)),
         version = nextval('player_versions')
     FROM change c
     JOIN ready USING (number)

@@ -28,7 +28,7 @@ GRPC_VERSION: str
 
 class InventoryServiceStub:
     """What players own. Errors as described at savepoint.profile.v1.ProfileService; besides, any RPC that gives to a
-    player returns NOT_FOUND PLAYER_NOT_FOUND for an id that profile does not know.
+    player returns NOT_FOUND PLAYER_NOT_FOUND for an id that profile did not know when it was first seen here.
     """
 
     @_typing.overload
@@ -56,7 +56,7 @@ class InventoryServiceStub:
 @_typing.type_check_only
 class InventoryServiceAsyncStub(InventoryServiceStub):
     """What players own. Errors as described at savepoint.profile.v1.ProfileService; besides, any RPC that gives to a
-    player returns NOT_FOUND PLAYER_NOT_FOUND for an id that profile does not know.
+    player returns NOT_FOUND PLAYER_NOT_FOUND for an id that profile did not know when it was first seen here.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -80,7 +80,7 @@ class InventoryServiceAsyncStub(InventoryServiceStub):
 
 class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
     """What players own. Errors as described at savepoint.profile.v1.ProfileService; besides, any RPC that gives to a
-    player returns NOT_FOUND PLAYER_NOT_FOUND for an id that profile does not know.
+    player returns NOT_FOUND PLAYER_NOT_FOUND for an id that profile did not know when it was first seen here.
     """
 
     @_abc_1.abstractmethod
