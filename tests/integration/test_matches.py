@@ -11,6 +11,8 @@ import grpc
 import pytest
 from savepoint.match.v1 import match_pb2 as pb
 from savepoint.match.v1.match_pb2_grpc import MatchServiceStub
+from savepoint.profile.v1.profile_pb2 import CreatePlayerRequest
+from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 
 from tests.conftest import Players
 from tests.support.errors import failure
@@ -187,6 +189,17 @@ async def test_ids_that_are_made_are_in_the_order_of_time(matches: Matches, two:
     second = (await matches.StartMatch(start(*two))).match.match_id
     assert first < second
     assert uuid.UUID(first).version == 7
+
+
+async def test_200_players_with_all_the_attributes_they_may_have_can_play(matches: Matches, profile: Service) -> None:
+    # Profile's answer to the question who of them exists is larger than what a gRPC client takes by itself.
+    attributes = {f"{place:04}": "x" * 5 for place in range(1000)}
+    stub, ids = ProfileServiceStub(profile.channel), [str(uuid.uuid4()) for _ in range(200)]
+    for player_id in ids:
+        request = CreatePlayerRequest(username=player_id[:32], email=f"{player_id}@example.com", player_id=player_id)
+        request.attributes.update(attributes)
+        await stub.CreatePlayer(request)
+    assert len((await matches.RecordMatch(record(*ids))).match.players) == 200
 
 
 async def test_a_match_id_is_taken_once(matches: Matches, two: list[str]) -> None:

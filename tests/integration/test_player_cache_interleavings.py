@@ -7,6 +7,7 @@ writers are caches of their own, as in processes of their own.
 
 import asyncio
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Sequence
 
 import pytest
@@ -23,7 +24,7 @@ from shared.valkey import Valkey
 STEP_BOUND_S = 5
 
 
-class Actor:
+class Actor(ABC):
     """Something that does its work in steps, each when it is told to. It may be through before its last step."""
 
     def __init__(self) -> None:
@@ -31,9 +32,9 @@ class Actor:
         self._paused = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
+    @abstractmethod
     async def work(self) -> None:
         """The whole of it, with `await self.pause()` between two steps."""
-        raise NotImplementedError
 
     async def pause(self) -> None:
         self._paused.set()
