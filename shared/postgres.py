@@ -189,7 +189,7 @@ async def connect(
             "application_name": "savepoint",
             "options": f"-c statement_timeout={STATEMENT_TIMEOUT_S}s"
             f" -c idle_in_transaction_session_timeout={STATEMENT_TIMEOUT_S}s -c timezone=UTC"
-            # Every query goes by its index whatever the values: planning it each time anew costs more than running it.
+            # Every query goes by its index whatever the values: planning it anew costs nearly as much as running it.
             " -c plan_cache_mode=force_generic_plan",
         },
     )

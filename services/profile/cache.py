@@ -1,4 +1,4 @@
-"""Players in Valkey, beside the database: cache-aside, filled by one loader at a time, never stale.
+"""Players in Valkey, beside the database: cache-aside, filled by one loader at a time, fenced against stale rows.
 
 Who writes a player announces it before the statement that commits (begin_write.lua) and ends it after
 (end_write.lua). From the announcement on, nobody can fill the entry, and readers load from the database; so a slow
