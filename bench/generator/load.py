@@ -14,6 +14,7 @@ from httpunk.http import HeaderMap
 from bench.generator import outcome
 from bench.generator.caller import Caller
 from bench.generator.cancels import cancel_in_bursts
+from bench.generator.cpu import cpu_seconds
 from bench.generator.deadlines import Deadlines
 from bench.generator.line import Line
 from bench.generator.plan import ANY_UUID, Operation, Plan, Request
@@ -103,11 +104,13 @@ class Load:
         for traffic in self._traffic:
             traffic.count_anew()
         self._slices = [0]
+        charged = cpu_seconds(plan.charge)
         began_at, began, cpu = time.time(), time.perf_counter(), time.process_time()
         slicing = asyncio.create_task(self._slice(began))
         await _sleep(plan.seconds, stop)
         seconds, cpu_s = time.perf_counter() - began, time.process_time() - cpu
         measured = {traffic.name: traffic.count_anew() for traffic in self._traffic}
+        charged_s = {name: seconds - charged[name] for name, seconds in cpu_seconds(plan.charge).items()}
         slicing.cancel()
         slices, self._slices = self._slices, [0]
 
@@ -120,6 +123,7 @@ class Load:
         fields = {
             "seconds": seconds,
             "cpu_s": cpu_s,
+            "charged_s": charged_s,
             "began_at": began_at,
             "slice_s": _SLICE_S,
             "right_by_slice": slices,

@@ -2,8 +2,8 @@
 
 import base64
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 # Wherever these 36 bytes stand in a request, and in what its answer must contain, each call has a new UUID instead.
@@ -39,7 +39,8 @@ class Plan:
 
     `target` is host:port or unix:path. What happens in the first `warm_s` seconds is not measured. With `deadline_s`
     each call brings a grpc-timeout and is reset when it is over. `cancel_share` of the calls are cancelled at a random
-    moment on their way, in bursts about every `burst_every_s` seconds.
+    moment on their way, in bursts about every `burst_every_s` seconds. `charge` names processes (name -> pid) whose
+    CPU in the measured time the result shows, their children included.
     """
 
     target: str
@@ -51,6 +52,7 @@ class Plan:
     deadline_s: float | None = None
     cancel_share: float = 0.0
     burst_every_s: float = 0.02
+    charge: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """One line."""

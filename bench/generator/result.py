@@ -37,12 +37,14 @@ class Measured:
 class Result:
     """`operations`: what the measured `seconds` saw. `ended`: all calls ever, by operation and kind ("" is right).
 
-    `cpu_s`: the generator's own CPU in the measured time. `began_at`: when measuring began, as time.time() has it.
-    `right_by_slice`: right answers of all operations in each `slice_s` seconds since then.
+    `cpu_s`: the generator's own CPU in the measured time; `charged_s`: that of the processes the plan names.
+    `began_at`: when measuring began, as time.time() has it. `right_by_slice`: right answers of all operations in each
+    `slice_s` seconds since then.
     """
 
     seconds: float
     cpu_s: float
+    charged_s: Mapping[str, float]
     began_at: float
     slice_s: float
     right_by_slice: Sequence[int]
@@ -62,11 +64,18 @@ class Result:
     @property
     def cpu_us(self) -> float:
         """The generator's CPU for each call that ended, in µs."""
+        return self._per_call_us(self.cpu_s)
+
+    def charged_us(self, name: str) -> float:
+        """The CPU of one of the plan's processes for each call that ended, in µs."""
+        return self._per_call_us(self.charged_s[name])
+
+    def _per_call_us(self, cpu_s: float) -> float:
         ended = sum(
             measured.right.calls + sum(times.calls for times in measured.failures.values())
             for measured in self.operations.values()
         )
-        return 1e6 * self.cpu_s / max(1, ended)
+        return 1e6 * cpu_s / max(1, ended)
 
     @property
     def failed(self) -> dict[str, int]:

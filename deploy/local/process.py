@@ -20,6 +20,7 @@ _PASSED_ON = (
     "DEFAULT_DEADLINE_S",
     "SLOW_QUERY_MS",
     "SHUTDOWN_GRACE_S",
+    "RPC_HOST",
 )
 
 
