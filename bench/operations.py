@@ -15,6 +15,7 @@ _BOARDS = "/savepoint.leaderboard.v1.LeaderboardService/"
 _PROFILES = "/savepoint.profile.v1.ProfileService/"
 _WALLETS = "/savepoint.profile.v1.WalletService/"
 _REQUESTS = 5000
+WRITES_SQL = "AdjustCoins"  # the one of them whose every call takes a connection to PostgreSQL
 
 
 def empty() -> Operation:
@@ -89,7 +90,7 @@ def adjust_coins(seed: Seed) -> Operation:
         )
         for player_id in _some(seed.player_ids)
     ]
-    return Operation("AdjustCoins", _WALLETS + "AdjustCoins", requests)
+    return Operation(WRITES_SQL, _WALLETS + "AdjustCoins", requests)
 
 
 def _some(ids: Sequence[str]) -> list[str]:

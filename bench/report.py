@@ -38,6 +38,16 @@ class Report:
         """Whether all that must hold does."""
         return all(check.holds for check in self.checks)
 
+    def joined(self, other: "Report") -> "Report":
+        """This one, and what the other has beside."""
+        return Report(
+            self.program,
+            self.figures | other.figures,
+            [*self.tables, *other.tables],
+            [*self.checks, *other.checks],
+            [*self.notes, *other.notes],
+        )
+
     def show(self, console: Console) -> None:
         """Prints it."""
         for table in self.tables:

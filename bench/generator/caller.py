@@ -1,5 +1,6 @@
 """One caller: sends a call, hears how it ended, counts it, sends the next."""
 
+import asyncio
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -54,9 +55,9 @@ class Caller(Call):
         """Counts the answer as right only when it is OK, whole, and this call's."""
         code = headers.get("grpc-status")
         if code is None and status not in (None, 200):
-            self._failed(f"HTTP {status}")
+            self._failed(f"HTTP {status}", pause=True)
         elif code != b"0":
-            self._failed(*outcome.of_status(code, headers))
+            self._failed(*outcome.of_status(code, headers), pause=True)
         elif not self._is_right():
             self._failed(outcome.WRONG_ANSWER, self.received[:200].hex())
         else:
@@ -84,11 +85,14 @@ class Caller(Call):
             and self._expect in received
         )
 
-    def _failed(self, kind: str, message: str = "") -> None:
+    def _failed(self, kind: str, message: str = "", pause: bool = False) -> None:
         self._load.failed(self._traffic, kind, message, perf_counter() - self._began)
-        self._next()
+        self._next(self._load.pause_s() if pause else 0.0)
 
-    def _next(self) -> None:
+    def _next(self, after_s: float = 0.0) -> None:
         self._connection = None
         self.on_its_way = False
-        self.begin()
+        if after_s:
+            asyncio.get_running_loop().call_later(after_s, self.begin)
+        else:
+            self.begin()

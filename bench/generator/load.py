@@ -4,6 +4,7 @@ import asyncio
 import gc
 import itertools
 import math
+import random
 import time
 import uuid
 from collections.abc import Sequence
@@ -84,6 +85,10 @@ class Load:
     def failed(self, traffic: Traffic, kind: str, message: str, seconds: float) -> None:
         """A call ended otherwise."""
         traffic.tally.failed(kind, message, int(seconds * 1e6))
+
+    def pause_s(self) -> float:
+        """How long a caller whose call was refused waits now: not all of them come back at once."""
+        return self._plan.pause_s * random.uniform(0.5, 1.5)
 
     async def run(self, stop: asyncio.Event) -> Result:
         """Returns after the plan's time, or soon after `stop` is set. Raises OSError when the target is not there."""

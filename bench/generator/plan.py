@@ -39,7 +39,8 @@ class Plan:
 
     `target` is host:port or unix:path. What happens in the first `warm_s` seconds is not measured. With `deadline_s`
     each call brings a grpc-timeout and is reset when it is over. `cancel_share` of the calls are cancelled at a random
-    moment on their way, in bursts about every `burst_every_s` seconds. `charge` names processes (name -> pid) whose
+    moment on their way, in bursts about every `burst_every_s` seconds. `pause_s` is about how long a caller
+    waits before its next call when an answer was not OK. `charge` names processes (name -> pid) whose
     CPU in the measured time the result shows, their children included.
     """
 
@@ -52,6 +53,7 @@ class Plan:
     deadline_s: float | None = None
     cancel_share: float = 0.0
     burst_every_s: float = 0.02
+    pause_s: float = 0.0
     charge: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> str:
