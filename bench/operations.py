@@ -2,9 +2,11 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 from google.protobuf.struct_pb2 import Struct
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from savepoint.inventory.v1 import inventory_pb2
 from savepoint.leaderboard.v1 import leaderboard_pb2
 from savepoint.profile.v1 import profile_pb2, wallet_pb2
 
@@ -12,6 +14,7 @@ from bench.generator.plan import ANY_UUID, Operation, Request
 from bench.seed import Seed
 
 _BOARDS = "/savepoint.leaderboard.v1.LeaderboardService/"
+_ITEMS = "/savepoint.inventory.v1.InventoryService/"
 _PROFILES = "/savepoint.profile.v1.ProfileService/"
 _WALLETS = "/savepoint.profile.v1.WalletService/"
 _REQUESTS = 5000
@@ -91,6 +94,36 @@ def adjust_coins(seed: Seed) -> Operation:
         for player_id in _some(seed.player_ids)
     ]
     return Operation(WRITES_SQL, _WALLETS + "AdjustCoins", requests)
+
+
+def grant_item(seed: Seed) -> Operation:
+    """One potion more for a player, each call under a request id of its own."""
+    requests = [
+        Request(
+            inventory_pb2.GrantItemRequest(
+                request_id=ANY_UUID, player_id=player_id, item_type="bench", item_id="potion", quantity=1
+            ).SerializeToString(),
+            player_id.encode(),
+        )
+        for player_id in _some(seed.player_ids)
+    ]
+    return Operation("GrantItem", _ITEMS + "GrantItem", requests)
+
+
+def everything(seed: Seed) -> list[Operation]:
+    """A mixture over all services, each answer marked as its call's own where it can be."""
+    return [
+        replace(submit_score(seed, marked=True), weight=3),
+        replace(get_entry(seed), weight=2),
+        replace(get_player(seed), weight=3),
+        adjust_coins(seed),
+        grant_item(seed),
+    ]
+
+
+def of_service(chosen: Sequence[Operation], name: str) -> list[Operation]:
+    """Those of them that go to the service of this name."""
+    return [operation for operation in chosen if operation.method.startswith(f"/savepoint.{name}.")]
 
 
 def _some(ids: Sequence[str]) -> list[str]:

@@ -55,6 +55,8 @@ class Connection(asyncio.Protocol):
             max_frame_size=16_384,
             max_header_list_size=_LARGEST_HEADERS,
             max_send_buf_size=_CONNECTION_WINDOW,
+            # A cancelled call's answer may still be on its way, however many are cancelled: that is no attack on us.
+            max_local_error_reset_streams=None,
             enable_push=False,
         )
 
