@@ -10,7 +10,7 @@ import uvloop
 from shared import __version__
 from shared.migrations import MigrationError, migrate
 from shared.probe import NotServingError, probe
-from shared.server import Build, StartError, serve
+from shared.service import Build, StartError, serve
 from shared.settings import PostgresSettings, ServiceSettings, SettingsError, load
 
 S = TypeVar("S", bound=ServiceSettings)

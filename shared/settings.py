@@ -2,10 +2,13 @@
 and its default; it is never silently taken for another."""
 
 import os
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.rpc.host import Tls
 
 # Values that hold a password are not repeated in a message.
 _SECRET = {"DATABASE_URL", "REDIS_URL"}
@@ -37,6 +40,16 @@ class ServiceSettings(BaseSettings):
     # Each service gives these two their default port, with `listens` and `shows_metrics`.
     listen: str
     metrics_listen: str
+    rpc_host: str = Field(
+        "httpunk", pattern=r"^(httpunk|grpc_aio)$", description="takes httpunk or grpc_aio, what carries the calls"
+    )
+    tls_certificate: Path | None = Field(
+        None, description="takes the PEM file of the certificate, with its chain; without it, calls are not encrypted"
+    )
+    tls_key: Path | None = Field(None, description="takes the PEM file of the certificate's key")
+    tls_client_ca: Path | None = Field(
+        None, description="takes the PEM file of the authorities whose clients alone are let in"
+    )
     replication_mode: str = Field(
         "single", pattern=r"^single$", description="takes single; replica and cluster are not supported yet"
     )
@@ -67,6 +80,12 @@ class ServiceSettings(BaseSettings):
         pattern=r"^($|https?://)",
         description="takes the http(s) address of an OTLP gRPC collector; empty: no traces",
     )
+
+    def tls(self) -> Tls | None:
+        """How calls are encrypted; None where they are not."""
+        if self.tls_certificate is None or self.tls_key is None:
+            return None
+        return Tls(self.tls_certificate, self.tls_key, self.tls_client_ca)
 
 
 class PostgresSettings(BaseSettings):

@@ -16,7 +16,7 @@ from services.inventory.settings import InventorySettings
 from services.inventory.store import ItemStore
 from shared import cli, postgres
 from shared.idempotency import Requests
-from shared.server import Hosted, Runtime
+from shared.service import Hosted, Runtime
 
 
 @asynccontextmanager
