@@ -91,6 +91,7 @@ async def serve(name: str, settings: S, build: Build[S]) -> None:
         host = make_host(
             settings.rpc_host,
             policies.standard(metrics, traces, settings.max_concurrent_calls, settings.default_deadline_s),
+            settings.connection_rules(),
         )
         metrics.watch_clients(lambda: host.connections)
         for add, servicer, _ in hosted.servicers:

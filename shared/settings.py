@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.rpc.host import Tls
+from shared.rpc.host import ConnectionRules, Tls
 
 # Values that hold a password are not repeated in a message.
 _SECRET = {"DATABASE_URL", "REDIS_URL"}
@@ -42,6 +42,15 @@ class ServiceSettings(BaseSettings):
     metrics_listen: str
     rpc_host: str = Field(
         "httpunk", pattern=r"^(httpunk|grpc_aio)$", description="takes httpunk or grpc_aio, what carries the calls"
+    )
+    connection_idle_s: float = Field(
+        300, ge=1, le=86_400, description="takes 1 to 86400 seconds after which a client's idle connection is closed"
+    )
+    connection_age_s: float = Field(
+        900, ge=1, le=86_400, description="takes 1 to 86400 seconds after which a client is sent to connect anew"
+    )
+    keepalive_s: float = Field(
+        30, ge=1, le=3600, description="takes 1 to 3600 seconds of silence after which a client is pinged"
     )
     tls_certificate: Path | None = Field(
         None, description="takes the PEM file of the certificate, with its chain; without it, calls are not encrypted"
@@ -80,6 +89,10 @@ class ServiceSettings(BaseSettings):
         pattern=r"^($|https?://)",
         description="takes the http(s) address of an OTLP gRPC collector; empty: no traces",
     )
+
+    def connection_rules(self) -> ConnectionRules:
+        """How long clients' connections live."""
+        return ConnectionRules(self.connection_idle_s, self.connection_age_s, self.keepalive_s)
 
     def tls(self) -> Tls | None:
         """How calls are encrypted; None where they are not."""

@@ -106,4 +106,4 @@ async def migrate(name: str, environment: Mapping[str, str]) -> None:
 
 
 def _inherited() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
+    return {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "RPC_HOST")}

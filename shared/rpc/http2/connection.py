@@ -308,6 +308,8 @@ class Connection(asyncio.Protocol):
                 self._pinged = False
             else:
                 self._after(h2.recv_ping(frame))
+                if self._draining and h2.shutdown_final:
+                    self._take_no_more()
         elif kind is H2FrameGoAway:
             aborted, flags = h2.recv_go_away(frame)
             for stream, _ in aborted:

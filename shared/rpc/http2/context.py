@@ -72,6 +72,7 @@ class Context(aio.ServicerContext[Any, Any]):
 
     async def write(self, message: Any) -> None:
         """Sends a message of a streamed answer, once the reader has room for it."""
+        self._stream.send_head(gzip=self._compress)
         await self._stream.write(serialized(message), gzip=self.compresses_message())
 
     async def send_initial_metadata(self, initial_metadata: Any) -> None:

@@ -36,8 +36,8 @@ _GRPC = (b"application/grpc", b"application/grpc+proto")
 MOST_METADATA_BYTES = 16 * 1024
 
 
-class StreamGoneError(Exception):
-    """Nobody reads the answer any more."""
+class StreamGoneError(asyncio.CancelledError):
+    """Nobody reads the answer any more. For a handler it is what its cancellation is, which is on its way."""
 
 
 class Stream:
@@ -142,8 +142,8 @@ class Stream:
             self._fail(error)
             return
         self._messages.extend(messages)
-        if messages and self.served.method.streams_requests:
-            # The window is given back as the handler takes the messages: the caller goes no faster than it.
+        if self._messages and self.served.method.streams_requests:
+            # The window is given back once the handler has taken them: the caller goes no faster than it.
             self._unreleased += len(data)
             self._wake_handler()
         else:
@@ -263,7 +263,7 @@ class Stream:
         except aio.AbortError:
             self._finish(*context.status())
         except StreamGoneError:
-            pass
+            self.gone = True
         except asyncio.CancelledError:
             if not self.gone:
                 # The host stops, and this call took longer than it waits.
