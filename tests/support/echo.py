@@ -130,3 +130,23 @@ async def echo_host(
 def path(method: str) -> str:
     """The full name of a method."""
     return f"/{SERVICE}/{method}"
+
+
+def unary_unary(channel: aio.Channel, method: str) -> "aio.UnaryUnaryMultiCallable[bytes, bytes]":
+    """Calls a method by its name, or by its whole path."""
+    return channel.unary_unary(path(method) if "/" not in method else method)
+
+
+def unary_stream(channel: aio.Channel, method: str) -> "aio.UnaryStreamMultiCallable[bytes, bytes]":
+    """Likewise."""
+    return channel.unary_stream(path(method))
+
+
+def stream_unary(channel: aio.Channel, method: str) -> "aio.StreamUnaryMultiCallable[bytes, bytes]":
+    """Likewise."""
+    return channel.stream_unary(path(method))
+
+
+def stream_stream(channel: aio.Channel, method: str) -> "aio.StreamStreamMultiCallable[bytes, bytes]":
+    """Likewise."""
+    return channel.stream_stream(path(method))
