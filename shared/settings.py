@@ -95,9 +95,11 @@ class ServiceSettings(BaseSettings):
         return ConnectionRules(self.connection_idle_s, self.connection_age_s, self.keepalive_s)
 
     def tls(self) -> Tls | None:
-        """How calls are encrypted; None where they are not."""
-        if self.tls_certificate is None or self.tls_key is None:
+        """How calls are encrypted; None where they are not. Raises ValueError where a part of it is missing."""
+        if self.tls_certificate is None and self.tls_key is None and self.tls_client_ca is None:
             return None
+        if self.tls_certificate is None or self.tls_key is None:
+            raise ValueError("certificate and key go together, and one of them is not set")
         return Tls(self.tls_certificate, self.tls_key, self.tls_client_ca)
 
 

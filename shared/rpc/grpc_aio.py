@@ -46,10 +46,11 @@ class GrpcAioHost(aio.ServerInterceptor):
 
     async def start(self, address: str, tls: Tls | None = None) -> str:
         """Listens, and serves from now on."""
+        credentials = _credentials(tls) if tls else None
         try:
             port = (
-                self._server.add_secure_port(address, _credentials(tls))
-                if tls
+                self._server.add_secure_port(address, credentials)
+                if credentials
                 else self._server.add_insecure_port(address)
             )
         except RuntimeError as error:

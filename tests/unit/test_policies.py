@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import grpc
@@ -115,7 +115,7 @@ async def _answer(way: Step) -> bytes | None:
 # Admission.
 
 
-async def held(step: Step, gate: asyncio.Event, calls: int) -> list[asyncio.Future[bytes | None]]:
+async def held(step: Step, gate: asyncio.Event, calls: int) -> Sequence[asyncio.Future[bytes | None]]:
     tasks = [asyncio.ensure_future(step(call())) for _ in range(calls)]
     await asyncio.sleep(0)
     return tasks

@@ -59,7 +59,7 @@ LONGEST_UPLOAD_S = 30.0
 # The first bytes must have come by then.
 PREFACE_WITHIN_S = 10.0
 # Frames that a peer may send while it reads nothing of ours.
-MOST_FRAMES_UNREAD = 20_000
+MOST_FRAMES_UNREAD = 50_000
 # How long GOAWAY may take to be understood, before the connection is closed as soon as it is idle.
 GOAWAY_WITHIN_S = 5.0
 
@@ -253,6 +253,8 @@ class Connection(asyncio.Protocol):
     # Frames.
 
     def _take(self, frame: Any) -> None:
+        if not self._writable:
+            self._count_unread()
         kind = type(frame)
         if kind is H2FrameHeaders:
             self._take_headers(frame)
@@ -317,11 +319,13 @@ class Connection(asyncio.Protocol):
             self._after(flags)
         elif kind is H2FrameStreamError:
             raise H2StreamError(frame.stream_id, frame.error_code, "library")
-        if not self._writable:
-            self._frames_unread += 1
-            if self._frames_unread > MOST_FRAMES_UNREAD:
-                _log.warning("a client sends and does not read: closing its connection", extra={"peer": self.peer})
-                self.abort()
+
+    def _count_unread(self) -> None:
+        """What answers a frame has to be kept for as long as the client does not read."""
+        self._frames_unread += 1
+        if self._frames_unread == MOST_FRAMES_UNREAD:
+            _log.warning("a client sends and does not read: closing its connection", extra={"peer": self.peer})
+            self.abort()
 
     def _reset_after(self, error: H2StreamError) -> None:
         """The client has broken the protocol on one stream: that one is reset, the others go on."""

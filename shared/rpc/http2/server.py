@@ -40,6 +40,7 @@ class Http2Host:
     async def start(self, address: str, tls: Tls | None = None) -> str:
         """Listens, and serves from now on."""
         host, _, port = address.rpartition(":")
+        encryption = _ssl_context(tls) if tls else None
         try:
             self._server = await asyncio.get_running_loop().create_server(
                 lambda: Connection(self, self._rules),
@@ -48,7 +49,7 @@ class Http2Host:
                 backlog=_BACKLOG,
                 # A second process on the same port must fail, not share it unseen.
                 reuse_port=False,
-                ssl=_ssl_context(tls) if tls else None,
+                ssl=encryption,
             )
         except (OSError, OverflowError) as error:
             raise CannotListenError(f"{address} cannot be used: is the port taken?") from error
