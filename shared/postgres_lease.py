@@ -6,10 +6,9 @@ server is asked to cancel it; a server that does not even do that loses the conn
 
 import asyncio
 import select
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
@@ -81,18 +80,6 @@ class Connection(AsyncConnection[TupleRow]):
         return quickest[1], quickest[2]
 
 
-@asynccontextmanager
-async def bounded(seconds: float) -> AsyncIterator[tuple[asyncio.Timeout, asyncio.Timeout]]:
-    """Raises TimeoutError in what still runs after `seconds`, and CANCEL_S later at the latest has control again.
-
-    psycopg answers the first cancellation with a cancel request to the server and waits for what comes of it, up to
-    10 s; the second one makes it close the connection at once.
-    """
-    when = asyncio.get_running_loop().time() + seconds
-    async with asyncio.timeout_at(when + CANCEL_S) as hard, asyncio.timeout_at(when) as soft:
-        yield soft, hard
-
-
 class Lease:
     """The right to use a connection until the call's deadline, or until whoever wanted it has gone."""
 
@@ -100,7 +87,9 @@ class Lease:
 
     def __init__(self) -> None:
         self._abandoned = False
-        self._bounds: tuple[asyncio.Timeout, asyncio.Timeout] | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._end: asyncio.TimerHandle | None = None
+        self._cancelled = 0
 
     def check(self) -> None:
         """Raises DeadlineReached where nothing new may be begun any more."""
@@ -115,25 +104,41 @@ class Lease:
     def abandon(self) -> None:
         """Nobody waits for the work any more: it soon ends."""
         self._abandoned = True
-        if self._bounds is None:
-            return
-        soft, hard = self._bounds
-        end = asyncio.get_running_loop().time() + GRACE_S
-        before = soft.when()
-        if not soft.expired() and before is not None and end < before:
-            soft.reschedule(end)
-            hard.reschedule(end + CANCEL_S)
+        if self._end and not self._cancelled:
+            self._end_in(min(GRACE_S, self._end.when() - asyncio.get_running_loop().time()))
 
     async def run(self, connection: Connection, work: Callable[["Lease"], Awaitable[T]]) -> T:
-        """Does the work. Raises DeadlineReached when it had to be ended; the connection may be closed then."""
+        """Does the work. Raises DeadlineReached when it had to be ended; the connection may be closed then.
+
+        psycopg answers the first cancellation with a cancel request to the server and waits for what comes of it, up
+        to 10 s; a second one makes it close the connection at once. asyncio.timeout would do, twice, for five times
+        the cost.
+        """
         self.connection = connection
         self.check()
+        task = self._task = asyncio.current_task()
+        self._end_in(deadline.remaining(LONGEST_S) + GRACE_S)
         try:
-            async with bounded(deadline.remaining(LONGEST_S) + GRACE_S) as self._bounds:
-                return await work(self)
-        except TimeoutError:
-            if self._bounds and any(bound.expired() for bound in self._bounds):
-                raise DeadlineReached from None
-            raise
+            return await work(self)
+        except asyncio.CancelledError:
+            if not self._cancelled:
+                raise
+            raise DeadlineReached from None
         finally:
-            self._bounds = None
+            if self._end:
+                self._end.cancel()
+                self._end = None
+            for _ in range(self._cancelled):
+                task.uncancel()  # type: ignore[union-attr] # a coroutine runs in a task
+
+    def _end_in(self, seconds: float) -> None:
+        if self._end:
+            self._end.cancel()
+        self._end = asyncio.get_running_loop().call_later(seconds, self._cancel)
+
+    def _cancel(self) -> None:
+        self._cancelled += 1
+        if self._task:
+            self._task.cancel()
+        if self._cancelled == 1:
+            self._end_in(CANCEL_S)

@@ -18,7 +18,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from shared import deadline
 from shared.errors import DeadlineReached, Overloaded, StoreUnavailable
-from shared.postgres_lease import CANCEL_S, GRACE_S, LONGEST_S, STATEMENT_TIMEOUT_S, Connection, Lease, bounded
+from shared.postgres_lease import CANCEL_S, GRACE_S, STATEMENT_TIMEOUT_S, Connection, Lease
 from shared.telemetry.metrics import Metrics
 
 T = TypeVar("T")
@@ -80,7 +80,8 @@ class Connections:
     async def use(self, work: Callable[[Lease], Awaitable[T]]) -> T:
         """Does the work with a connection, in a task that holds it until the end, and returns what comes of it.
 
-        A caller that is cancelled leaves at once. Raises DeadlineReached, Overloaded when all connections are in use
+        A caller that is cancelled leaves at once; one that is not waits a little beyond its deadline for a server that
+        does not answer. Raises DeadlineReached, Overloaded when all connections are in use
         for too long, PoolTimeout when the database gives none, and what `work` raises.
         """
         loop = asyncio.get_running_loop()
@@ -90,18 +91,15 @@ class Connections:
         until = loop.time() + deadline.remaining(POOL_WAIT_S) * 0.9
         await self._enter(until)
         lease = Lease()
-        holder = asyncio.create_task(self._hold(lease, work, until), name="connection")
+        answer: asyncio.Future[T] = loop.create_future()
+        holder = loop.create_task(self._hold(lease, work, until, answer), name="connection")
         self._holders[holder] = lease
         holder.add_done_callback(self._ended)
         try:
-            await asyncio.wait((holder,), timeout=deadline.remaining(LONGEST_S + GRACE_S + CANCEL_S))
-        finally:
+            return await answer
+        except asyncio.CancelledError:
             lease.abandon()
-        if not holder.done():
-            raise DeadlineReached
-        if holder.cancelled():
-            raise StoreUnavailable(STORE)
-        return holder.result()
+            raise
 
     async def ask(self) -> None:
         """Raises unless the database answers. Where all connections are at work, by what these have been told lately,
@@ -151,7 +149,24 @@ class Connections:
             # Whoever is before us waits for a connection too, and nobody has got one.
             raise PoolTimeout from error
 
-    async def _hold(self, lease: Lease, work: Callable[[Lease], Awaitable[T]], until: float) -> T:
+    async def _hold(
+        self, lease: Lease, work: Callable[[Lease], Awaitable[T]], until: float, answer: asyncio.Future[T]
+    ) -> None:
+        try:
+            result = await self._do(lease, work, until)
+        except Exception as error:
+            if not answer.done():
+                answer.set_exception(error)
+        except asyncio.CancelledError:
+            # Only `close` cancels a holder.
+            if not answer.done():
+                answer.set_exception(StoreUnavailable(STORE))
+            raise
+        else:
+            if not answer.done():
+                answer.set_result(result)
+
+    async def _do(self, lease: Lease, work: Callable[[Lease], Awaitable[T]], until: float) -> T:
         pool, connection = await self._take(until)
         self._active += 1
         try:
@@ -188,9 +203,6 @@ class Connections:
     def _ended(self, holder: asyncio.Task[Any]) -> None:
         del self._holders[holder]
         self._room.release()
-        # Its caller may be gone: asked for here, a failure is not reported as one that nobody saw.
-        if not holder.cancelled():
-            holder.exception()
 
     def _answered_lately(self) -> bool:
         return asyncio.get_running_loop().time() - self._last_answer < _LATELY_S
@@ -201,17 +213,17 @@ class Connections:
         return max(0, stats["pool_size"] - stats["pool_available"] - self._active)
 
     async def _ask_afresh(self) -> None:
-        async with bounded(CONNECT_TIMEOUT_S):
+        with deadline.within(CONNECT_TIMEOUT_S):
             connection = await Connection.connect(self._url, **_options())
             try:
-                await connection.execute("SELECT 1")
+                await Lease().run(connection, lambda lease: lease.connection.execute("SELECT 1"))
             finally:
                 await connection.close()
 
     async def _answers_afresh(self) -> bool:
         try:
             await self._ask_afresh()
-        except (TimeoutError, psycopg.Error):
+        except (DeadlineReached, psycopg.Error):
             return False
         return True
 

@@ -250,7 +250,7 @@ async def test_connections_that_are_missing_because_the_server_is_frozen_are_not
     own_stores: Stores, own_database: tuple[Postgres, Metrics]
 ) -> None:
     database, metrics = own_database
-    watch = asyncio.create_task(database.watch_forever(mend_after_s=0.3))
+    watch = asyncio.create_task(database.watch_forever(mend_after_s=1.5))
 
     async def call() -> None:
         deadline.start(0.5)
@@ -259,6 +259,7 @@ async def test_connections_that_are_missing_because_the_server_is_frozen_are_not
 
     with frozen(processes(own_stores.postgres.data)):
         await asyncio.gather(*(asyncio.create_task(call()) for _ in range(2 * POOL_SIZE)))
+        # Longer than the watch waits, and than the pool takes to connect anew once it can.
         await asyncio.sleep(2)
     await all_connections_are_free(database)
     assert not watch.done()
