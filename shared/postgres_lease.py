@@ -140,5 +140,5 @@ class Lease:
         self._cancelled += 1
         if self._task:
             self._task.cancel()
-        if self._cancelled == 1:
-            self._end_in(CANCEL_S)
+        # Until it has ended: what is cancelled may begin to wait anew, for a rollback, say.
+        self._end_in(CANCEL_S)

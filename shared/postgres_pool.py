@@ -54,7 +54,8 @@ class Connections:
         self._closing: set[asyncio.Task[None]] = set()
         self._active = 0
         self._last_answer = 0.0
-        # Whether the last to ask the pool for a connection got none in time.
+        # Whether the last to ask the pool for a connection got none in time. Health asks every second, so it is no
+        # old news.
         self._starving = False
         metrics.watch_connections(STORE, lambda: self._active)
 
@@ -81,8 +82,8 @@ class Connections:
         """Does the work with a connection, in a task that holds it until the end, and returns what comes of it.
 
         A caller that is cancelled leaves at once; one that is not waits a little beyond its deadline for a server that
-        does not answer. Raises DeadlineReached, Overloaded when all connections are in use
-        for too long, PoolTimeout when the database gives none, and what `work` raises.
+        does not answer. Raises DeadlineReached, Overloaded when all connections are in use for too long, PoolTimeout
+        when the database gives none, and what `work` raises.
         """
         loop = asyncio.get_running_loop()
         if deadline.passed():

@@ -31,7 +31,7 @@ from tests.support.frozen import frozen, processes
 from tests.support.service import Service, migrate, running
 
 # Longer for whoever looks into it: CROWD_SECONDS=300 pytest -k crowd --timeout 1000.
-CROWD_S = float(os.environ.get("CROWD_SECONDS", "3"))
+CROWD_S = float(os.environ.get("CROWD_SECONDS", "2"))
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ async def own_stores(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
 
 
 async def test_callers_that_leave_at_any_instant_leave_the_pool_whole(small: Postgres) -> None:
-    until = time.monotonic() + 3
+    until = time.monotonic() + 2
     ends: Counter[str] = Counter()
 
     async def caller() -> None:
@@ -121,9 +121,9 @@ async def test_health_follows_a_database_that_freezes_and_thaws(own_stores: Stor
     await migrate("profile", environment)
     async with running("profile", environment, tmp_path) as service:
         load = asyncio.create_task(
-            crowd(service.address, [str(uuid.uuid4())], callers=16 if busy else 0, seconds=8, deadline_s=10)
+            crowd(service.address, [str(uuid.uuid4())], callers=16 if busy else 0, seconds=5, deadline_s=10)
         )
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.7)
         with frozen(processes(own_stores.postgres.data)):
             await until_health_is(service, False, within_s=5)
         await until_health_is(service, True, within_s=2.5)
