@@ -10,7 +10,7 @@ import uvloop
 from shared import __version__
 from shared.migrations import MigrationError, migrate
 from shared.probe import NotServingError, probe
-from shared.service import Build, StartError, serve
+from shared.service import BackgroundError, Build, StartError, serve
 from shared.settings import PostgresSettings, ServiceSettings, SettingsError, load
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -38,7 +38,7 @@ def main(name: str, kind: type[S], build: Build[S], migrations: Path | None = No
         elif migrations:
             database_url = load(PostgresSettings).database_url
             print(uvloop.run(migrate(database_url, migrations, load(kind).store_start_timeout_s)))
-    except (SettingsError, StartError, MigrationError, NotServingError) as error:
+    except (SettingsError, StartError, BackgroundError, MigrationError, NotServingError) as error:
         print(error, file=sys.stderr)
         sys.exit(1)
 

@@ -38,10 +38,15 @@ class StartError(Exception):
     """The service cannot start; the message is all a person needs."""
 
 
+class BackgroundError(Exception):
+    """Background work failed, and the service has ended because of it, so that it is started anew."""
+
+
 @dataclass(frozen=True)
 class Hosted:
     """What a service hands to `serve`: its servicers (each with the generated function that adds it and its full
-    name), and the stores without which it must not be sent calls."""
+    name), the stores without which it must not be sent calls, and background work, which runs until the stop; where it
+    raises, the service stops."""
 
     servicers: Sequence[tuple[Callable[[Any, Any], None], Any, str]]
     essential: Mapping[str, Ping]
@@ -113,6 +118,16 @@ async def serve(name: str, settings: S, build: Build[S]) -> None:
         tasks = [asyncio.create_task(health.watch(), name="health")]
         tasks += [asyncio.create_task(job(), name="background") for job in hosted.background]
         stack.push_async_callback(_end, tasks)
+        failures: list[BaseException] = []
+
+        def ended(task: asyncio.Task[Any]) -> None:
+            if not task.cancelled() and (failure := task.exception()):
+                _log.error("background work failed: stopping", exc_info=failure)
+                failures.append(failure)
+                stopping.set()
+
+        for task in tasks:
+            task.add_done_callback(ended)
         await stopping.wait()
 
         _log.info("stopping", extra={"grace_s": settings.shutdown_grace_s})
@@ -121,6 +136,8 @@ async def serve(name: str, settings: S, build: Build[S]) -> None:
         await host.drain(settings.shutdown_grace_s)
         await host.stop()
     _log.info("stopped")
+    if failures:
+        raise BackgroundError(f"background work failed: {failures[0]}") from failures[0]
 
 
 async def _listen(host: Host, settings: ServiceSettings) -> None:

@@ -51,7 +51,7 @@ async def build(runtime: Runtime[InventorySettings]) -> AsyncIterator[Hosted]:
                     ),
                 ],
                 essential={postgres.STORE: database.ping},
-                background=[requests.forget_forever],
+                background=[requests.forget_forever, database.watch_forever],
             )
         finally:
             await matches.close()

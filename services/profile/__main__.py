@@ -55,7 +55,7 @@ async def build(runtime: Runtime[ProfileSettings]) -> AsyncIterator[Hosted]:
                     ),
                 ],
                 essential={postgres.STORE: database.ping},
-                background=[requests.forget_forever],
+                background=[requests.forget_forever, database.watch_forever],
             )
         finally:
             await players.close()

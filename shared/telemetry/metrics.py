@@ -7,6 +7,7 @@
 | rpc_server_connections | gauge | |
 | db_query_duration_seconds | histogram | store, query_type, table |
 | db_connections_active | gauge | store |
+| db_connections_lost_total | counter | store |
 | db_errors_total | counter | store, kind |
 | cache_hit_ratio | gauge | cache |
 | cache_lookups_total | counter | cache, result |
@@ -63,6 +64,12 @@ class Metrics:
         self._connections = Gauge(
             "db_connections_active", "Connections in use right now.", ("store",), registry=self._registry
         )
+        self._lost = Counter(
+            "db_connections_lost",
+            "Connections that a pool counted and did not have; it was made anew.",
+            ("store",),
+            registry=self._registry,
+        )
         self._errors = Counter("db_errors", "Queries that failed, by kind.", ("store", "kind"), registry=self._registry)
         self._hit_ratio = Gauge(
             "cache_hit_ratio",
@@ -98,6 +105,10 @@ class Metrics:
     def watch_connections(self, store: str, active: Callable[[], int]) -> None:
         """Shows `active()` as db_connections_active of this store."""
         self._connections.labels(store).set_function(active)
+
+    def connections_lost(self, store: str) -> Counter:
+        """Counts connections that this store's pool has lost."""
+        return self._lost.labels(store)
 
     def cache(self, name: str) -> "CacheMetrics":
         """The instruments of one cache."""

@@ -193,3 +193,37 @@ async def test_a_certificate_that_cannot_be_used_stops_the_start(
     code, message = await starts_with({**other.environment, **nowhere}, "serve")
     assert code == 1
     assert "TLS_CERTIFICATE" in message
+
+
+FAILS_IN_THE_BACKGROUND = """
+import asyncio
+from contextlib import asynccontextmanager
+
+from services.leaderboard.settings import LeaderboardSettings
+from shared import cli
+from shared.service import Hosted
+
+async def fail():
+    await asyncio.sleep(0.1)
+    raise ValueError("beyond repair")
+
+@asynccontextmanager
+async def build(runtime):
+    yield Hosted(servicers=[], essential={}, background=[fail])
+
+cli.main("failing", LeaderboardSettings, build)
+"""
+
+
+async def test_background_work_that_fails_ends_the_service(tmp_path: Path) -> None:
+    environment = Service("leaderboard", {"REDIS_URL": "unix:///nowhere"}, tmp_path / "log").environment
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", FAILS_IN_THE_BACKGROUND, "serve"),
+        env=environment,
+        cwd=ROOT,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(20):
+        _, stderr = await process.communicate()
+    assert process.returncode == 1
+    assert stderr.decode().splitlines()[-1] == "background work failed: beyond repair"
