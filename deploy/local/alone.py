@@ -31,7 +31,13 @@ _STOP_WITHIN_S = 20
 class Service:
     """One service process, which is started and stopped by hand."""
 
-    def __init__(self, name: str, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        environment: Mapping[str, str],
+        log: Path,
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
         self.name = name
         rpc_port, metrics_port = ports.free(2)
         self.address = f"{ports.HOST}:{rpc_port}"
@@ -44,7 +50,9 @@ class Service:
             "METRICS_LISTEN": self.metrics_address,
         }
         self.log = log
-        self.channel: aio.Channel = aio.insecure_channel(self.address)
+        self.channel: aio.Channel = (
+            aio.secure_channel(self.address, credentials) if credentials else aio.insecure_channel(self.address)
+        )
         self.process: asyncio.subprocess.Process | None = None
 
     @property
@@ -106,9 +114,11 @@ class Service:
 
 
 @asynccontextmanager
-async def running(name: str, environment: Mapping[str, str], directory: Path) -> AsyncIterator[Service]:
+async def running(
+    name: str, environment: Mapping[str, str], directory: Path, credentials: grpc.ChannelCredentials | None = None
+) -> AsyncIterator[Service]:
     """A service for as long as the context is. Raises PartFailedError when it does not end with exit code 0."""
-    service = Service(name, environment, directory / f"{name}.log")
+    service = Service(name, environment, directory / f"{name}.log", credentials)
     try:
         await service.start()
         yield service
