@@ -22,7 +22,7 @@ ATTACK_BOUND_S = 100.0
 # Memory that an attack took may take a moment to be given back: a deadline, a collection.
 _CALM_S = 2.0
 # A short attack is given time to be felt: the healthy callers make a few calls beside it or right after.
-_SHORTEST_S = 0.15
+_SHORTEST_S = 0.1
 _SAMPLE_S = 0.01
 _MB = 1024 * 1024
 

@@ -130,6 +130,7 @@ async def no_settings_after_the_preface(target: Target, size: int) -> Answer:
     """A call at once, without the SETTINGS that a preface ends with."""
     async with bare(target) as connection:
         await connection.send(frames.PREFACE + call(1, "GetEntry", frames.message(target.get_entry)))
+        await connection.answered(1)
         return await connection.settle()
 
 

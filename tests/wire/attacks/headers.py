@@ -52,9 +52,9 @@ async def a_header_list_just_under_the_limit(target: Target, size: int) -> Answe
 
 @attack()
 async def a_header_list_just_over_the_limit(target: Target, size: int) -> Answer:
-    """1 byte over it, and 100, and twice: an error of the call, not of everybody's connection."""
+    """1 byte over it, and 100, and a quarter: an error of the call, not of everybody's connection."""
     async with connected(target) as connection:
-        for wanted in (_limit(connection) + 1, _limit(connection) + 100, 2 * _limit(connection)):
+        for wanted in (_limit(connection) + 1, _limit(connection) + 100, _limit(connection) * 5 // 4):
             await _call(connection, target, _raw(_padded(request("GetEntry"), wanted)))
         return await connection.settle()
 

@@ -90,7 +90,7 @@ async def garbage_as_gzip(target: Target, size: int) -> Answer:
     return await _answer(target, *(frames.message(body, flag=1) for body in bodies), extra=_GZIP)
 
 
-@attack(small=200, full=1024)
+@attack(small=64, full=1024)
 async def gzip_bomb(target: Target, size: int) -> Answer:
     """So many MB of zeros as a thousandth of that: refused at the limit of a message, without ever holding them."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)

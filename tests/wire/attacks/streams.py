@@ -87,7 +87,7 @@ async def goaway_midway(target: Target, size: int) -> Answer:
         await connection.send(head + frames.goaway(0))
         await connection.send_body(1, frames.message(target.get_entry))
         await connection.answered(1)
-        await connection.until(lambda: connection.closed, 1)
+        await connection.until(lambda: connection.closed, 0.2)
         # Whether it closes now or waits for us is the server's choice.
         connection.seen["gone"] += 1
         return connection.seen

@@ -21,41 +21,41 @@ async def _ask(connection: Connection, target: Target, times: int, timeout: str)
         await asyncio.sleep(0)
 
 
-@attack(small=20, full=100, peak_mb=_HUNDRED_ANSWERS_MB)
+@attack(small=8, full=100, peak_mb=_HUNDRED_ANSWERS_MB)
 async def a_window_never_opened(target: Target, size: int) -> Answer:
     """Large answers asked for by a peer whose window is 0: they end at their deadline."""
     async with connected(target, settings=_SHUT) as connection:
-        await _ask(connection, target, size, "1S")
+        await _ask(connection, target, size, "500m")
         await connection.answered(size)
         return await connection.settle()
 
 
-@attack(small=20, full=100, peak_mb=_HUNDRED_ANSWERS_MB)
+@attack(small=8, full=100, peak_mb=_HUNDRED_ANSWERS_MB)
 async def a_connection_window_never_opened(target: Target, size: int) -> Answer:
     """Streams with wide windows on a connection that lets 64 KB pass in all: they end at their deadline."""
     async with connected(target, settings=_OPEN, window=0) as connection:
-        await _ask(connection, target, size, "1S")
+        await _ask(connection, target, size, "500m")
         await connection.answered(size)
         return await connection.settle()
 
 
-@attack(small=20, full=100, peak_mb=_HUNDRED_ANSWERS_MB)
+@attack(small=8, full=100, peak_mb=_HUNDRED_ANSWERS_MB)
 async def a_reader_that_stops(target: Target, size: int) -> Answer:
     """All windows wide open, and a socket that is never read."""
     async with connected(target, settings=_OPEN, receive_buffer=4096) as connection:
         connection.transport.pause_reading()
-        await _ask(connection, target, size, "1S")
-        await asyncio.sleep(1.2)
+        await _ask(connection, target, size, "500m")
+        await asyncio.sleep(0.7)
         return await connection.settle()
 
 
-@attack(small=0, full=30)
+@attack(small=0, full=60)
 async def a_reader_that_never_comes_back(target: Target, size: int) -> Answer:
     """All windows open, answers that fill the socket, an error on top, and not a byte read for so many seconds: what
     waits for such a peer is let go."""
     async with connected(target, settings=_OPEN, receive_buffer=4096) as connection:
         connection.transport.pause_reading()
-        await _ask(connection, target, 20, "1S")
+        await _ask(connection, target, 8, "500m")
         await connection.flood(frames.frame(frames.PING, payload=bytes(8)), 10_000)
         await connection.send(frames.data(0, b"an error of the connection"))
         for _ in range(2 * size):
@@ -97,11 +97,12 @@ async def a_window_of_one_byte_at_a_time(target: Target, size: int) -> Answer:
 
 @attack(small=1_000, full=20_000, peak_mb=_HUNDRED_ANSWERS_MB)
 async def windows_that_open_and_shut(target: Target, size: int) -> Answer:
-    """50 open calls, and SETTINGS that change the windows of all of them, again and again."""
+    """Open calls, one to a hundred frames, and SETTINGS that change the windows of all of them, again and again."""
     async with connected(target, settings=_SHUT, window=0) as connection:
-        await _ask(connection, target, 50, "3S")
+        calls = max(8, size // 200)
+        await _ask(connection, target, calls, "500m" if calls == 8 else "5S")
         await connection.flood(frames.settings({frames.INITIAL_WINDOW_SIZE: 1}) + frames.settings(_SHUT), size // 2)
-        await connection.answered(50)
+        await connection.answered(calls)
         return await connection.settle()
 
 
