@@ -23,7 +23,7 @@ STALL_BOUND_S = 1.5
 _STATUS_NAMES = {str(code.value[0]): code.name for code in StatusCode}
 
 # What was seen, and how often: a gRPC status ("OK"), "HTTP 415", "RST CANCEL", "GOAWAY PROTOCOL_ERROR",
-# and how the connection ended up: "alive", "closed", "silent" or "stalled".
+# "left open" for a stream that never ended; and how the connection ended up: "alive", "closed", "silent" or "stalled".
 Answer = Counter[str]
 
 
@@ -168,8 +168,11 @@ class Connection(asyncio.Protocol):
         return condition()
 
     async def answered(self, streams: int, bound_s: float = ANSWER_BOUND_S) -> bool:
-        """Waits until so many streams have ended, one way or another."""
-        return await self.until(lambda: len(self.ended) >= streams, bound_s)
+        """Waits until so many streams have ended, one way or another. What is still open by then is seen as that."""
+        done = await self.until(lambda: len(self.ended) >= streams, bound_s)
+        if not done and not self.closed:
+            self.seen["left open"] += streams - len(self.ended)
+        return done
 
     async def settle(self, bound_s: float = ANSWER_BOUND_S) -> Answer:
         """What was seen, after the connection has shown whether it still lives: it answers a PING, or is closed."""

@@ -9,7 +9,7 @@ from tests.wire.registry import attack
 from tests.wire.target import Target
 
 # A server that gives its peers more time than this to introduce themselves can be filled up with silent ones.
-_PATIENCE_S = 60.0
+_PATIENCE_S = 90.0
 
 
 async def _idle(target: Target, size: int, said: bytes) -> Answer:

@@ -120,7 +120,7 @@ async def a_burst_of_small_messages(target: Target, size: int) -> Answer:
     """An ordinary stream of small messages, sent as fast as they can be: no attack, and each is answered."""
     method = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
     ask = frames.message(reflection_pb2.ServerReflectionRequest(list_services="").SerializeToString())
-    async with connected(target) as connection:
+    async with connected(target, settings={frames.INITIAL_WINDOW_SIZE: frames.LARGEST_WINDOW}) as connection:
         await connection.send(frames.headers(1, frames.block(request(method, timeout="30S"))))
         await connection.send_body(1, ask * size, piece=len(ask))
         await connection.answered(1, 20)

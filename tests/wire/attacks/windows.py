@@ -46,6 +46,8 @@ async def a_reader_that_stops(target: Target, size: int) -> Answer:
         connection.transport.pause_reading()
         await _ask(connection, target, size, "500m")
         await asyncio.sleep(0.7)
+        connection.transport.resume_reading()
+        await connection.answered(size)
         return await connection.settle()
 
 
