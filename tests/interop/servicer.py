@@ -32,6 +32,10 @@ Context = aio.ServicerContext[Any, Any]
 class InteropServicer(TestServiceServicer):
     """All of TestService but UnimplementedCall."""
 
+    def __init__(self, *, shows_request_encoding: bool) -> None:
+        """`shows_request_encoding`: whether the host leaves `grpc-encoding` in the invocation metadata."""
+        self._shows_request_encoding = shows_request_encoding
+
     async def EmptyCall(self, request: Empty, context: Context) -> Empty:
         await _echo_metadata(context)
         return Empty()
@@ -39,7 +43,7 @@ class InteropServicer(TestServiceServicer):
     async def UnaryCall(self, request: SimpleRequest, context: Context) -> SimpleResponse:
         await _check_payload_type(request.response_type, context)
         if request.HasField("expect_compressed"):
-            await _check_compressed(request.expect_compressed, context)
+            await self._check_compressed(request.expect_compressed, context)
         if request.response_compressed.value:
             context.set_compression(grpc.Compression.Gzip)
         await _echo_metadata(context)
@@ -64,7 +68,7 @@ class InteropServicer(TestServiceServicer):
         size = 0
         async for request in request_iterator:
             if request.HasField("expect_compressed"):
-                await _check_compressed(request.expect_compressed, context)
+                await self._check_compressed(request.expect_compressed, context)
             size += len(request.payload.body)
         return StreamingInputCallResponse(aggregated_payload_size=size)
 
@@ -86,6 +90,16 @@ class InteropServicer(TestServiceServicer):
         for request in requests:
             async for response in _responses(request, context):
                 yield response
+
+    async def _check_compressed(self, expected: BoolValue, context: Context) -> None:
+        """Refuses an uncompressed request where a compressed one was promised.
+
+        A servicer sees the encoding of a call at most, and never the flag of a message. So a message that was promised
+        to be uncompressed passes; test_protocol.py looks at the flags.
+        """
+        encoding = dict(context.invocation_metadata() or ()).get("grpc-encoding", "identity")
+        if expected.value and self._shows_request_encoding and encoding == "identity":
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "expect_compressed, but it is not compressed")
 
 
 async def _responses(
@@ -119,18 +133,6 @@ async def _echo_status(status: EchoStatus, context: Context) -> None:
 async def _check_payload_type(payload_type: int, context: Context) -> None:
     if payload_type != COMPRESSABLE:
         await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"response_type {payload_type} is not known")
-
-
-async def _check_compressed(expected: BoolValue, context: Context) -> None:
-    """Refuses an uncompressed request where a compressed one was promised.
-
-    A servicer sees the encoding of a call at most, and never the flag of a message; a message that was promised to be
-    uncompressed therefore passes, and test_protocol.py looks at the flags instead. grpc.aio keeps even `grpc-encoding`
-    from its servicers, so it passes everything: see `server.KNOWS_REQUEST_COMPRESSION`.
-    """
-    encoding = dict(context.invocation_metadata() or ()).get("grpc-encoding")
-    if expected.value and encoding == "identity":
-        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "expect_compressed, but the request is not compressed")
 
 
 def _zeros(size: int) -> Payload:

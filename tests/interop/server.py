@@ -1,0 +1,55 @@
+"""The interop server: `python -m tests.interop.server --host grpc_aio --listen 127.0.0.1:0`, until SIGTERM.
+
+It prints one line, the address it listens on, once it can be called.
+"""
+
+import argparse
+import asyncio
+import signal
+
+from grpc import aio
+
+from tests.interop.protos.test_service_pb2_grpc import add_TestServiceServicer_to_server
+from tests.interop.servicer import InteropServicer
+
+HOSTS = ("grpc_aio",)
+
+SHOWS_REQUEST_ENCODING = {"grpc_aio": False}
+"""Whether a servicer finds `grpc-encoding` in its invocation metadata; grpc.aio keeps it to itself."""
+
+_STOP_GRACE_S = 1
+
+
+def make_server(host: str) -> aio.Server:
+    """A server of this host, with nothing on it yet."""
+    assert host in HOSTS, f"no host {host}"
+    return aio.server()
+
+
+async def serve(host: str, listen: str) -> None:
+    """Serves until SIGTERM or SIGINT."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    server = make_server(host)
+    # UnimplementedCall is left to the generated class, which answers UNIMPLEMENTED.
+    servicer = InteropServicer(shows_request_encoding=SHOWS_REQUEST_ENCODING[host])  # type: ignore[abstract]
+    add_TestServiceServicer_to_server(servicer, server)
+    port = server.add_insecure_port(listen)
+    await server.start()
+    print(f"{listen.rpartition(':')[0]}:{port}", flush=True)
+    await stopping.wait()
+    await server.stop(_STOP_GRACE_S)
+
+
+def main() -> None:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.interop.server", description=__doc__)
+    parser.add_argument("--host", choices=HOSTS, required=True)
+    parser.add_argument("--listen", default="127.0.0.1:0", metavar="HOST:PORT")
+    arguments = parser.parse_args()
+    asyncio.run(serve(arguments.host, arguments.listen))
+
+
+if __name__ == "__main__":
+    main()
