@@ -41,6 +41,10 @@ demo: $(READY) ## play 49,520 real matches through the gateway (DEMO_FILE= DEMO_
 test: $(READY) ## run the tests, on real stores of their own (ARGS= names some)
 	@$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: interop
+interop: $(READY) ## run gRPC's official cases with grpcio, grpc-js and grpc-go (needs npm, and Debian's grpc-go)
+	@$(BIN)/python -m tests.interop
+
 .PHONY: check
 check: $(READY) ## format, lint, types, protos, and that the committed stubs are the protos' own
 	@$(BIN)/ruff format --check --quiet . || { echo "not formatted; run: make format" >&2; exit 1; }
@@ -64,7 +68,7 @@ lock: $(READY) ## pin requirements.txt and requirements-dev.txt anew
 
 OUT ?= protos/gen
 # The interop tests' own stubs lie beside their proto.
-INTEROP_PROTO := tests/interop/protos/test_service.proto
+INTEROP_PROTO := tests/interop/protos/interop.proto
 INTEROP_OUT    = $(if $(CHECK),$(abspath $(OUT)),.)
 
 .PHONY: protos

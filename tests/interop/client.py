@@ -14,7 +14,7 @@ from typing import Any
 import grpc
 from grpc import StatusCode, aio
 
-from tests.interop.protos.test_service_pb2 import (
+from tests.interop.protos.interop_pb2 import (
     BoolValue,
     EchoStatus,
     Empty,
@@ -26,7 +26,7 @@ from tests.interop.protos.test_service_pb2 import (
     StreamingOutputCallRequest,
     StreamingOutputCallResponse,
 )
-from tests.interop.protos.test_service_pb2_grpc import TestServiceStub, UnimplementedServiceStub
+from tests.interop.protos.interop_pb2_grpc import TestServiceStub, UnimplementedServiceStub
 
 REQUEST_SIZE = 271828
 RESPONSE_SIZE = 314159

@@ -72,7 +72,7 @@ def _go_prepare() -> list[str]:
     _run("go", "build", "-o", str(plugin), "github.com/golang/protobuf/protoc-gen-go", env=environment)
     _run(
         *(sys.executable, "-m", "grpc_tools.protoc", "-I.", f"--plugin=protoc-gen-go={plugin}"),
-        *(f"--go_out=plugins=grpc:{gopath / 'src'}", "tests/interop/protos/test_service.proto"),
+        *(f"--go_out=plugins=grpc:{gopath / 'src'}", "tests/interop/protos/interop.proto"),
         cwd=ROOT,
     )
     program = _BUILT / "client"

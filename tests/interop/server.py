@@ -9,7 +9,7 @@ import signal
 
 from grpc import aio
 
-from tests.interop.protos.test_service_pb2_grpc import add_TestServiceServicer_to_server
+from tests.interop.protos.interop_pb2_grpc import add_TestServiceServicer_to_server
 from tests.interop.servicer import InteropServicer
 
 HOSTS = ("grpc_aio",)

@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 from grpc import aio
 
-from tests.interop.protos.test_service_pb2 import (
+from tests.interop.protos.interop_pb2 import (
     COMPRESSABLE,
     BoolValue,
     EchoStatus,
@@ -21,7 +21,7 @@ from tests.interop.protos.test_service_pb2 import (
     StreamingOutputCallRequest,
     StreamingOutputCallResponse,
 )
-from tests.interop.protos.test_service_pb2_grpc import TestServiceServicer
+from tests.interop.protos.interop_pb2_grpc import TestServiceServicer
 
 ECHO_INITIAL = "x-grpc-test-echo-initial"
 ECHO_TRAILING = "x-grpc-test-echo-trailing-bin"
@@ -46,7 +46,8 @@ class InteropServicer(TestServiceServicer):
             await self._check_compressed(request.expect_compressed, context)
         if request.response_compressed.value:
             context.set_compression(grpc.Compression.Gzip)
-        await _echo_metadata(context)
+        # grpc.aio compresses a unary answer only when the initial metadata was sent before it.
+        await _echo_metadata(context, at_once=request.response_compressed.value)
         await _echo_status(request.response_status, context)
         return SimpleResponse(payload=_zeros(request.response_size))
 
@@ -117,10 +118,11 @@ async def _pause(parameters: ResponseParameters) -> None:
         await asyncio.sleep(parameters.interval_us / 1e6)
 
 
-async def _echo_metadata(context: Context) -> None:
+async def _echo_metadata(context: Context, *, at_once: bool = False) -> None:
     received = context.invocation_metadata() or ()
     context.set_trailing_metadata(tuple((key, value) for key, value in received if key == ECHO_TRAILING))
-    if initial := tuple((key, value) for key, value in received if key == ECHO_INITIAL):
+    initial = tuple((key, value) for key, value in received if key == ECHO_INITIAL)
+    if initial or at_once:
         await context.send_initial_metadata(initial)
 
 

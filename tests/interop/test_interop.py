@@ -6,8 +6,8 @@ import pytest
 from grpc import aio
 
 from tests.interop import client
-from tests.interop.conftest import InteropServer
 from tests.interop.foreign import CLIENTS, ForeignClient
+from tests.interop.running import InteropServer
 from tests.interop.server import SHOWS_REQUEST_ENCODING
 
 _FOREIGN_BOUND_S = 100

@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 
-const PROTO = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', 'protos', 'test_service.proto');
+const PROTO = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', 'protos', 'interop.proto');
 const { TestService, UnimplementedService } = grpc.loadPackageDefinition(
   loadSync(PROTO, { keepCase: true }),
 ).grpc.testing;

@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from tests.interop.protos import test_service_pb2 as tests_dot_interop_dot_protos_dot_test__service__pb2
+from tests.interop.protos import interop_pb2 as tests_dot_interop_dot_protos_dot_interop__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -18,7 +18,7 @@ except ImportError:
 if _version_not_supported:
     raise RuntimeError(
         f'The grpc package installed is at version {GRPC_VERSION},'
-        + ' but the generated code in tests/interop/protos/test_service_pb2_grpc.py depends on'
+        + ' but the generated code in tests/interop/protos/interop_pb2_grpc.py depends on'
         + f' grpcio>={GRPC_GENERATED_VERSION}.'
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
@@ -36,38 +36,38 @@ class TestServiceStub:
         """
         self.EmptyCall = channel.unary_unary(
                 '/grpc.testing.TestService/EmptyCall',
-                request_serializer=tests_dot_interop_dot_protos_dot_test__service__pb2.Empty.SerializeToString,
-                response_deserializer=tests_dot_interop_dot_protos_dot_test__service__pb2.Empty.FromString,
+                request_serializer=tests_dot_interop_dot_protos_dot_interop__pb2.Empty.SerializeToString,
+                response_deserializer=tests_dot_interop_dot_protos_dot_interop__pb2.Empty.FromString,
                 _registered_method=True)
         self.UnaryCall = channel.unary_unary(
                 '/grpc.testing.TestService/UnaryCall',
-                request_serializer=tests_dot_interop_dot_protos_dot_test__service__pb2.SimpleRequest.SerializeToString,
-                response_deserializer=tests_dot_interop_dot_protos_dot_test__service__pb2.SimpleResponse.FromString,
+                request_serializer=tests_dot_interop_dot_protos_dot_interop__pb2.SimpleRequest.SerializeToString,
+                response_deserializer=tests_dot_interop_dot_protos_dot_interop__pb2.SimpleResponse.FromString,
                 _registered_method=True)
         self.StreamingOutputCall = channel.unary_stream(
                 '/grpc.testing.TestService/StreamingOutputCall',
-                request_serializer=tests_dot_interop_dot_protos_dot_test__service__pb2.StreamingOutputCallRequest.SerializeToString,
-                response_deserializer=tests_dot_interop_dot_protos_dot_test__service__pb2.StreamingOutputCallResponse.FromString,
+                request_serializer=tests_dot_interop_dot_protos_dot_interop__pb2.StreamingOutputCallRequest.SerializeToString,
+                response_deserializer=tests_dot_interop_dot_protos_dot_interop__pb2.StreamingOutputCallResponse.FromString,
                 _registered_method=True)
         self.StreamingInputCall = channel.stream_unary(
                 '/grpc.testing.TestService/StreamingInputCall',
-                request_serializer=tests_dot_interop_dot_protos_dot_test__service__pb2.StreamingInputCallRequest.SerializeToString,
-                response_deserializer=tests_dot_interop_dot_protos_dot_test__service__pb2.StreamingInputCallResponse.FromString,
+                request_serializer=tests_dot_interop_dot_protos_dot_interop__pb2.StreamingInputCallRequest.SerializeToString,
+                response_deserializer=tests_dot_interop_dot_protos_dot_interop__pb2.StreamingInputCallResponse.FromString,
                 _registered_method=True)
         self.FullDuplexCall = channel.stream_stream(
                 '/grpc.testing.TestService/FullDuplexCall',
-                request_serializer=tests_dot_interop_dot_protos_dot_test__service__pb2.StreamingOutputCallRequest.SerializeToString,
-                response_deserializer=tests_dot_interop_dot_protos_dot_test__service__pb2.StreamingOutputCallResponse.FromString,
+                request_serializer=tests_dot_interop_dot_protos_dot_interop__pb2.StreamingOutputCallRequest.SerializeToString,
+                response_deserializer=tests_dot_interop_dot_protos_dot_interop__pb2.StreamingOutputCallResponse.FromString,
                 _registered_method=True)
         self.HalfDuplexCall = channel.stream_stream(
                 '/grpc.testing.TestService/HalfDuplexCall',
-                request_serializer=tests_dot_interop_dot_protos_dot_test__service__pb2.StreamingOutputCallRequest.SerializeToString,
-                response_deserializer=tests_dot_interop_dot_protos_dot_test__service__pb2.StreamingOutputCallResponse.FromString,
+                request_serializer=tests_dot_interop_dot_protos_dot_interop__pb2.StreamingOutputCallRequest.SerializeToString,
+                response_deserializer=tests_dot_interop_dot_protos_dot_interop__pb2.StreamingOutputCallResponse.FromString,
                 _registered_method=True)
         self.UnimplementedCall = channel.unary_unary(
                 '/grpc.testing.TestService/UnimplementedCall',
-                request_serializer=tests_dot_interop_dot_protos_dot_test__service__pb2.Empty.SerializeToString,
-                response_deserializer=tests_dot_interop_dot_protos_dot_test__service__pb2.Empty.FromString,
+                request_serializer=tests_dot_interop_dot_protos_dot_interop__pb2.Empty.SerializeToString,
+                response_deserializer=tests_dot_interop_dot_protos_dot_interop__pb2.Empty.FromString,
                 _registered_method=True)
 
 
@@ -124,38 +124,38 @@ def add_TestServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'EmptyCall': grpc.unary_unary_rpc_method_handler(
                     servicer.EmptyCall,
-                    request_deserializer=tests_dot_interop_dot_protos_dot_test__service__pb2.Empty.FromString,
-                    response_serializer=tests_dot_interop_dot_protos_dot_test__service__pb2.Empty.SerializeToString,
+                    request_deserializer=tests_dot_interop_dot_protos_dot_interop__pb2.Empty.FromString,
+                    response_serializer=tests_dot_interop_dot_protos_dot_interop__pb2.Empty.SerializeToString,
             ),
             'UnaryCall': grpc.unary_unary_rpc_method_handler(
                     servicer.UnaryCall,
-                    request_deserializer=tests_dot_interop_dot_protos_dot_test__service__pb2.SimpleRequest.FromString,
-                    response_serializer=tests_dot_interop_dot_protos_dot_test__service__pb2.SimpleResponse.SerializeToString,
+                    request_deserializer=tests_dot_interop_dot_protos_dot_interop__pb2.SimpleRequest.FromString,
+                    response_serializer=tests_dot_interop_dot_protos_dot_interop__pb2.SimpleResponse.SerializeToString,
             ),
             'StreamingOutputCall': grpc.unary_stream_rpc_method_handler(
                     servicer.StreamingOutputCall,
-                    request_deserializer=tests_dot_interop_dot_protos_dot_test__service__pb2.StreamingOutputCallRequest.FromString,
-                    response_serializer=tests_dot_interop_dot_protos_dot_test__service__pb2.StreamingOutputCallResponse.SerializeToString,
+                    request_deserializer=tests_dot_interop_dot_protos_dot_interop__pb2.StreamingOutputCallRequest.FromString,
+                    response_serializer=tests_dot_interop_dot_protos_dot_interop__pb2.StreamingOutputCallResponse.SerializeToString,
             ),
             'StreamingInputCall': grpc.stream_unary_rpc_method_handler(
                     servicer.StreamingInputCall,
-                    request_deserializer=tests_dot_interop_dot_protos_dot_test__service__pb2.StreamingInputCallRequest.FromString,
-                    response_serializer=tests_dot_interop_dot_protos_dot_test__service__pb2.StreamingInputCallResponse.SerializeToString,
+                    request_deserializer=tests_dot_interop_dot_protos_dot_interop__pb2.StreamingInputCallRequest.FromString,
+                    response_serializer=tests_dot_interop_dot_protos_dot_interop__pb2.StreamingInputCallResponse.SerializeToString,
             ),
             'FullDuplexCall': grpc.stream_stream_rpc_method_handler(
                     servicer.FullDuplexCall,
-                    request_deserializer=tests_dot_interop_dot_protos_dot_test__service__pb2.StreamingOutputCallRequest.FromString,
-                    response_serializer=tests_dot_interop_dot_protos_dot_test__service__pb2.StreamingOutputCallResponse.SerializeToString,
+                    request_deserializer=tests_dot_interop_dot_protos_dot_interop__pb2.StreamingOutputCallRequest.FromString,
+                    response_serializer=tests_dot_interop_dot_protos_dot_interop__pb2.StreamingOutputCallResponse.SerializeToString,
             ),
             'HalfDuplexCall': grpc.stream_stream_rpc_method_handler(
                     servicer.HalfDuplexCall,
-                    request_deserializer=tests_dot_interop_dot_protos_dot_test__service__pb2.StreamingOutputCallRequest.FromString,
-                    response_serializer=tests_dot_interop_dot_protos_dot_test__service__pb2.StreamingOutputCallResponse.SerializeToString,
+                    request_deserializer=tests_dot_interop_dot_protos_dot_interop__pb2.StreamingOutputCallRequest.FromString,
+                    response_serializer=tests_dot_interop_dot_protos_dot_interop__pb2.StreamingOutputCallResponse.SerializeToString,
             ),
             'UnimplementedCall': grpc.unary_unary_rpc_method_handler(
                     servicer.UnimplementedCall,
-                    request_deserializer=tests_dot_interop_dot_protos_dot_test__service__pb2.Empty.FromString,
-                    response_serializer=tests_dot_interop_dot_protos_dot_test__service__pb2.Empty.SerializeToString,
+                    request_deserializer=tests_dot_interop_dot_protos_dot_interop__pb2.Empty.FromString,
+                    response_serializer=tests_dot_interop_dot_protos_dot_interop__pb2.Empty.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -183,8 +183,8 @@ class TestService:
             request,
             target,
             '/grpc.testing.TestService/EmptyCall',
-            tests_dot_interop_dot_protos_dot_test__service__pb2.Empty.SerializeToString,
-            tests_dot_interop_dot_protos_dot_test__service__pb2.Empty.FromString,
+            tests_dot_interop_dot_protos_dot_interop__pb2.Empty.SerializeToString,
+            tests_dot_interop_dot_protos_dot_interop__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,
@@ -210,8 +210,8 @@ class TestService:
             request,
             target,
             '/grpc.testing.TestService/UnaryCall',
-            tests_dot_interop_dot_protos_dot_test__service__pb2.SimpleRequest.SerializeToString,
-            tests_dot_interop_dot_protos_dot_test__service__pb2.SimpleResponse.FromString,
+            tests_dot_interop_dot_protos_dot_interop__pb2.SimpleRequest.SerializeToString,
+            tests_dot_interop_dot_protos_dot_interop__pb2.SimpleResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -237,8 +237,8 @@ class TestService:
             request,
             target,
             '/grpc.testing.TestService/StreamingOutputCall',
-            tests_dot_interop_dot_protos_dot_test__service__pb2.StreamingOutputCallRequest.SerializeToString,
-            tests_dot_interop_dot_protos_dot_test__service__pb2.StreamingOutputCallResponse.FromString,
+            tests_dot_interop_dot_protos_dot_interop__pb2.StreamingOutputCallRequest.SerializeToString,
+            tests_dot_interop_dot_protos_dot_interop__pb2.StreamingOutputCallResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -264,8 +264,8 @@ class TestService:
             request_iterator,
             target,
             '/grpc.testing.TestService/StreamingInputCall',
-            tests_dot_interop_dot_protos_dot_test__service__pb2.StreamingInputCallRequest.SerializeToString,
-            tests_dot_interop_dot_protos_dot_test__service__pb2.StreamingInputCallResponse.FromString,
+            tests_dot_interop_dot_protos_dot_interop__pb2.StreamingInputCallRequest.SerializeToString,
+            tests_dot_interop_dot_protos_dot_interop__pb2.StreamingInputCallResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -291,8 +291,8 @@ class TestService:
             request_iterator,
             target,
             '/grpc.testing.TestService/FullDuplexCall',
-            tests_dot_interop_dot_protos_dot_test__service__pb2.StreamingOutputCallRequest.SerializeToString,
-            tests_dot_interop_dot_protos_dot_test__service__pb2.StreamingOutputCallResponse.FromString,
+            tests_dot_interop_dot_protos_dot_interop__pb2.StreamingOutputCallRequest.SerializeToString,
+            tests_dot_interop_dot_protos_dot_interop__pb2.StreamingOutputCallResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -318,8 +318,8 @@ class TestService:
             request_iterator,
             target,
             '/grpc.testing.TestService/HalfDuplexCall',
-            tests_dot_interop_dot_protos_dot_test__service__pb2.StreamingOutputCallRequest.SerializeToString,
-            tests_dot_interop_dot_protos_dot_test__service__pb2.StreamingOutputCallResponse.FromString,
+            tests_dot_interop_dot_protos_dot_interop__pb2.StreamingOutputCallRequest.SerializeToString,
+            tests_dot_interop_dot_protos_dot_interop__pb2.StreamingOutputCallResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -345,8 +345,8 @@ class TestService:
             request,
             target,
             '/grpc.testing.TestService/UnimplementedCall',
-            tests_dot_interop_dot_protos_dot_test__service__pb2.Empty.SerializeToString,
-            tests_dot_interop_dot_protos_dot_test__service__pb2.Empty.FromString,
+            tests_dot_interop_dot_protos_dot_interop__pb2.Empty.SerializeToString,
+            tests_dot_interop_dot_protos_dot_interop__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,
@@ -370,8 +370,8 @@ class UnimplementedServiceStub:
         """
         self.UnimplementedCall = channel.unary_unary(
                 '/grpc.testing.UnimplementedService/UnimplementedCall',
-                request_serializer=tests_dot_interop_dot_protos_dot_test__service__pb2.Empty.SerializeToString,
-                response_deserializer=tests_dot_interop_dot_protos_dot_test__service__pb2.Empty.FromString,
+                request_serializer=tests_dot_interop_dot_protos_dot_interop__pb2.Empty.SerializeToString,
+                response_deserializer=tests_dot_interop_dot_protos_dot_interop__pb2.Empty.FromString,
                 _registered_method=True)
 
 
@@ -390,8 +390,8 @@ def add_UnimplementedServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'UnimplementedCall': grpc.unary_unary_rpc_method_handler(
                     servicer.UnimplementedCall,
-                    request_deserializer=tests_dot_interop_dot_protos_dot_test__service__pb2.Empty.FromString,
-                    response_serializer=tests_dot_interop_dot_protos_dot_test__service__pb2.Empty.SerializeToString,
+                    request_deserializer=tests_dot_interop_dot_protos_dot_interop__pb2.Empty.FromString,
+                    response_serializer=tests_dot_interop_dot_protos_dot_interop__pb2.Empty.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -420,8 +420,8 @@ class UnimplementedService:
             request,
             target,
             '/grpc.testing.UnimplementedService/UnimplementedCall',
-            tests_dot_interop_dot_protos_dot_test__service__pb2.Empty.SerializeToString,
-            tests_dot_interop_dot_protos_dot_test__service__pb2.Empty.FromString,
+            tests_dot_interop_dot_protos_dot_interop__pb2.Empty.SerializeToString,
+            tests_dot_interop_dot_protos_dot_interop__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,
