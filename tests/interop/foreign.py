@@ -59,7 +59,8 @@ def _go_missing() -> str | None:
 def _go_prepare() -> list[str]:
     """Generates the stubs and builds, all with what Debian's packages bring."""
     gopath = _BUILT / "gopath"
-    (gopath / "src").mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(gopath, ignore_errors=True)
+    (gopath / "src").mkdir(parents=True)
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("GO")},
         "GOPATH": f"{gopath}:{_DEBIAN_GOPATH}",

@@ -129,8 +129,26 @@ class Stream:
         self._connection = connection
 
     async def send(self, data: bytes, *, end: bool = False, frame_size: int | None = None) -> None:
-        """Sends DATA frames of at most `frame_size` bytes, as the server's windows allow."""
-        await self._connection.send_data(self.id, data, end=end, frame_size=frame_size)
+        """Sends DATA frames of at most `frame_size` bytes, as the server's windows allow; stops once the stream is
+        over, as every client does."""
+        connection, rest = self._connection, memoryview(data)
+        while rest and not self.over:
+            await connection.wait_until(lambda: self.over or connection.h2.local_flow_control_window(self.id) > 0)
+            if self.over:
+                return
+            window = connection.h2.local_flow_control_window(self.id)
+            size = min(window, connection.h2.max_outbound_frame_size, frame_size or len(rest), len(rest))
+            connection.h2.send_data(self.id, bytes(rest[:size]), end_stream=end and size == len(rest))
+            rest = rest[size:]
+            await connection.flush()
+        if end and not data:
+            connection.h2.send_data(self.id, b"", end_stream=True)
+            await connection.flush()
+
+    @property
+    def over(self) -> bool:
+        """The answer is complete, or the server has reset the stream."""
+        return self.seen.ended or self.seen.reset is not None
 
     async def half_close(self) -> None:
         """Ends the request with an empty DATA frame."""
@@ -143,7 +161,7 @@ class Stream:
 
     async def answer(self, bound_s: float = WAIT_BOUND_S) -> Answer:
         """Waits until the stream has ended or was reset. Raises TimeoutError, ConnectionError."""
-        await self._connection.wait_until(lambda: self.seen.ended or self.seen.reset is not None, bound_s)
+        await self._connection.wait_until(lambda: self.over, bound_s)
         return self.seen
 
     async def until(self, condition: Callable[[Answer], bool], bound_s: float = WAIT_BOUND_S) -> Answer:
@@ -186,25 +204,11 @@ class Connection:
         await self.flush()
         return stream
 
-    async def call(self, headers: Iterable[tuple[str, str]], body: bytes) -> Answer:
-        """A whole call: HEADERS, the body, half-close, the answer."""
+    async def call(self, headers: Iterable[tuple[str, str]], body: bytes, *, bound_s: float = WAIT_BOUND_S) -> Answer:
+        """A whole call: HEADERS, the body, half-close, the answer. Raises TimeoutError, ConnectionError."""
         stream = await self.open(headers)
         await stream.send(body, end=True)
-        return await stream.answer()
-
-    async def send_data(self, stream_id: int, data: bytes, *, end: bool, frame_size: int | None) -> None:
-        """See `Stream.send`."""
-        rest = memoryview(data)
-        while rest:
-            await self.wait_until(lambda: self.h2.local_flow_control_window(stream_id) > 0)
-            window = self.h2.local_flow_control_window(stream_id)
-            size = min(window, self.h2.max_outbound_frame_size, frame_size or len(rest), len(rest))
-            self.h2.send_data(stream_id, bytes(rest[:size]), end_stream=end and size == len(rest))
-            rest = rest[size:]
-            await self.flush()
-        if end and not data:
-            self.h2.send_data(stream_id, b"", end_stream=True)
-            await self.flush()
+        return await stream.answer(bound_s)
 
     async def ping(self) -> None:
         """Sends PING and waits for its answer: the connection lives."""

@@ -6,9 +6,11 @@ It prints one line, the address it listens on, once it can be called.
 import argparse
 import asyncio
 import signal
+from typing import Any, Protocol
 
 from grpc import aio
 
+from tests.interop import status_details
 from tests.interop.protos.interop_pb2_grpc import add_TestServiceServicer_to_server
 from tests.interop.servicer import InteropServicer
 
@@ -20,10 +22,37 @@ SHOWS_REQUEST_ENCODING = {"grpc_aio": False}
 _STOP_GRACE_S = 1
 
 
-def make_server(host: str) -> aio.Server:
+class Host(Protocol):
+    """What a host must offer here, beside what generated code calls on it."""
+
+    async def start(self, address: str) -> str:
+        """Listens at host:port, and returns the address with the port that was found for port 0."""
+
+    async def stop(self) -> None:
+        """Ends what is left."""
+
+
+class _PlainGrpcAio:
+    """grpc.aio's own server."""
+
+    def __init__(self) -> None:
+        self._server = aio.server()
+        self.add_generic_rpc_handlers = self._server.add_generic_rpc_handlers
+        self.add_registered_method_handlers = self._server.add_registered_method_handlers
+
+    async def start(self, address: str) -> str:
+        port = self._server.add_insecure_port(address)
+        await self._server.start()
+        return f"{address.rpartition(':')[0]}:{port}"
+
+    async def stop(self) -> None:
+        await self._server.stop(_STOP_GRACE_S)
+
+
+def make_server(host: str) -> Host:
     """A server of this host, with nothing on it yet."""
     assert host in HOSTS, f"no host {host}"
-    return aio.server()
+    return _PlainGrpcAio()
 
 
 async def serve(host: str, listen: str) -> None:
@@ -31,15 +60,14 @@ async def serve(host: str, listen: str) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    server = make_server(host)
+    server: Any = make_server(host)
     # UnimplementedCall is left to the generated class, which answers UNIMPLEMENTED.
     servicer = InteropServicer(shows_request_encoding=SHOWS_REQUEST_ENCODING[host])  # type: ignore[abstract]
     add_TestServiceServicer_to_server(servicer, server)
-    port = server.add_insecure_port(listen)
-    await server.start()
-    print(f"{listen.rpartition(':')[0]}:{port}", flush=True)
+    status_details.add_to_server(server)
+    print(await server.start(listen), flush=True)
     await stopping.wait()
-    await server.stop(_STOP_GRACE_S)
+    await server.stop()
 
 
 def main() -> None:
