@@ -9,8 +9,8 @@ class Difference:
 
     tests: str
     instead: str
-    never_answers: bool = False
-    """The test would wait in vain, and is left out; all others are run, and must fail."""
+    left_out: bool = False
+    """The test would wait in vain, or pass now and then; all others are run, and must fail."""
 
 
 DIFFERENCES: dict[str, tuple[Difference, ...]] = {
@@ -20,12 +20,14 @@ DIFFERENCES: dict[str, tuple[Difference, ...]] = {
         Difference("test_te_may_be_missing", "resets the stream"),
         Difference("test_only_post*", "resets the stream"),
         Difference("test_padding_and_empty_frames", "knows no padding, and resets the stream"),
-        Difference("test_a_request_without_a_message*", "waits for the deadline", never_answers=True),
+        Difference("test_a_request_without_a_message*", "waits for the deadline", left_out=True),
         Difference("test_two_messages_where_one_is_due*", "answers the first one"),
-        Difference("test_a_request_that_ends_within_a_message*Unary*", "waits for the deadline", never_answers=True),
+        Difference("test_a_request_that_ends_within_a_message*Unary*", "waits for the deadline", left_out=True),
         Difference("test_a_request_that_ends_within_a_message*Input*", "leaves the rest away"),
-        Difference("test_a_flag_that_does_not_exist", "waits for the deadline", never_answers=True),
+        Difference("test_a_flag_that_does_not_exist", "waits for the deadline", left_out=True),
         Difference("test_bytes_that_are_not_the_message", "answers UNKNOWN"),
+        Difference("test_headers_over_the_limit*", "takes some of them", left_out=True),
+        Difference("test_a_megabyte_of_headers*", "takes some of them", left_out=True),
         Difference("test_an_unknown_encoding", "answers INTERNAL"),
         Difference("test_a_compressed_request_that_is_broken*", "answers INTERNAL"),
         Difference("test_a_compressed_request_that_does_not_say_how*", "answers INTERNAL"),
