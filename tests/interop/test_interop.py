@@ -16,7 +16,7 @@ _FOREIGN_BOUND_S = 100
 @pytest.mark.parametrize("case", client.CASES)
 async def test_case(server: InteropServer, case: str) -> None:
     async with aio.insecure_channel(server.address) as channel:
-        await client.CASES[case](channel)
+        await client.CASES[case](client.Server(server.address, channel))
 
 
 @pytest.mark.parametrize("probe", client.PROBES)
@@ -24,7 +24,7 @@ async def test_an_uncompressed_request_is_seen_as_such(server: InteropServer, pr
     if not SHOWS_REQUEST_ENCODING[server.host]:
         pytest.skip(f"{server.host} does not show a servicer how its request was encoded")
     async with aio.insecure_channel(server.address) as channel:
-        await client.PROBES[probe](channel)
+        await client.PROBES[probe](client.Server(server.address, channel))
 
 
 @pytest.mark.parametrize("foreign", CLIENTS, ids=lambda foreign: foreign.name)
