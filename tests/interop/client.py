@@ -8,7 +8,8 @@ call or none: what that leaves open is checked in test_protocol.py.
 import argparse
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -113,20 +114,30 @@ async def cancel_after_first_response(server: Server) -> None:
 
 
 async def timeout_on_sleeping_server(server: Server) -> None:
-    def call() -> StatusCode:
-        request = StreamingOutputCallRequest(payload=_zeros(STREAM_REQUEST_SIZES[0]))
-        with grpc.insecure_channel(server.address) as channel:
-            try:
-                next(TestServiceStub(channel).FullDuplexCall(iter([request]), timeout=0.001))
-            except grpc.RpcError as error:
-                code: StatusCode = error.code()
-                return code
-        return StatusCode.OK
-
     # Not by grpc.aio: a server may give such a short call up at once, and grpc.aio's client makes INTERNAL of a status
     # that comes while it writes.
-    code = await asyncio.to_thread(call)
+    code = await asyncio.to_thread(_code_of_short_call, server.address)
     assert code == StatusCode.DEADLINE_EXCEEDED, code
+
+
+def _code_of_short_call(address: str) -> StatusCode:
+    ended = threading.Event()
+
+    def requests() -> Iterator[StreamingOutputCallRequest]:
+        yield StreamingOutputCallRequest(payload=_zeros(STREAM_REQUEST_SIZES[0]))
+        # An end of the requests would be answered by OK.
+        ended.wait(_BOUND_S)
+
+    with grpc.insecure_channel(address) as channel:
+        call = TestServiceStub(channel).FullDuplexCall(requests(), timeout=0.001)
+        try:
+            next(call, None)
+        except grpc.RpcError:
+            pass  # The code says it too.
+        finally:
+            ended.set()
+        code: StatusCode = call.code()
+        return code
 
 
 async def custom_metadata(server: Server) -> None:

@@ -35,7 +35,7 @@ class ForeignClient:
 
 def _node_missing() -> str | None:
     if not (shutil.which("node") and shutil.which("npm")):
-        return "no node and npm here; install Node.js 20 or newer, on Debian: apt-get install nodejs npm"
+        return "no node and npm here; install Node.js 18 or newer, on Debian: apt-get install nodejs npm"
     if not (_HERE / "js" / "node_modules" / ".package-lock.json").exists():
         return "its packages are not installed; run: make interop"
     return None
