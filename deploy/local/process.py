@@ -13,6 +13,7 @@ from deploy.local import engines
 from deploy.local.part import Command, PartFailedError
 
 _PASSED_ON = (
+    "RPC_HOST",
     "LOG_LEVEL",
     "CONNECTION_POOL_SIZE",
     "CACHE_TTL_S",
