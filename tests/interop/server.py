@@ -6,53 +6,28 @@ It prints one line, the address it listens on, once it can be called.
 import argparse
 import asyncio
 import signal
-from typing import Any, Protocol
+from typing import Any
 
-from grpc import aio
-
+from shared.rpc import hosts, policies
+from shared.rpc.host import Host
+from shared.telemetry.metrics import Metrics
+from shared.telemetry.traces import Traces
 from tests.interop import status_details
 from tests.interop.protos.interop_pb2_grpc import add_TestServiceServicer_to_server
 from tests.interop.servicer import InteropServicer
 
-HOSTS = ("grpc_aio",)
+HOSTS = tuple(hosts.HOSTS)
 
-SHOWS_REQUEST_ENCODING = {"grpc_aio": False}
+SHOWS_REQUEST_ENCODING = {"httpunk": False, "grpc_aio": False}
 """Whether a servicer finds `grpc-encoding` in its invocation metadata; grpc.aio keeps it to itself."""
 
-_STOP_GRACE_S = 1
-
-
-class Host(Protocol):
-    """What a host must offer here, beside what generated code calls on it."""
-
-    async def start(self, address: str) -> str:
-        """Listens at host:port, and returns the address with the port that was found for port 0."""
-
-    async def stop(self) -> None:
-        """Ends what is left."""
-
-
-class _PlainGrpcAio:
-    """grpc.aio's own server."""
-
-    def __init__(self) -> None:
-        self._server = aio.server()
-        self.add_generic_rpc_handlers = self._server.add_generic_rpc_handlers
-        self.add_registered_method_handlers = self._server.add_registered_method_handlers
-
-    async def start(self, address: str) -> str:
-        port = self._server.add_insecure_port(address)
-        await self._server.start()
-        return f"{address.rpartition(':')[0]}:{port}"
-
-    async def stop(self) -> None:
-        await self._server.stop(_STOP_GRACE_S)
+_MOST_IN_FLIGHT = 1000
+_DEFAULT_DEADLINE_S = 30.0
 
 
 def make_server(host: str) -> Host:
-    """A server of this host, with nothing on it yet."""
-    assert host in HOSTS, f"no host {host}"
-    return _PlainGrpcAio()
+    """A server of this host with the policies of every service, and nothing on it yet."""
+    return hosts.host(host, policies.standard(Metrics(), Traces("interop", ""), _MOST_IN_FLIGHT, _DEFAULT_DEADLINE_S))
 
 
 async def serve(host: str, listen: str) -> None:
