@@ -47,20 +47,26 @@ class MessageReader:
         if not self._buffer and len(data) >= PREFIX and int.from_bytes(data[1:PREFIX], "big") == len(data) - PREFIX:
             # Nearly always a message is one frame, and a frame one message.
             return [self._message(data[0], data[PREFIX:])]
-        buffer = self._buffer + data
+        buffer = self._buffer
+        held = len(buffer)
+        # In place: copying what is held for each frame would make a large message cost the square of its length.
+        buffer += data
         messages = []
         at = 0
-        while len(buffer) - at >= PREFIX:
-            length = int.from_bytes(buffer[at + 1 : at + PREFIX], "big")
-            if length > LARGEST_REQUEST:
-                raise too_large(length)
-            end = at + PREFIX + length
-            if end > len(buffer):
-                break
-            messages.append(self._message(buffer[at], bytes(buffer[at + PREFIX : end])))
-            at = end
+        try:
+            while len(buffer) - at >= PREFIX:
+                length = int.from_bytes(buffer[at + 1 : at + PREFIX], "big")
+                if length > LARGEST_REQUEST:
+                    raise too_large(length)
+                end = at + PREFIX + length
+                if end > len(buffer):
+                    break
+                messages.append(self._message(buffer[at], bytes(buffer[at + PREFIX : end])))
+                at = end
+        except FieldInvalid:
+            del buffer[held:]
+            raise
         del buffer[:at]
-        self._buffer = buffer
         return messages
 
     def _message(self, flag: int, body: bytes) -> bytes:
