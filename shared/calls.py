@@ -16,6 +16,7 @@ from grpc import StatusCode, aio
 
 from shared import deadline, status
 from shared.errors import Bug, DeadlineReached, FieldInvalid, Overloaded, SavepointError, Stopping
+from shared.json_struct import DEEPEST
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.traces import Traces
 
@@ -105,7 +106,7 @@ class Calls(aio.ServerInterceptor):
                 code = status.code_of(failure)
                 if _log.isEnabledFor(logging.DEBUG):
                     _log.debug("call refused: %s", failure.message, extra={**labels, "reason": failure.reason})
-                await context.abort(code, failure.message, status.trailers(failure))
+                await context.abort(code, status.message_of(failure), status.trailers(failure))
             finally:
                 self._in_flight -= 1
                 self._metrics.call(service, rpc, code.name, time.perf_counter() - begun)
@@ -157,14 +158,18 @@ def _parsed(handler: "grpc.RpcMethodHandler[Any, Any]") -> Behaviour:
             request = parse(raw) if parse else raw
         except DecodeError:
             failure = _malformed()
-            await context.abort(status.code_of(failure), failure.message, status.trailers(failure))
+            await context.abort(status.code_of(failure), status.message_of(failure), status.trailers(failure))
         return await behaviour(request, context)
 
     return call
 
 
 def _malformed() -> FieldInvalid:
-    return FieldInvalid("request", "must be a message of the method's type; these bytes are not")
+    return FieldInvalid(
+        "request",
+        "must be a message of the method's type; these bytes are none, or are nested too deeply"
+        f" (a Struct may have {DEEPEST} levels)",
+    )
 
 
 def _metadata(context: "aio.ServicerContext[Any, Any]") -> dict[str, str]:
