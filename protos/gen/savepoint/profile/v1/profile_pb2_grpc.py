@@ -43,8 +43,9 @@ class ProfileServiceStub:
     - A google.protobuf.Timestamp outside of 0001-01-01 to 9999-12-31. Microseconds are kept.
     - A negative page_size; a page_token other than the next_page_token of the page before, of the same list with the
     same filters; an etag that is none.
-    A call's metadata may take 8 KiB; more is refused as RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless
-    the operator has set another default, and none takes longer than 30 s: DEADLINE_EXCEEDED.
+    A call's metadata may take 8 KiB; more may be refused as RESOURCE_EXHAUSTED, more than 16 KiB always is. A call
+    without a deadline has 10 s, unless the operator has set another default, and none takes longer than 30 s:
+    DEADLINE_EXCEEDED.
     """
 
     def __init__(self, channel):
@@ -118,8 +119,9 @@ class ProfileServiceServicer:
     - A google.protobuf.Timestamp outside of 0001-01-01 to 9999-12-31. Microseconds are kept.
     - A negative page_size; a page_token other than the next_page_token of the page before, of the same list with the
     same filters; an etag that is none.
-    A call's metadata may take 8 KiB; more is refused as RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless
-    the operator has set another default, and none takes longer than 30 s: DEADLINE_EXCEEDED.
+    A call's metadata may take 8 KiB; more may be refused as RESOURCE_EXHAUSTED, more than 16 KiB always is. A call
+    without a deadline has 10 s, unless the operator has set another default, and none takes longer than 30 s:
+    DEADLINE_EXCEEDED.
     """
 
     def CreatePlayer(self, request, context):
@@ -266,8 +268,9 @@ class ProfileService:
     - A google.protobuf.Timestamp outside of 0001-01-01 to 9999-12-31. Microseconds are kept.
     - A negative page_size; a page_token other than the next_page_token of the page before, of the same list with the
     same filters; an etag that is none.
-    A call's metadata may take 8 KiB; more is refused as RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless
-    the operator has set another default, and none takes longer than 30 s: DEADLINE_EXCEEDED.
+    A call's metadata may take 8 KiB; more may be refused as RESOURCE_EXHAUSTED, more than 16 KiB always is. A call
+    without a deadline has 10 s, unless the operator has set another default, and none takes longer than 30 s:
+    DEADLINE_EXCEEDED.
     """
 
     @staticmethod
