@@ -24,7 +24,6 @@ DEFAULT_RANGE = 5
 LARGEST_RANGE = 100
 
 _LEADERBOARD_ID = re.compile(r"[a-z0-9._-]{1,64}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class LeaderboardServicer(LeaderboardServiceServicer):
@@ -150,8 +149,7 @@ def _entry_id(value: str) -> str:
     size = len(value.encode())
     if not 1 <= size <= LONGEST_ENTRY_ID:
         raise FieldInvalid("entry_id", f"must have 1 to {LONGEST_ENTRY_ID} bytes of UTF-8, and has {size}")
-    if _CONTROL.search(value):
-        raise FieldInvalid("entry_id", "must not contain control characters")
+    fields.no_control(value, "entry_id")
     return value
 
 

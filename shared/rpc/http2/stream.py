@@ -311,7 +311,7 @@ class Stream:
             self._wake_handler()
 
     def _finish_with(self, error: SavepointError) -> None:
-        self._finish(status.number_of(error), error.message, status.trailers(error))
+        self._finish(status.number_of(error), status.message_of(error), status.trailers(error))
 
     def _finish(self, code: int, message: str, metadata: Iterable[tuple[str, str | bytes]]) -> None:
         """Sends the status: all of the answer is on its way."""

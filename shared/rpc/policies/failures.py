@@ -43,6 +43,6 @@ class Failures(Policy):
             call.code = status.code_of(failure)
             if _log.isEnabledFor(logging.DEBUG):
                 _log.debug("call refused: %s", failure.message, extra={**labels, "reason": failure.reason})
-            return await call.context.abort(call.code, failure.message, status.trailers(failure))
+            return await call.context.abort(call.code, status.message_of(failure), status.trailers(failure))
 
         return answered

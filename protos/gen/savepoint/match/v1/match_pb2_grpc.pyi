@@ -27,8 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class MatchServiceStub:
-    """Matches and who played them. Errors as described at savepoint.profile.v1.ProfileService; besides, NOT_FOUND
-    PLAYER_NOT_FOUND for a player whom profile does not know, and NOT_FOUND MATCH_NOT_FOUND.
+    """Matches and who played them. Errors, and what is refused of any field, as described at
+    savepoint.profile.v1.ProfileService; besides, NOT_FOUND PLAYER_NOT_FOUND for a player whom profile does not know, and
+    NOT_FOUND MATCH_NOT_FOUND.
     """
 
     @_typing.overload
@@ -52,8 +53,9 @@ class MatchServiceStub:
 
 @_typing.type_check_only
 class MatchServiceAsyncStub(MatchServiceStub):
-    """Matches and who played them. Errors as described at savepoint.profile.v1.ProfileService; besides, NOT_FOUND
-    PLAYER_NOT_FOUND for a player whom profile does not know, and NOT_FOUND MATCH_NOT_FOUND.
+    """Matches and who played them. Errors, and what is refused of any field, as described at
+    savepoint.profile.v1.ProfileService; besides, NOT_FOUND PLAYER_NOT_FOUND for a player whom profile does not know, and
+    NOT_FOUND MATCH_NOT_FOUND.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -73,8 +75,9 @@ class MatchServiceAsyncStub(MatchServiceStub):
     """Lists matches, newest first by started_at, of one player, one game mode, both or all."""
 
 class MatchServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Matches and who played them. Errors as described at savepoint.profile.v1.ProfileService; besides, NOT_FOUND
-    PLAYER_NOT_FOUND for a player whom profile does not know, and NOT_FOUND MATCH_NOT_FOUND.
+    """Matches and who played them. Errors, and what is refused of any field, as described at
+    savepoint.profile.v1.ProfileService; besides, NOT_FOUND PLAYER_NOT_FOUND for a player whom profile does not know, and
+    NOT_FOUND MATCH_NOT_FOUND.
     """
 
     @_abc_1.abstractmethod

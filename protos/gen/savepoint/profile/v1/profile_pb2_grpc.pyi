@@ -31,7 +31,22 @@ class ProfileServiceStub:
 
     Every error carries google.rpc.ErrorInfo (domain "savepoint"); the reasons named below are its `reason`.
     Any RPC may also return RESOURCE_EXHAUSTED OVERLOADED and UNAVAILABLE STORE_UNAVAILABLE, both with
-    google.rpc.RetryInfo, and INVALID_ARGUMENT FIELD_INVALID with the field in google.rpc.BadRequest.
+    google.rpc.RetryInfo, and INVALID_ARGUMENT FIELD_INVALID with the field in google.rpc.BadRequest. What an error
+    repeats of the request is cut to 256 bytes, and ends with "…" then.
+
+    What all services refuse as FIELD_INVALID, said here once:
+    - A message over 4 MiB, or bytes that are no message of the method's type; the field is "request".
+    - A UUID in another form than the 36 characters with hyphens, of either case.
+    - A text with control characters (U+0000 to U+001F, U+007F to U+009F: line breaks and tabs too), or with white space
+      at either end. A limit in characters counts code points.
+    - A google.protobuf.Struct with more than 16 levels of objects and lists, itself counted; with NaN or infinity; with
+      the character NUL in a key or a text. Its size is that of its JSON without white space, in UTF-8.
+    - A google.protobuf.Timestamp outside of 0001-01-01 to 9999-12-31. Microseconds are kept.
+    - A negative page_size; a page_token other than the next_page_token of the page before, of the same list with the
+      same filters; an etag that is none.
+    A call's metadata may take 8 KiB; more may be refused as RESOURCE_EXHAUSTED, more than 16 KiB always is. A call
+    without a deadline has 10 s, unless the operator has set another default, and none takes longer than 30 s:
+    DEADLINE_EXCEEDED.
     """
 
     @_typing.overload
@@ -74,7 +89,22 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
 
     Every error carries google.rpc.ErrorInfo (domain "savepoint"); the reasons named below are its `reason`.
     Any RPC may also return RESOURCE_EXHAUSTED OVERLOADED and UNAVAILABLE STORE_UNAVAILABLE, both with
-    google.rpc.RetryInfo, and INVALID_ARGUMENT FIELD_INVALID with the field in google.rpc.BadRequest.
+    google.rpc.RetryInfo, and INVALID_ARGUMENT FIELD_INVALID with the field in google.rpc.BadRequest. What an error
+    repeats of the request is cut to 256 bytes, and ends with "…" then.
+
+    What all services refuse as FIELD_INVALID, said here once:
+    - A message over 4 MiB, or bytes that are no message of the method's type; the field is "request".
+    - A UUID in another form than the 36 characters with hyphens, of either case.
+    - A text with control characters (U+0000 to U+001F, U+007F to U+009F: line breaks and tabs too), or with white space
+      at either end. A limit in characters counts code points.
+    - A google.protobuf.Struct with more than 16 levels of objects and lists, itself counted; with NaN or infinity; with
+      the character NUL in a key or a text. Its size is that of its JSON without white space, in UTF-8.
+    - A google.protobuf.Timestamp outside of 0001-01-01 to 9999-12-31. Microseconds are kept.
+    - A negative page_size; a page_token other than the next_page_token of the page before, of the same list with the
+      same filters; an etag that is none.
+    A call's metadata may take 8 KiB; more may be refused as RESOURCE_EXHAUSTED, more than 16 KiB always is. A call
+    without a deadline has 10 s, unless the operator has set another default, and none takes longer than 30 s:
+    DEADLINE_EXCEEDED.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -113,7 +143,22 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
 
     Every error carries google.rpc.ErrorInfo (domain "savepoint"); the reasons named below are its `reason`.
     Any RPC may also return RESOURCE_EXHAUSTED OVERLOADED and UNAVAILABLE STORE_UNAVAILABLE, both with
-    google.rpc.RetryInfo, and INVALID_ARGUMENT FIELD_INVALID with the field in google.rpc.BadRequest.
+    google.rpc.RetryInfo, and INVALID_ARGUMENT FIELD_INVALID with the field in google.rpc.BadRequest. What an error
+    repeats of the request is cut to 256 bytes, and ends with "…" then.
+
+    What all services refuse as FIELD_INVALID, said here once:
+    - A message over 4 MiB, or bytes that are no message of the method's type; the field is "request".
+    - A UUID in another form than the 36 characters with hyphens, of either case.
+    - A text with control characters (U+0000 to U+001F, U+007F to U+009F: line breaks and tabs too), or with white space
+      at either end. A limit in characters counts code points.
+    - A google.protobuf.Struct with more than 16 levels of objects and lists, itself counted; with NaN or infinity; with
+      the character NUL in a key or a text. Its size is that of its JSON without white space, in UTF-8.
+    - A google.protobuf.Timestamp outside of 0001-01-01 to 9999-12-31. Microseconds are kept.
+    - A negative page_size; a page_token other than the next_page_token of the page before, of the same list with the
+      same filters; an etag that is none.
+    A call's metadata may take 8 KiB; more may be refused as RESOURCE_EXHAUSTED, more than 16 KiB always is. A call
+    without a deadline has 10 s, unless the operator has set another default, and none takes longer than 30 s:
+    DEADLINE_EXCEEDED.
     """
 
     @_abc_1.abstractmethod
