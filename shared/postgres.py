@@ -7,6 +7,7 @@ server by cancellation, which psycopg turns into a cancel request before the con
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import psycopg
@@ -33,6 +34,10 @@ POOL_WAIT_S = 5
 STATEMENT_TIMEOUT_S = 30
 
 
+def _with_not_after(query: Query, params: Params) -> Params:
+    return {"not_after": datetime.now(UTC) + timedelta(days=1), **params} if "%(not_after)s" in query.sql else params
+
+
 class Transaction:
     """Statements that take effect together. Handed to the work of `Postgres.transaction`."""
 
@@ -44,14 +49,14 @@ class Transaction:
         """Runs a query; each row becomes an `into`, made from its columns by name."""
         with self._telemetry.query(query.name, query.query_type, query.table) as measured:
             async with self._connection.cursor(row_factory=class_row(into)) as cursor:
-                await cursor.execute(query.sql.encode(), params)
+                await cursor.execute(query.sql.encode(), _with_not_after(query, params))
                 measured.rows_affected = max(cursor.rowcount, 0)
                 return await cursor.fetchall() if cursor.description else []
 
     async def execute(self, query: Query, params: Params) -> int:
         """Runs a query whose rows nobody reads. Returns how many rows it touched."""
         with self._telemetry.query(query.name, query.query_type, query.table) as measured:
-            cursor = await self._connection.execute(query.sql.encode(), params)
+            cursor = await self._connection.execute(query.sql.encode(), _with_not_after(query, params))
             measured.rows_affected = max(cursor.rowcount, 0)
             return measured.rows_affected
 
