@@ -17,3 +17,8 @@ def remaining(at_most: float) -> float:
     if deadline is None:
         return at_most
     return max(0.0, min(at_most, deadline - asyncio.get_running_loop().time()))
+
+
+def until(at_most: float) -> float:
+    """The same as a moment in the event loop's time, for whoever does the work in another task."""
+    return asyncio.get_running_loop().time() + remaining(at_most)
