@@ -148,7 +148,7 @@ async def owner(inventory: Service, players: Players) -> str:
     return player_id
 
 
-def item(player_id: str, number: int) -> dict[str, str]:
+def item(player_id: str, number: int) -> dict[str, Any]:
     return {"player_id": player_id, "item_type": "large", "item_id": f"{number:02}"}
 
 

@@ -177,7 +177,7 @@ class ItemCalls:
 
     def __init__(self, inventory: Service, player_id: str) -> None:
         self.items = InventoryServiceStub(inventory.channel)
-        self.key = {"player_id": player_id, "item_type": "ore", "item_id": "iron"}
+        self.key: dict[str, Any] = {"player_id": player_id, "item_type": "ore", "item_id": "iron"}
         self.sums = Sums()
 
     async def grant(self) -> None:

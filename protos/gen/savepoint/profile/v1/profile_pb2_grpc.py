@@ -31,6 +31,11 @@ class ProfileServiceStub:
     Every error carries google.rpc.ErrorInfo (domain "savepoint"); the reasons named below are its `reason`.
     Any RPC may also return RESOURCE_EXHAUSTED OVERLOADED and UNAVAILABLE STORE_UNAVAILABLE, both with
     google.rpc.RetryInfo, and INVALID_ARGUMENT FIELD_INVALID with the field in google.rpc.BadRequest.
+
+    Under a request_id, whichever service takes it, the same request is answered alike for 7 days, however often and from
+    wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer
+    too: it is final, and never takes effect later. Whoever wants another try makes a new id. After any other error the
+    same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
     """
 
     def __init__(self, channel):
@@ -92,6 +97,11 @@ class ProfileServiceServicer:
     Every error carries google.rpc.ErrorInfo (domain "savepoint"); the reasons named below are its `reason`.
     Any RPC may also return RESOURCE_EXHAUSTED OVERLOADED and UNAVAILABLE STORE_UNAVAILABLE, both with
     google.rpc.RetryInfo, and INVALID_ARGUMENT FIELD_INVALID with the field in google.rpc.BadRequest.
+
+    Under a request_id, whichever service takes it, the same request is answered alike for 7 days, however often and from
+    wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer
+    too: it is final, and never takes effect later. Whoever wants another try makes a new id. After any other error the
+    same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
     """
 
     def CreatePlayer(self, request, context):
@@ -111,7 +121,8 @@ class ProfileServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetPlayers(self, request, context):
-        """Reads up to 1,000 players at once. A player that does not exist is listed as missing, not an error.
+        """Reads up to 1,000 players at once. A player that does not exist is listed as missing, not an error. Where the
+        players are large, an answer ends at some 3 MiB and lists the ids it has not come to as unread: ask again for these.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -226,6 +237,11 @@ class ProfileService:
     Every error carries google.rpc.ErrorInfo (domain "savepoint"); the reasons named below are its `reason`.
     Any RPC may also return RESOURCE_EXHAUSTED OVERLOADED and UNAVAILABLE STORE_UNAVAILABLE, both with
     google.rpc.RetryInfo, and INVALID_ARGUMENT FIELD_INVALID with the field in google.rpc.BadRequest.
+
+    Under a request_id, whichever service takes it, the same request is answered alike for 7 days, however often and from
+    wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer
+    too: it is final, and never takes effect later. Whoever wants another try makes a new id. After any other error the
+    same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
     """
 
     @staticmethod

@@ -32,6 +32,11 @@ class ProfileServiceStub:
     Every error carries google.rpc.ErrorInfo (domain "savepoint"); the reasons named below are its `reason`.
     Any RPC may also return RESOURCE_EXHAUSTED OVERLOADED and UNAVAILABLE STORE_UNAVAILABLE, both with
     google.rpc.RetryInfo, and INVALID_ARGUMENT FIELD_INVALID with the field in google.rpc.BadRequest.
+
+    Under a request_id, whichever service takes it, the same request is answered alike for 7 days, however often and from
+    wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer
+    too: it is final, and never takes effect later. Whoever wants another try makes a new id. After any other error the
+    same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
     """
 
     @_typing.overload
@@ -46,7 +51,9 @@ class ProfileServiceStub:
     GetPlayer: _grpc.UnaryUnaryMultiCallable[_profile_pb2.GetPlayerRequest, _profile_pb2.GetPlayerResponse]
     """Reads one player. NOT_FOUND: PLAYER_NOT_FOUND."""
     BatchGetPlayers: _grpc.UnaryUnaryMultiCallable[_profile_pb2.BatchGetPlayersRequest, _profile_pb2.BatchGetPlayersResponse]
-    """Reads up to 1,000 players at once. A player that does not exist is listed as missing, not an error."""
+    """Reads up to 1,000 players at once. A player that does not exist is listed as missing, not an error. Where the
+    players are large, an answer ends at some 3 MiB and lists the ids it has not come to as unread: ask again for these.
+    """
     LookupPlayer: _grpc.UnaryUnaryMultiCallable[_profile_pb2.LookupPlayerRequest, _profile_pb2.LookupPlayerResponse]
     """Finds one player by username or by email. NOT_FOUND: PLAYER_NOT_FOUND."""
     UpdatePlayer: _grpc.UnaryUnaryMultiCallable[_profile_pb2.UpdatePlayerRequest, _profile_pb2.UpdatePlayerResponse]
@@ -75,6 +82,11 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
     Every error carries google.rpc.ErrorInfo (domain "savepoint"); the reasons named below are its `reason`.
     Any RPC may also return RESOURCE_EXHAUSTED OVERLOADED and UNAVAILABLE STORE_UNAVAILABLE, both with
     google.rpc.RetryInfo, and INVALID_ARGUMENT FIELD_INVALID with the field in google.rpc.BadRequest.
+
+    Under a request_id, whichever service takes it, the same request is answered alike for 7 days, however often and from
+    wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer
+    too: it is final, and never takes effect later. Whoever wants another try makes a new id. After any other error the
+    same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -86,7 +98,9 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
     GetPlayer: _aio.UnaryUnaryMultiCallable[_profile_pb2.GetPlayerRequest, _profile_pb2.GetPlayerResponse]  # type: ignore[assignment]
     """Reads one player. NOT_FOUND: PLAYER_NOT_FOUND."""
     BatchGetPlayers: _aio.UnaryUnaryMultiCallable[_profile_pb2.BatchGetPlayersRequest, _profile_pb2.BatchGetPlayersResponse]  # type: ignore[assignment]
-    """Reads up to 1,000 players at once. A player that does not exist is listed as missing, not an error."""
+    """Reads up to 1,000 players at once. A player that does not exist is listed as missing, not an error. Where the
+    players are large, an answer ends at some 3 MiB and lists the ids it has not come to as unread: ask again for these.
+    """
     LookupPlayer: _aio.UnaryUnaryMultiCallable[_profile_pb2.LookupPlayerRequest, _profile_pb2.LookupPlayerResponse]  # type: ignore[assignment]
     """Finds one player by username or by email. NOT_FOUND: PLAYER_NOT_FOUND."""
     UpdatePlayer: _aio.UnaryUnaryMultiCallable[_profile_pb2.UpdatePlayerRequest, _profile_pb2.UpdatePlayerResponse]  # type: ignore[assignment]
@@ -114,6 +128,11 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
     Every error carries google.rpc.ErrorInfo (domain "savepoint"); the reasons named below are its `reason`.
     Any RPC may also return RESOURCE_EXHAUSTED OVERLOADED and UNAVAILABLE STORE_UNAVAILABLE, both with
     google.rpc.RetryInfo, and INVALID_ARGUMENT FIELD_INVALID with the field in google.rpc.BadRequest.
+
+    Under a request_id, whichever service takes it, the same request is answered alike for 7 days, however often and from
+    wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer
+    too: it is final, and never takes effect later. Whoever wants another try makes a new id. After any other error the
+    same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
     """
 
     @_abc_1.abstractmethod
@@ -141,7 +160,9 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _profile_pb2.BatchGetPlayersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_profile_pb2.BatchGetPlayersResponse, _abc.Awaitable[_profile_pb2.BatchGetPlayersResponse]]:
-        """Reads up to 1,000 players at once. A player that does not exist is listed as missing, not an error."""
+        """Reads up to 1,000 players at once. A player that does not exist is listed as missing, not an error. Where the
+        players are large, an answer ends at some 3 MiB and lists the ids it has not come to as unread: ask again for these.
+        """
 
     @_abc_1.abstractmethod
     def LookupPlayer(
