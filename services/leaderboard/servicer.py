@@ -72,7 +72,7 @@ class LeaderboardServicer(LeaderboardServiceServicer):
             if isinstance(result, Exception):
                 set_failure(message.failure, result)
             else:
-                set_entry(message.entry, result.entry)
+                set_entry(message.entry, result.entry, with_metadata=False)
         return response
 
     async def GetEntry(self, request: pb.GetEntryRequest, context: Context) -> pb.GetEntryResponse:

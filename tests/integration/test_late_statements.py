@@ -167,18 +167,20 @@ async def frozen(
 ) -> AsyncIterator[None]:
     """The request is under way in a replica of its own, its statement frozen in the backend, with the statement's
     snapshot taken, and the replica dead, so that nobody cancels it. Thawed on the way out, and awaited."""
-    name, environment = twin.service.name, twin.service.environment
-    replica = Service(name, environment, directory / "replica.log")
+    replica = Service(twin.service.name, twin.service.environment, directory / "replica.log")
     await replica.start()
-    async with await psycopg.AsyncConnection.connect(database) as holder:
-        await holder.execute(twin.lock.encode())
-        call = asyncio.ensure_future(twin.call(replica.channel)(twin.request))
-        pid = await waiting_for(holder.info.backend_pid, watch)
-        os.kill(pid, signal.SIGSTOP)
     try:
+        async with await psycopg.AsyncConnection.connect(database) as holder:
+            await holder.execute(twin.lock.encode())
+            call = asyncio.ensure_future(twin.call(replica.channel)(twin.request))
+            pid = await waiting_for(holder.info.backend_pid, watch)
+            os.kill(pid, signal.SIGSTOP)
+    finally:
         await replica.stop(signal.SIGKILL)
-        await asyncio.gather(call, return_exceptions=True)
         await replica.channel.close()
+    try:
+        with pytest.raises((aio.AioRpcError, asyncio.CancelledError)):
+            await call
         yield
     finally:
         os.kill(pid, signal.SIGCONT)

@@ -10,6 +10,7 @@
 -- A null in inventory.metadata says that none was ever set; it is read as {}.
 
 -- name: grant_item (insert inventory)
+-- The time is looked at again once the row of an item that the player has is locked: it may have been waited for.
 WITH granted AS (
     INSERT INTO inventory AS i (player_id, item_type, item_id, quantity, metadata)
     SELECT %(player_id)s, %(item_type)s, %(item_id)s, %(quantity)s::bigint, %(metadata)s::jsonb
@@ -20,6 +21,7 @@ WITH granted AS (
         metadata = COALESCE(EXCLUDED.metadata, i.metadata),
         updated_at = now(),
         version = nextval('item_versions')
+    WHERE clock_timestamp() <= %(not_after)s
     RETURNING i.*
 )
 INSERT INTO requests (request_id, method, fingerprint, answer)
@@ -30,7 +32,8 @@ RETURNING answer::text;
 
 -- name: batch_grant_items (insert inventory)
 -- Grants of one item add up, and the last metadata among them wins. The rows are written, and so locked, in the order
--- of their key: opposed batches wait and never deadlock. The answer leaves metadata out: 500 items have up to 31 MiB.
+-- of their key: opposed batches wait and never deadlock. The time is looked at once, before: it must not run out in the
+-- middle. The answer leaves metadata out: that of 500 items may have 31 MiB.
 WITH asked AS (
     SELECT *
     FROM ROWS FROM (
