@@ -31,7 +31,7 @@ Call = Callable[[Any], Awaitable[Any]]
 
 LARGEST_ANSWER = 4 * 1024 * 1024
 # More of each than fit into one answer.
-PLAYERS, ITEMS, MATCHES = 60, 15, 15
+PLAYERS, ITEMS, MATCHES = 60, 13, 13
 ENTRIES = 2 * leaderboard_servicer.LARGEST_RANGE + 1
 
 

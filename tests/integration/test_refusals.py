@@ -5,7 +5,7 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -357,6 +357,27 @@ async def test_a_request_that_races_with_what_allows_it_has_one_answer(world: Wo
         outcomes = await asyncio.gather(*(seen(case) for _ in range(8)), case.change(), *(seen(case) for _ in range(8)))
         del outcomes[8]
         assert len(set(outcomes)) == 1
+
+
+async def test_the_same_refusal_reads_alike_wherever_it_comes_from(world: World) -> None:
+    # Some are worded by SQL, some by the service.
+    nobody, match_id = new_id(), await world.started_match(await world.player())
+    unknown = [
+        await failure(world.wallets.AdjustCoins(adjust(nobody, 1))),
+        await failure(world.wallets.TransferCoins(transfer(nobody, await world.player()))),
+        await failure(world.profile.BatchApplyProgress(progress(nobody))),
+        await failure(world.items.GrantItem(grant(nobody))),
+        await failure(world.profile.GetPlayer(profile_pb2.GetPlayerRequest(player_id=nobody))),
+    ]
+    assert unknown == unknown[:1] * len(unknown)
+    finishes = (world.matches.FinishMatch(finish(match_id)) for _ in range(8))
+    refused = [outcome for outcome in await asyncio.gather(*finishes, return_exceptions=True) if _failed(outcome)]
+    assert len(refused) == 7
+    assert len({str(failure_of(outcome)) for outcome in refused}) == 1
+
+
+def _failed(outcome: object) -> TypeGuard[aio.AioRpcError]:
+    return isinstance(outcome, aio.AioRpcError)
 
 
 async def test_another_request_under_the_id_of_a_refused_one_is_told_so(world: World) -> None:
