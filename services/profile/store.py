@@ -68,7 +68,7 @@ class _Answered:
 class _Progressed:
     request_id: UUID
     answer: str
-    attributes: list[str] | None
+    attributes: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +226,7 @@ class PlayerStore:
             for row in rows:
                 players = outcomes[row.request_id] = outcome(row.answer, PLAYERS.validate_json)
                 if not isinstance(players, Refusal):
-                    for player, attributes in zip(players, row.attributes or (), strict=True):
+                    for player, attributes in zip(players, row.attributes, strict=True):
                         written(player.player_id, player.version, replace(player, attributes=attributes))
         return outcomes
 

@@ -74,7 +74,7 @@ WITH asked AS (
     SELECT *
     FROM unnest(%(request_ids)s::uuid[], %(fingerprints)s::bytea[], %(earlier_s)s::float8[])
          WITH ORDINALITY AS a (request_id, fingerprint, earlier_s, number)
-    WHERE NOT EXISTS (SELECT FROM requests WHERE requests.request_id = a.request_id)
+    WHERE request_id NOT IN (SELECT request_id FROM requests WHERE request_id = ANY(%(request_ids)s::uuid[]))
 ), locked AS (
     SELECT player_id, mmr, level, xp
     FROM players
@@ -82,8 +82,7 @@ WITH asked AS (
     ORDER BY player_id
     FOR NO KEY UPDATE
 ), change AS (
-    SELECT number, place, player_id, locked.player_id IS NULL AS missing, level,
-           GREATEST(0, mmr + mmr_delta) AS mmr, xp + xp_delta::numeric AS xp
+    SELECT number, place, player_id, mmr_delta, xp_delta, mmr, level, xp, locked.player_id IS NULL AS missing
     FROM unnest(%(numbers)s::bigint[], %(player_ids)s::uuid[], %(mmr_deltas)s::bigint[], %(xp_deltas)s::bigint[])
          WITH ORDINALITY AS c (number, player_id, mmr_delta, xp_delta, place)
     LEFT JOIN locked USING (player_id)
@@ -93,8 +92,9 @@ WITH asked AS (
             'kind', 'NOT_FOUND',
             'reason', 'PLAYER_NOT_FOUND',
             'message', 'no player has this player_id; create the player first',
-            'metadata', jsonb_build_object('player_id', (array_agg(player_id ORDER BY place) FILTER (WHERE missing))[1]))
-        WHEN bool_or(mmr > 2147483647 OR xp > 9223372036854775807) THEN jsonb_build_object(
+            'metadata', jsonb_build_object(
+                'player_id', (%(player_ids)s::uuid[])[min(place) FILTER (WHERE missing)]))
+        WHEN bool_or(mmr + mmr_delta > 2147483647 OR xp > 9223372036854775807 - xp_delta) THEN jsonb_build_object(
             'kind', 'PRECONDITION',
             'reason', 'PROGRESS_LIMIT',
             'message', 'a player''s mmr, level or xp would exceed what it can hold',
@@ -106,30 +106,31 @@ WITH asked AS (
     HAVING clock_timestamp() <= %(not_after)s - make_interval(secs => earlier_s)
 ), applied AS (
     UPDATE players p
-    SET mmr = c.mmr,
-        xp = c.xp,
-        level = GREATEST(c.level, LEAST(2147483647, 1 + div(c.xp, 1000))),
+    SET mmr = GREATEST(0, c.mmr + c.mmr_delta),
+        xp = c.xp + c.xp_delta,
+        level = GREATEST(c.level, LEAST(2147483647, 1 + (c.xp + c.xp_delta) / 1000)),
         version = nextval('player_versions')
     FROM change c
     JOIN judged USING (number)
     WHERE p.player_id = c.player_id AND refusal IS NULL
     RETURNING p.*, c.number, c.place
-), recorded AS (
-    INSERT INTO requests (request_id, method, fingerprint, answer)
-    SELECT request_id, %(method)s, fingerprint,
+), outcome AS (
+    SELECT request_id, fingerprint,
            CASE WHEN refusal IS NULL
            THEN jsonb_agg(to_jsonb(applied) - 'number' - 'place' || jsonb_build_object('attributes', '{}') ORDER BY place)
-           ELSE jsonb_build_object('refusal', refusal) END
+           ELSE jsonb_build_object('refusal', refusal) END AS answer,
+           array_agg(attributes::text ORDER BY place) AS attributes
     FROM judged
     LEFT JOIN applied USING (number)
     GROUP BY request_id, fingerprint, refusal
+), recorded AS (
+    INSERT INTO requests (request_id, method, fingerprint, answer)
+    SELECT request_id, %(method)s, fingerprint, answer
+    FROM outcome
     ORDER BY request_id
-    RETURNING request_id, answer
 )
-SELECT request_id, answer::text,
-       (SELECT array_agg(attributes::text ORDER BY place) FROM applied WHERE applied.number = judged.number) AS attributes
-FROM recorded
-JOIN judged USING (request_id);
+SELECT request_id, answer::text, attributes
+FROM outcome;
 
 -- name: record_login (update players)
 UPDATE players
