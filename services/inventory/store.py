@@ -31,6 +31,8 @@ class Position:
 
 POSITION = TypeAdapter(Position)
 _START = Position("", "")
+# Of a write that should have touched a row, and did not.
+_ATTEMPTS = 3
 
 T = TypeVar("T")
 
@@ -104,13 +106,16 @@ class ItemStore:
 
     async def update_item_metadata(self, item: ItemKey, metadata: str, version: int | None) -> Item:
         """Raises NotFound, EtagMismatch."""
-        params = {**item.params(), "metadata": metadata, "version": version}
-        rows = await self._database.fetch(QUERIES["update_item_metadata"], params, Item, repeatable=version is None)
-        if rows:
-            return rows[0]
-        # There is none, it is not the version that the caller saw, or it was too late.
-        current = (await self.get_item(item)).version
-        raise DeadlineReached if version in (None, current) else EtagMismatch(str(current))
+        query, params = QUERIES["update_item_metadata"], {**item.params(), "metadata": metadata, "version": version}
+        for _ in range(_ATTEMPTS):
+            rows = await self._database.fetch(query, params, Item, repeatable=version is None)
+            if rows:
+                return rows[0]
+            current = (await self.get_item(item)).version
+            if version not in (None, current):
+                raise EtagMismatch(str(current))
+            # The item was granted a moment ago; or the statement was too late, and will be so again.
+        raise DeadlineReached
 
     async def _granted(self, query: str, params: Params, kind: TypeAdapter[T]) -> T | Refusal | None:
         try:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID
 
 from psycopg.errors import UniqueViolation
@@ -27,6 +28,10 @@ _TAKEN = {
     "players_pkey": ("PLAYER_ID_TAKEN", "a player with this player_id exists already"),
 }
 _LAST_ID = UUID(int=2**128 - 1)
+# Of a write that should have touched a row, and did not.
+_ATTEMPTS = 3
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +186,13 @@ class PlayerStore:
 
     async def delete_player(self, player_id: UUID, version: int | None) -> None:
         """Raises NotFound, EtagMismatch."""
-        params = {"player_id": player_id, "version": version}
+
+        async def write() -> list[_Version]:
+            params = {"player_id": player_id, "version": version}
+            return await self._database.fetch(QUERIES["delete_player"], params, _Version, repeatable=False)
+
         async with self._cache.writing([player_id]) as written:
-            rows = await self._database.fetch(QUERIES["delete_player"], params, _Version, repeatable=False)
-            if not rows:
-                raise await self._untouched(player_id, version)
-            written(player_id, rows[0].version, None)
+            written(player_id, (await self._touched(player_id, write, version)).version, None)
 
     async def close(self) -> None:
         """Ends what is under way."""
@@ -251,18 +257,23 @@ class PlayerStore:
         self, player_id: UUID, write: Callable[[], Awaitable[list[Player]]], version: int | None = None
     ) -> Player:
         async with self._cache.writing([player_id]) as written:
-            rows = await write()
-            if not rows:
-                raise await self._untouched(player_id, version)
-            written(player_id, rows[0].version, rows[0])
-        return rows[0]
+            player = await self._touched(player_id, write, version)
+            written(player_id, player.version, player)
+        return player
 
-    async def _untouched(self, player_id: UUID, version: int | None) -> SavepointError:
-        """Why a write touched no row: there is none, it is not the version that the caller saw, or it was too late."""
-        current = (await self._load([player_id])).get(player_id)
-        if current is None:
-            return player_not_found(player_id)
-        return DeadlineReached() if version in (None, current.version) else EtagMismatch(str(current.version))
+    async def _touched(self, player_id: UUID, write: Callable[[], Awaitable[list[T]]], version: int | None) -> T:
+        """The row that a write touched. Raises NotFound, EtagMismatch when it is not the version that the caller saw,
+        DeadlineReached."""
+        for _ in range(_ATTEMPTS):
+            if rows := await write():
+                return rows[0]
+            current = (await self._load([player_id])).get(player_id)
+            if current is None:
+                raise player_not_found(player_id)
+            if version not in (None, current.version):
+                raise EtagMismatch(str(current.version))
+            # The player was made a moment ago; or the write was too late, and will be so again.
+        raise DeadlineReached
 
     async def _get(self, player_id: UUID) -> Player:
         player = (await self._cache.get([player_id], self._load)).get(player_id)
