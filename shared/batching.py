@@ -6,6 +6,7 @@ at once. Only where callers come in numbers does a batch wait a moment, so that 
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -15,7 +16,7 @@ from shared import deadline
 I = TypeVar("I")  # noqa: E741 # an item
 R = TypeVar("R")
 
-# Longest time for one batch; each caller's own deadline may end its waiting sooner.
+# Longest time for one batch. It ends sooner when its last caller's deadline has passed: then nobody waits for it.
 BATCH_BOUND_S = 10.0
 # From one batch's start to the next, where callers come in numbers: so many at once.
 GATHERING_S = 0.02
@@ -27,6 +28,8 @@ class _Waiting(Generic[I, R]):
     item: I
     keys: frozenset[Hashable]
     answer: asyncio.Future[R]
+    # By the event loop's clock.
+    until: float
 
 
 class Batcher(Generic[I, R]):
@@ -59,8 +62,10 @@ class Batcher(Generic[I, R]):
 
     async def do(self, item: I) -> R:
         """The result of `work` for this item. A caller that gives up leaves the batch it is in to go on."""
-        answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(item, frozenset(self._keys(item)), answer))
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[R] = loop.create_future()
+        until = loop.time() + deadline.remaining(math.inf)
+        self._waiting.append(_Waiting(item, frozenset(self._keys(item)), answer, until))
         if self._sender is None or self._sender.done():
             self._sender = asyncio.create_task(self._send(), name="batches")
         self._callers += 1
@@ -121,9 +126,11 @@ class Batcher(Generic[I, R]):
 
     async def _do(self, batch: Sequence[_Waiting[I, R]]) -> None:
         # This task has begun within one of the callers, whose deadline is not the others'.
-        deadline.start(BATCH_BOUND_S)
+        latest = max(waiting.until for waiting in batch)
+        bound = min(BATCH_BOUND_S, latest - asyncio.get_running_loop().time())
+        deadline.start(bound)
         try:
-            async with asyncio.timeout(BATCH_BOUND_S):
+            async with asyncio.timeout(bound):
                 results = await self._work([waiting.item for waiting in batch])
             for waiting, result in zip(batch, results, strict=True):
                 if waiting.answer.done():

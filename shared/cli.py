@@ -10,7 +10,7 @@ import uvloop
 from shared import __version__
 from shared.migrations import MigrationError, migrate
 from shared.probe import NotServingError, probe
-from shared.server import Build, StartError, serve
+from shared.service import BackgroundError, Build, StartError, serve
 from shared.settings import PostgresSettings, ServiceSettings, SettingsError, load
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -31,13 +31,14 @@ def main(name: str, kind: type[S], build: Build[S], migrations: Path | None = No
         if command == "serve":
             uvloop.run(serve(name, load(kind), build))
         elif command == "health":
-            probe(load(kind).listen)
+            settings = load(kind)
+            probe(settings.listen, settings.tls_certificate, settings.tls_key)
         elif command == "settings":
             print(_settings_table(kind))
         elif migrations:
             database_url = load(PostgresSettings).database_url
             print(uvloop.run(migrate(database_url, migrations, load(kind).store_start_timeout_s)))
-    except (SettingsError, StartError, MigrationError, NotServingError) as error:
+    except (SettingsError, StartError, BackgroundError, MigrationError, NotServingError) as error:
         print(error, file=sys.stderr)
         sys.exit(1)
 

@@ -1,6 +1,8 @@
 """How long the current call may still take. The call's wrapper sets it; whatever waits below asks."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
@@ -9,6 +11,16 @@ _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 def start(seconds: float) -> None:
     """Gives the current task, and those it starts from now on, `seconds` from now."""
     _deadline.set(asyncio.get_running_loop().time() + seconds)
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Gives what runs inside this context `seconds` from now, and never more than there was before."""
+    before = _deadline.set(asyncio.get_running_loop().time() + remaining(seconds))
+    try:
+        yield
+    finally:
+        _deadline.reset(before)
 
 
 def remaining(at_most: float) -> float:
@@ -22,3 +34,9 @@ def remaining(at_most: float) -> float:
 def until(at_most: float) -> float:
     """The same as a moment in the event loop's time, for whoever does the work in another task."""
     return asyncio.get_running_loop().time() + remaining(at_most)
+
+
+def passed() -> bool:
+    """Whether no time is left."""
+    deadline = _deadline.get()
+    return deadline is not None and asyncio.get_running_loop().time() >= deadline

@@ -1,23 +1,26 @@
-"""PostgreSQL: a pool, single statements, transactions; the one place that knows the driver's errors.
+"""PostgreSQL: single statements, transactions; the one place that knows the driver's errors.
 
-A statement or transaction waits no longer than the current call's deadline allows: for a connection here, for the
-server by cancellation, which psycopg turns into a cancel request before the connection goes back to the pool.
+A statement or transaction waits no longer than the current call's deadline allows. What it has begun by then ends by
+itself a moment later, or is cancelled on the server (shared/postgres_lease.py); nothing new is begun.
+
+A query whose effect must not come after the call's deadline says `clock_timestamp() <= %(not_after)s` where its work
+begins; the parameter is filled in here, in the server's time. A server that freezes with the statement in its hands and
+goes on later then does nothing.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg import AsyncConnection
 from psycopg import errors as pg
 from psycopg.rows import class_row
-from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
+from psycopg_pool import PoolTimeout
 
 from shared import deadline
 from shared.errors import DeadlineReached, Overloaded, StoreUnavailable
+from shared.postgres_lease import Lease
+from shared.postgres_pool import STORE, Connections
 from shared.queries import Query
 from shared.retry import Retrier, Transient, TransientError
 from shared.telemetry.store import StoreTelemetry
@@ -25,99 +28,125 @@ from shared.telemetry.store import StoreTelemetry
 T = TypeVar("T")
 Params = Mapping[str, Any]
 
-STORE = "postgresql"
-SMALLEST_POOL = 5
-IDLE_S = 30
-CONNECT_TIMEOUT_S = 2
-# Longest wait for a connection, longest statement: bounds for work that has no call's deadline, or a later one.
-POOL_WAIT_S = 5
-STATEMENT_TIMEOUT_S = 30
+__all__ = ["STORE", "Params", "Postgres", "Transaction", "connect", "violated"]
 
-
-def _with_not_after(query: Query, params: Params) -> Params:
-    return {"not_after": datetime.now(UTC) + timedelta(days=1), **params} if "%(not_after)s" in query.sql else params
+# A health check that takes longer has failed.
+PING_S = 1.5
+# So long the pool may be wrong before it is mended.
+MEND_AFTER_S = 10.0
+_NOT_AFTER = "%(not_after)s"
 
 
 class Transaction:
     """Statements that take effect together. Handed to the work of `Postgres.transaction`."""
 
-    def __init__(self, connection: AsyncConnection[Any], telemetry: StoreTelemetry) -> None:
-        self._connection = connection
+    def __init__(self, lease: Lease, telemetry: StoreTelemetry) -> None:
+        self._lease = lease
         self._telemetry = telemetry
 
     async def fetch(self, query: Query, params: Params, into: type[T]) -> list[T]:
-        """Runs a query; each row becomes an `into`, made from its columns by name."""
+        """Runs a query; each row becomes an `into`, made from its columns by name. Raises DeadlineReached, also where
+        the server found that it came too late."""
+        sql, params = await self._begin(query, params)
         with self._telemetry.query(query.name, query.query_type, query.table) as measured:
-            async with self._connection.cursor(row_factory=class_row(into)) as cursor:
-                await cursor.execute(query.sql.encode(), _with_not_after(query, params))
+            async with self._lease.connection.cursor(row_factory=class_row(into)) as cursor:
+                await cursor.execute(sql, params)
                 measured.rows_affected = max(cursor.rowcount, 0)
-                return await cursor.fetchall() if cursor.description else []
+                rows = await cursor.fetchall() if cursor.description else []
+        _check_answer(query)
+        return rows
 
     async def execute(self, query: Query, params: Params) -> int:
-        """Runs a query whose rows nobody reads. Returns how many rows it touched."""
+        """Runs a query whose rows nobody reads. Returns how many rows it touched. Raises likewise."""
+        sql, params = await self._begin(query, params)
         with self._telemetry.query(query.name, query.query_type, query.table) as measured:
-            cursor = await self._connection.execute(query.sql.encode(), _with_not_after(query, params))
+            cursor = await self._lease.connection.execute(sql, params)
             measured.rows_affected = max(cursor.rowcount, 0)
-            return measured.rows_affected
+        _check_answer(query)
+        return measured.rows_affected
+
+    async def _begin(self, query: Query, params: Params) -> tuple[bytes, Params]:
+        if _NOT_AFTER in query.sql:
+            params = {**params, "not_after": await self._lease.not_after()}
+        self._lease.check()
+        return query.sql.encode(), params
+
+
+def _check_answer(query: Query) -> None:
+    # "Nothing happened" may mean here that it was too late; a caller must not take it for a refusal.
+    if _NOT_AFTER in query.sql and deadline.passed():
+        raise DeadlineReached
 
 
 class Postgres:
     """One database. Made by `connect`."""
 
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]], telemetry: StoreTelemetry) -> None:
-        self._pool = pool
+    def __init__(self, connections: Connections, telemetry: StoreTelemetry) -> None:
+        self._connections = connections
         self._telemetry = telemetry
         self._retrier = Retrier()
-        self._active = 0
-        self._sweep = asyncio.Lock()
-        telemetry.metrics.watch_connections(STORE, lambda: self._active)
 
     async def fetch(self, query: Query, params: Params, into: type[T], *, repeatable: bool | None = None) -> list[T]:
         """Runs one statement, committed by itself; each row becomes an `into`.
 
         `repeatable`: may it be sent again when nobody knows whether it took effect? Reads may; so may a write that
-        a request record or its own nature makes harmless the second time.
+        a request record or its own nature makes harmless the second time. A caller that is cancelled leaves at once;
+        its statement may still take effect.
         """
         again = query.query_type == "select" if repeatable is None else repeatable
 
+        async def work(lease: Lease) -> list[T]:
+            return await Transaction(lease, self._telemetry).fetch(query, params, into)
+
         async def attempt() -> list[T]:
-            async with self._connection(lambda: again) as connection:
-                return await Transaction(connection, self._telemetry).fetch(query, params, into)
+            with self._errors(lambda: again):
+                return await self._connections.use(work)
 
         return await self._retried(attempt)
 
     async def execute(self, query: Query, params: Params, *, repeatable: bool) -> int:
         """Likewise for a statement whose rows nobody reads. Returns how many rows it touched."""
 
+        async def work(lease: Lease) -> int:
+            return await Transaction(lease, self._telemetry).execute(query, params)
+
         async def attempt() -> int:
-            async with self._connection(lambda: repeatable) as connection:
-                return await Transaction(connection, self._telemetry).execute(query, params)
+            with self._errors(lambda: repeatable):
+                return await self._connections.use(work)
 
         return await self._retried(attempt)
 
     async def transaction(self, work: Callable[[Transaction], Awaitable[T]], *, repeatable: bool) -> T:
-        """Runs `work` in a transaction: committed when it returns, rolled back when it raises. A retry repeats the
-        whole of it. `repeatable` is asked only when the connection broke during the commit."""
+        """Runs `work` in a transaction and in a task of its own: committed when it returns, rolled back when it
+        raises, and when the caller is cancelled before the commit. A retry repeats the whole of it. `repeatable` is
+        asked only when the connection broke during the commit."""
 
         async def attempt() -> T:
             committing = False
-            async with (
-                self._connection(lambda: repeatable or not committing) as connection,
-                connection.transaction(),
-            ):
-                result = await work(Transaction(connection, self._telemetry))
-                committing = True
+
+            async def whole(lease: Lease) -> T:
+                nonlocal committing
+                async with lease.connection.transaction():
+                    result = await work(Transaction(lease, self._telemetry))
+                    lease.check()
+                    committing = True
                 return result
+
+            with self._errors(lambda: repeatable or not committing):
+                return await self._connections.use(whole)
 
         return await self._retried(attempt)
 
     async def ping(self) -> None:
-        """Raises unless the database answers. With every connection at work nothing is asked: a full pool is no dead
-        database, and the calls that fill it find out soon enough."""
-        if self._active >= self._pool.max_size:
-            return
-        async with self._connection(lambda: False) as connection:
-            await connection.execute("SELECT 1")
+        """Raises unless the database answers in time. That all connections are at work is no fault."""
+        with deadline.within(PING_S), self._errors(lambda: False):
+            await self._connections.ask()
+
+    async def watch_forever(self, mend_after_s: float = MEND_AFTER_S) -> None:
+        """The background task: counts connections that got lost and makes the pool whole, until cancelled.
+
+        Raises StoreUnavailable when it cannot, though the database answers: the process must end then."""
+        await self._connections.watch(mend_after_s)
 
     async def _retried(self, attempt: Callable[[], Awaitable[T]]) -> T:
         try:
@@ -125,22 +154,16 @@ class Postgres:
         except TransientError as error:
             raise StoreUnavailable(STORE) from error
 
-    @asynccontextmanager
-    async def _connection(self, repeatable: Callable[[], bool]) -> AsyncIterator[AsyncConnection[Any]]:
-        # A tenth of the time is kept back, so that the caller learns what it waited for.
-        wait = deadline.remaining(POOL_WAIT_S) * 0.9
+    @contextmanager
+    def _errors(self, repeatable: Callable[[], bool]) -> Iterator[None]:
+        """Counts the driver's errors and turns them into ours."""
         try:
-            async with self._pool.connection(timeout=wait) as connection:
-                self._active += 1
-                try:
-                    yield connection
-                finally:
-                    self._active -= 1
-        except (PoolTimeout, TooManyRequests) as error:
-            busy = self._active >= self._pool.max_size
-            self._telemetry.error("POOL_EXHAUSTED" if busy else "CONNECTION_TIMEOUT")
-            if busy:
-                raise Overloaded("every database connection is in use; try again in a moment") from error
+            yield
+        except Overloaded:
+            self._telemetry.error("POOL_EXHAUSTED")
+            raise
+        except PoolTimeout as error:
+            self._telemetry.error("CONNECTION_TIMEOUT")
             raise StoreUnavailable(STORE) from error
         except (pg.DeadlockDetected, pg.SerializationFailure) as error:
             self._telemetry.error(Transient.DEADLOCK_DETECTED.value)
@@ -156,23 +179,7 @@ class Postgres:
             raise StoreUnavailable(STORE) from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             self._telemetry.error(Transient.CONNECTION_TIMEOUT.value)
-            await self._drop_broken()
             raise TransientError(Transient.CONNECTION_TIMEOUT, repeatable=repeatable()) from error
-
-    async def _drop_broken(self) -> None:
-        """One broken connection usually means that all are: without this, each retry would meet the next one."""
-        if self._sweep.locked():
-            return
-        async with self._sweep:
-            try:
-                async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                    await self._pool.check()
-            except (TimeoutError, psycopg.Error):
-                return
-
-
-async def _configure(connection: AsyncConnection[Any]) -> None:
-    await connection.set_autocommit(True)
 
 
 @asynccontextmanager
@@ -181,31 +188,12 @@ async def connect(
 ) -> AsyncIterator[Postgres]:
     """A database with its pool open and answering; closed on the way out. Raises StoreUnavailable when it does not
     answer within `start_timeout_s`."""
-    pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
-        url,
-        min_size=min(SMALLEST_POOL, pool_size),
-        max_size=pool_size,
-        max_idle=IDLE_S,
-        open=False,
-        configure=_configure,
-        reconnect_timeout=CONNECT_TIMEOUT_S * 5,
-        kwargs={
-            "connect_timeout": CONNECT_TIMEOUT_S,
-            "application_name": "savepoint",
-            "options": f"-c statement_timeout={STATEMENT_TIMEOUT_S}s"
-            f" -c idle_in_transaction_session_timeout={STATEMENT_TIMEOUT_S}s -c timezone=UTC"
-            # Every query goes by its index whatever the values: planning it anew costs nearly as much as running it.
-            " -c plan_cache_mode=force_generic_plan",
-        },
-    )
+    connections = Connections(url, pool_size, telemetry.metrics)
     try:
-        try:
-            await pool.open(wait=True, timeout=start_timeout_s)
-        except PoolTimeout as error:
-            raise StoreUnavailable(STORE) from error
-        yield Postgres(pool, telemetry)
+        await connections.open(start_timeout_s)
+        yield Postgres(connections, telemetry)
     finally:
-        await pool.close(timeout=5)
+        await connections.close()
 
 
 def violated(error: psycopg.errors.IntegrityError) -> str:

@@ -2,10 +2,13 @@
 and its default; it is never silently taken for another."""
 
 import os
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.rpc.host import ConnectionRules, Tls
 
 # Values that hold a password are not repeated in a message.
 _SECRET = {"DATABASE_URL", "REDIS_URL"}
@@ -37,6 +40,25 @@ class ServiceSettings(BaseSettings):
     # Each service gives these two their default port, with `listens` and `shows_metrics`.
     listen: str
     metrics_listen: str
+    rpc_host: str = Field(
+        "httpunk", pattern=r"^(httpunk|grpc_aio)$", description="takes httpunk or grpc_aio, what carries the calls"
+    )
+    connection_idle_s: float = Field(
+        300, ge=1, le=86_400, description="takes 1 to 86400 seconds after which a client's idle connection is closed"
+    )
+    connection_age_s: float = Field(
+        900, ge=1, le=86_400, description="takes 1 to 86400 seconds after which a client is sent to connect anew"
+    )
+    keepalive_s: float = Field(
+        30, ge=1, le=3600, description="takes 1 to 3600 seconds of silence after which a client is pinged"
+    )
+    tls_certificate: Path | None = Field(
+        None, description="takes the PEM file of the certificate, with its chain; without it, calls are not encrypted"
+    )
+    tls_key: Path | None = Field(None, description="takes the PEM file of the certificate's key")
+    tls_client_ca: Path | None = Field(
+        None, description="takes the PEM file of the authorities whose clients alone are let in"
+    )
     replication_mode: str = Field(
         "single", pattern=r"^single$", description="takes single; replica and cluster are not supported yet"
     )
@@ -67,6 +89,18 @@ class ServiceSettings(BaseSettings):
         pattern=r"^($|https?://)",
         description="takes the http(s) address of an OTLP gRPC collector; empty: no traces",
     )
+
+    def connection_rules(self) -> ConnectionRules:
+        """How long clients' connections live."""
+        return ConnectionRules(self.connection_idle_s, self.connection_age_s, self.keepalive_s)
+
+    def tls(self) -> Tls | None:
+        """How calls are encrypted; None where they are not. Raises ValueError where a part of it is missing."""
+        if self.tls_certificate is None and self.tls_key is None and self.tls_client_ca is None:
+            return None
+        if self.tls_certificate is None or self.tls_key is None:
+            raise ValueError("certificate and key go together, and one of them is not set")
+        return Tls(self.tls_certificate, self.tls_key, self.tls_client_ca)
 
 
 class PostgresSettings(BaseSettings):

@@ -3,21 +3,23 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 
 import psutil
+
+from deploy.local import family
 
 _PATIENCE_S = 15.0
 _AFTER_KILL_S = 5.0
 
 
 async def end(processes: Sequence[psutil.Process], patience_s: float = _PATIENCE_S) -> None:
-    """Waits until these have ended, and kills those that take too long."""
+    """Waits until these have ended, and kills those that take too long, with all that they have started."""
+    whole = [one for process in processes for one in family.of(process.pid)]
+    family.wake(whole)
     if not await _gone(processes, patience_s):
-        for process in processes:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-        await _gone(processes, _AFTER_KILL_S)
+        whole += [one for process in processes for one in family.of(process.pid)]
+        family.kill(whole)
+        await _gone(whole, _AFTER_KILL_S)
 
 
 async def _gone(processes: Sequence[psutil.Process], within_s: float) -> bool:

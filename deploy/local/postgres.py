@@ -6,6 +6,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -13,7 +14,7 @@ from urllib.parse import quote
 
 import psutil
 
-from deploy.local import engines
+from deploy.local import engines, family
 from deploy.local.layout import Layout
 from deploy.local.part import Command, Part, PartFailedError
 from deploy.local.probes import program_succeeds
@@ -21,6 +22,11 @@ from deploy.local.process import environment, run
 
 DATABASES = ("profile", "inventory")
 _USER = "savepoint"
+# How often, and every so many seconds, to look whether the processes of a killed server have ended.
+_LOOKS = 100
+_POLL_S = 0.05
+# After so many looks, what is left of it is killed.
+_PATIENCE = 60
 _SETTINGS = {
     "listen_addresses": "",
     "max_connections": "200",
@@ -65,10 +71,14 @@ class Postgres(Part):
         PostgreSQL trusts the pid in them and would refuse to start when another program has that pid by now. Taking
         them away is safe only once no process works in the data directory.
         """
-        for _ in range(100):
-            if not self._in_use():
+        for attempt in range(_LOOKS):
+            at_work = self._at_work()
+            if not at_work:
                 break
-            await asyncio.sleep(0.05)
+            # A backend ends when its server has gone. Not one that is stopped, or stuck.
+            orphans = [process for process in at_work if _is_orphan(process, at_work)]
+            family.kill(orphans if attempt > _PATIENCE else family.stopped(orphans))
+            await asyncio.sleep(_POLL_S)
         else:
             raise PartFailedError(f"another process still works in {self.data}; end it, then try again")
         (self.data / "postmaster.pid").unlink(missing_ok=True)
@@ -136,9 +146,19 @@ class Postgres(Part):
             nobody = pwd.getpwnam("nobody")
             os.chown(directory, nobody.pw_uid, nobody.pw_gid)
 
-    def _in_use(self) -> bool:
-        """Whether a PostgreSQL process works here; each of them has the data directory as its own."""
-        return any(
-            process.info["name"] == "postgres" and process.info["cwd"] == str(self.data)
+    def _at_work(self) -> list[psutil.Process]:
+        """The PostgreSQL processes that work here; each of them has the data directory as its own."""
+        return [
+            process
             for process in psutil.process_iter(["name", "cwd"])
-        )
+            if process.info["name"] == "postgres" and process.info["cwd"] == str(self.data)
+        ]
+
+
+def _is_orphan(process: psutil.Process, at_work: Sequence[psutil.Process]) -> bool:
+    """Whether it is a backend, or another child of a server, and its server is not there any more."""
+    try:
+        child = "".join(process.cmdline()).startswith("postgres: ")
+        return child and process.ppid() not in [other.pid for other in at_work]
+    except psutil.NoSuchProcess:
+        return False

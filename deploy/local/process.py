@@ -9,10 +9,11 @@ from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections.abc import Mapping
 from pathlib import Path
 
-from deploy.local import engines
+from deploy.local import engines, family
 from deploy.local.part import Command, PartFailedError
 
 _PASSED_ON = (
+    "RPC_HOST",
     "LOG_LEVEL",
     "CONNECTION_POOL_SIZE",
     "CACHE_TTL_S",
@@ -70,14 +71,20 @@ async def run(command: Command, log: Path, what: str, within_s: float = 120) -> 
 
 
 async def end(process: Process, polite: signal.Signals, within_s: float) -> None:
-    """Asks the process to stop, and kills it when it has not done so in time."""
-    for sign, wait_s in ((polite, within_s), (signal.SIGKILL, 5.0)):
-        if process.returncode is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(sign)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), wait_s)
+    """Asks the process to stop, and kills it, with all that it has started, when it has not done so in time."""
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(polite)
+    # Looked for now: once it is gone, nobody knows any more which processes were its own.
+    whole = family.of(process.pid)
+    family.wake(whole)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(process.wait(), within_s)
+        return
+    family.kill([*whole, *family.of(process.pid)])
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(process.wait(), 5.0)
 
 
 def ending(code: int) -> str:

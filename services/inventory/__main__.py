@@ -16,7 +16,7 @@ from services.inventory.settings import InventorySettings
 from services.inventory.store import ItemStore
 from shared import cli, postgres
 from shared.idempotency import Requests
-from shared.server import Hosted, Runtime
+from shared.service import Hosted, Runtime
 
 
 @asynccontextmanager
@@ -30,7 +30,7 @@ async def build(runtime: Runtime[InventorySettings]) -> AsyncIterator[Hosted]:
             settings.store_start_timeout_s,
             runtime.store_telemetry(postgres.STORE),
         ) as database,
-        profile_client.connect(settings.profile_target, runtime.traces) as profile,
+        profile_client.connect(settings.profile_target, settings.profile_ca, settings.tls(), runtime.traces) as profile,
     ):
         players = KnownPlayers(database, profile.existing)
         requests = Requests(database)
@@ -51,7 +51,7 @@ async def build(runtime: Runtime[InventorySettings]) -> AsyncIterator[Hosted]:
                     ),
                 ],
                 essential={postgres.STORE: database.ping},
-                background=[requests.forget_forever],
+                background=[requests.forget_forever, database.watch_forever],
             )
         finally:
             await matches.close()

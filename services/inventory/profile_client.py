@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from uuid import UUID
 
 import grpc
@@ -13,6 +14,7 @@ from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 from shared import deadline
 from shared.errors import DependencyUnavailable
 from shared.retry import Retrier, Transient, TransientError
+from shared.rpc.host import Tls
 from shared.telemetry.traces import Traces
 
 _log = logging.getLogger("savepoint.profile_client")
@@ -66,7 +68,18 @@ class ProfileClient:
 
 
 @asynccontextmanager
-async def connect(target: str, traces: Traces) -> AsyncIterator[ProfileClient]:
-    """A client with its channel, closed on the way out. The profile service may be down."""
-    async with aio.insecure_channel(target, options=_OPTIONS) as channel:
+async def connect(target: str, authority: Path | None, own: Tls | None, traces: Traces) -> AsyncIterator[ProfileClient]:
+    """A client with its channel, closed on the way out. The profile service may be down.
+
+    With `authority`, the one of profile's certificate, calls are encrypted, and `own` proves who calls.
+    """
+    async with _channel(target, authority, own) as channel:
         yield ProfileClient(channel, traces)
+
+
+def _channel(target: str, authority: Path | None, own: Tls | None) -> aio.Channel:
+    if authority is None:
+        return aio.insecure_channel(target, options=_OPTIONS)
+    key, certificate = (own.key.read_bytes(), own.certificate.read_bytes()) if own else (None, None)
+    credentials = grpc.ssl_channel_credentials(authority.read_bytes(), key, certificate)
+    return aio.secure_channel(target, credentials, options=_OPTIONS)

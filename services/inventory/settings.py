@@ -1,5 +1,7 @@
 """The inventory service's settings."""
 
+from pathlib import Path
+
 from pydantic import Field
 
 from shared.settings import PostgresSettings, ServiceSettings, listens, shows_metrics
@@ -14,4 +16,7 @@ class InventorySettings(ServiceSettings, PostgresSettings):
         "127.0.0.1:50051",
         min_length=1,
         description="takes the gRPC target of the profile service, say profile:50051",
+    )
+    profile_ca: Path | None = Field(
+        None, description="takes the PEM file of the authority of profile's certificate; without it, calls are plain"
     )

@@ -9,7 +9,7 @@ from services.leaderboard.ranking import Ranking
 from services.leaderboard.servicer import LeaderboardServicer
 from services.leaderboard.settings import LeaderboardSettings
 from shared import cli, valkey
-from shared.server import Hosted, Runtime
+from shared.service import Hosted, Runtime
 
 # The largest batch takes some 10 ms in the store; who waits longer waits for a server that is gone.
 ANSWER_TIMEOUT_S = 2

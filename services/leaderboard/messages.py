@@ -5,8 +5,9 @@ from savepoint.leaderboard.v1 import leaderboard_pb2 as pb
 
 from services.leaderboard.entry import Entry
 from services.leaderboard.leaderboard import Leaderboard
-from shared import json_struct, status
+from shared import json_struct
 from shared.errors import SavepointError
+from shared.rpc import status
 
 
 def leaderboard_message(leaderboard: Leaderboard) -> pb.Leaderboard:

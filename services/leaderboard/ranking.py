@@ -35,7 +35,7 @@ LIST_AROUND = load_script(_LUA / "list_around.lua", "leaderboard_entries", write
 REMOVE_ENTRY = load_script(_LUA / "remove_entry.lua", "leaderboard_entries", writes=True)
 
 REQUEST_KEPT_S = 7 * 24 * 3600
-# Longer than any call may take (shared/calls.py): after that, nothing is sent again.
+# Longer than any call may take (shared/rpc/policies/deadlines.py): after that, nothing is sent again.
 CALL_KEPT_S = 60
 # What submit_scores.lua answers for each submission.
 _ANSWERS = 5

@@ -15,7 +15,7 @@ from services.profile.wallet_servicer import WalletServicer
 from services.profile.wallet_store import WalletStore
 from shared import cli, postgres, valkey
 from shared.idempotency import Requests
-from shared.server import Hosted, Runtime
+from shared.service import Hosted, Runtime
 
 # A cache that takes longer than this is slower than what it is there to spare.
 CACHE_TIMEOUT_S = 0.25
@@ -55,7 +55,7 @@ async def build(runtime: Runtime[ProfileSettings]) -> AsyncIterator[Hosted]:
                     ),
                 ],
                 essential={postgres.STORE: database.ping},
-                background=[requests.forget_forever],
+                background=[requests.forget_forever, database.watch_forever],
             )
         finally:
             await players.close()

@@ -47,7 +47,7 @@ BEGIN_WRITE = load_script(_LUA / "begin_write.lua", "players_cache", writes=True
 END_WRITE = load_script(_LUA / "end_write.lua", "players_cache", writes=True)
 
 LEASE_MS = 3_000
-# Longer than any call may take (shared/calls.py): a writer that has not ended by then never will.
+# Longer than any call may take (shared/rpc/policies/deadlines.py): a writer that has not ended by then never will.
 WRITER_MS = 60_000
 REFRESH_BOUND_S = 5.0
 # An entry is loaded anew in its last twentieth, and lives for 90 to 100 % of the time to live.

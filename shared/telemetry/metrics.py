@@ -3,8 +3,11 @@
 | name | kind | labels |
 |---|---|---|
 | rpc_server_duration_seconds | histogram | rpc_service, rpc_method, rpc_grpc_status_code |
+| rpc_server_handlers_running | gauge | |
+| rpc_server_connections | gauge | |
 | db_query_duration_seconds | histogram | store, query_type, table |
 | db_connections_active | gauge | store |
+| db_connections_lost_total | counter | store |
 | db_errors_total | counter | store, kind |
 | cache_hit_ratio | gauge | cache |
 | cache_lookups_total | counter | cache, result |
@@ -45,6 +48,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
+        self._handlers = Gauge(
+            "rpc_server_handlers_running", "Calls that are being handled right now.", registry=self._registry
+        )
+        self._peers = Gauge(
+            "rpc_server_connections", "Connections of clients that are open right now.", registry=self._registry
+        )
         self._queries = Histogram(
             "db_query_duration_seconds",
             "How long queries took, the wait for their answer included.",
@@ -54,6 +63,12 @@ class Metrics:
         )
         self._connections = Gauge(
             "db_connections_active", "Connections in use right now.", ("store",), registry=self._registry
+        )
+        self._lost = Counter(
+            "db_connections_lost",
+            "Connections that a pool counted and did not have; it was made anew.",
+            ("store",),
+            registry=self._registry,
         )
         self._errors = Counter("db_errors", "Queries that failed, by kind.", ("store", "kind"), registry=self._registry)
         self._hit_ratio = Gauge(
@@ -67,9 +82,17 @@ class Metrics:
         )
         self._scrape: tuple[WSGIServer, threading.Thread] | None = None
 
-    def call(self, service: str, method: str, code: str, seconds: float) -> None:
-        """Counts a call."""
-        self._calls.labels(service, method, code).observe(seconds)
+    def calls(self, service: str, method: str) -> "CallMetrics":
+        """The instruments of one RPC."""
+        return CallMetrics(lambda code: self._calls.labels(service, method, code))
+
+    def watch_handlers(self, running: Callable[[], int]) -> None:
+        """Shows `running()` as rpc_server_handlers_running."""
+        self._handlers.set_function(running)
+
+    def watch_clients(self, connected: Callable[[], int]) -> None:
+        """Shows `connected()` as rpc_server_connections."""
+        self._peers.set_function(connected)
 
     def query(self, store: str, query_type: str, table: str, seconds: float) -> None:
         """Counts a query."""
@@ -82,6 +105,10 @@ class Metrics:
     def watch_connections(self, store: str, active: Callable[[], int]) -> None:
         """Shows `active()` as db_connections_active of this store."""
         self._connections.labels(store).set_function(active)
+
+    def connections_lost(self, store: str) -> Counter:
+        """Counts connections that this store's pool has lost."""
+        return self._lost.labels(store)
 
     def cache(self, name: str) -> "CacheMetrics":
         """The instruments of one cache."""
@@ -101,6 +128,22 @@ class Metrics:
             server.shutdown()
             server.server_close()
             thread.join(timeout=5)
+
+
+class CallMetrics:
+    """Counts one RPC's calls."""
+
+    def __init__(self, of_code: Callable[[str], Histogram]) -> None:
+        self._of_code = of_code
+        # The histogram of each status: prometheus_client takes longer to find it than to add to it.
+        self._histograms: dict[str, Histogram] = {}
+
+    def count(self, code: str, seconds: float) -> None:
+        """Counts a call by its status."""
+        histogram = self._histograms.get(code)
+        if histogram is None:
+            histogram = self._histograms[code] = self._of_code(code)
+        histogram.observe(seconds)
 
 
 class CacheMetrics:

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from deploy.local import embedded, ports
 from deploy.local.embedded import RunningStack
 from deploy.local.probes import grpc_serving
 from deploy.local.settings import CHECKOUT, StackSettings
+from tests.support.frozen import frozen, processes
 
 PARTS = ["postgres", "cache", "ranks", "profile", "inventory", "leaderboard", "gateway"]
 
@@ -57,10 +59,14 @@ def savepoint(tmp_path: Path) -> Iterator[CommandLine]:
         command_line("down")
 
 
+def runs(pid: int) -> bool:
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
 def alive(report: dict[str, Any]) -> list[int]:
     """The processes of a report that run now."""
     pids = [report["supervisor"], *(part["pid"] for part in report["parts"])]
-    return [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
+    return [pid for pid in pids if runs(pid)]
 
 
 def test_up_shows_every_part_and_down_leaves_no_process(savepoint: CommandLine) -> None:
@@ -101,6 +107,37 @@ def test_a_killed_supervisor_takes_its_parts_along_and_the_next_up_finds_all_dat
     assert savepoint("down").returncode == 0
 
 
+def backends(savepoint: CommandLine) -> list[int]:
+    """Every PostgreSQL process that works in this data directory."""
+    data = str(Path(savepoint.environment["SAVEPOINT_DATA"]) / "postgres")
+    return [
+        process.pid
+        for process in psutil.process_iter(["name", "cwd"])
+        if process.info["name"] == "postgres" and process.info["cwd"] == data
+    ]
+
+
+@pytest.mark.parametrize("end", ["down", "kill"])
+def test_a_frozen_postgres_is_ended_whole_and_the_next_up_works(savepoint: CommandLine, end: str) -> None:
+    assert savepoint("up", "--detach").returncode == 0
+    report = savepoint.status()
+    before = processes(Path(savepoint.environment["SAVEPOINT_DATA"]) / "postgres")
+    assert sorted(before) == sorted(backends(savepoint))
+    with frozen(before):
+        if end == "down":
+            began = time.monotonic()
+            assert savepoint("down").returncode == 0
+            assert time.monotonic() - began < 40
+            assert backends(savepoint) == []
+        else:
+            os.kill(report["supervisor"], signal.SIGKILL)
+        again = savepoint("up", "--detach")
+        assert again.returncode == 0, again.stdout + again.stderr
+        assert not set(before) & set(backends(savepoint))
+    assert savepoint("down").returncode == 0
+    assert backends(savepoint) == []
+
+
 def test_a_taken_port_is_named_with_its_holder_and_the_way_out(savepoint: CommandLine) -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", savepoint.ports["INVENTORY_PORT"]))
@@ -125,6 +162,14 @@ async def test_a_killed_part_is_back_in_seconds(stack: RunningStack, part: str) 
     await stack.kill(part)
     await stack.serving(part, within_s=20)
     assert stack.pid(part) != before
+
+
+async def test_a_postgres_that_is_killed_while_frozen_is_back_in_seconds(stack: RunningStack) -> None:
+    server, *its_backends = processes(stack.stores.postgres.data)
+    with frozen([server, *its_backends]):
+        await stack.kill("postgres")
+        await stack.serving("postgres", within_s=20)
+        assert not [pid for pid in its_backends if runs(pid)]
 
 
 async def status_of(gateway: str, method: str) -> grpc.StatusCode:

@@ -20,7 +20,7 @@ from savepoint.profile.v1 import profile_pb2, wallet_pb2
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 from savepoint.profile.v1.wallet_pb2_grpc import WalletServiceStub
 
-from shared.status import DETAILS_KEY
+from shared.rpc.status import DETAILS_KEY
 from tests.conftest import Players
 from tests.support.errors import failure, failure_of
 from tests.support.service import Service

@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
+import trustme
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from savepoint.inventory.v1 import inventory_pb2
+from savepoint.inventory.v1.inventory_pb2_grpc import InventoryServiceStub
 from savepoint.profile.v1 import profile_pb2 as pb
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 
 if TYPE_CHECKING:
     from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceAsyncStub
 
+from deploy.local.suite import Stores
 from tests.support.errors import failure, failure_of
-from tests.support.service import ROOT, Service, running
+from tests.support.service import ROOT, Service, migrate, running
 
 
 async def starts_with(environment: dict[str, str], *command: str) -> tuple[int, str]:
@@ -145,3 +149,81 @@ async def test_bytes_that_are_no_message_and_messages_too_large_are_the_callers_
         "/savepoint.profile.v1.ProfileService/Nonsense"
     )
     assert (await failure(unknown(b""))).code is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_services_take_encrypted_calls_from_each_other_and_tell_their_own_health(
+    stores: Stores, profile_environment: dict[str, str], tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1", "localhost")
+    cert, key, ca = tmp_path / "cert.pem", tmp_path / "key.pem", tmp_path / "ca.pem"
+    cert.write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
+    key.write_bytes(certificate.private_key_pem.bytes())
+    ca.write_bytes(authority.cert_pem.bytes())
+    tls = {"TLS_CERTIFICATE": str(cert), "TLS_KEY": str(key), "TLS_CLIENT_CA": str(ca)}
+    credentials = grpc.ssl_channel_credentials(ca.read_bytes(), key.read_bytes(), cert.read_bytes())
+    inventory_environment = {"DATABASE_URL": stores.postgres_url("inventory"), "PROFILE_CA": str(ca), **tls}
+    await migrate("inventory", inventory_environment)
+    async with (
+        running("profile", {**profile_environment, **tls}, tmp_path, credentials) as profile,
+        running(
+            "inventory", {**inventory_environment, "PROFILE_TARGET": profile.address}, tmp_path, credentials
+        ) as inventory,
+    ):
+        assert (await starts_with(profile.environment, "health"))[0] == 0
+        name = uuid.uuid4().hex
+        request = pb.CreatePlayerRequest(username=name, email=f"{name}@example.com")
+        player = (await ProfileServiceStub(profile.channel).CreatePlayer(request)).player
+        grant = inventory_pb2.GrantItemRequest(
+            request_id=str(uuid.uuid4()), player_id=player.player_id, item_type="weapon", item_id="sword", quantity=1
+        )
+        assert (await InventoryServiceStub(inventory.channel).GrantItem(grant)).item.quantity == 1
+        async with aio.insecure_channel(profile.address) as plain:
+            stub = ProfileServiceStub(plain)
+            failed = await failure(stub.GetPlayer(pb.GetPlayerRequest(player_id=player.player_id), timeout=5))
+            assert failed.code is grpc.StatusCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize("given", [("TLS_CERTIFICATE", "TLS_KEY"), ("TLS_CERTIFICATE",), ("TLS_CLIENT_CA",)])
+async def test_a_certificate_that_cannot_be_used_stops_the_start(
+    profile: Service, tmp_path: Path, given: tuple[str, ...]
+) -> None:
+    other = Service("profile", profile.environment, tmp_path / "log")
+    nowhere = {variable: str(tmp_path / "none.pem") for variable in given}
+    code, message = await starts_with({**other.environment, **nowhere}, "serve")
+    assert code == 1
+    assert "TLS_CERTIFICATE" in message
+
+
+FAILS_IN_THE_BACKGROUND = """
+import asyncio
+from contextlib import asynccontextmanager
+
+from services.leaderboard.settings import LeaderboardSettings
+from shared import cli
+from shared.service import Hosted
+
+async def fail():
+    await asyncio.sleep(0.1)
+    raise ValueError("beyond repair")
+
+@asynccontextmanager
+async def build(runtime):
+    yield Hosted(servicers=[], essential={}, background=[fail])
+
+cli.main("failing", LeaderboardSettings, build)
+"""
+
+
+async def test_background_work_that_fails_ends_the_service(tmp_path: Path) -> None:
+    environment = Service("leaderboard", {"REDIS_URL": "unix:///nowhere"}, tmp_path / "log").environment
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", FAILS_IN_THE_BACKGROUND, "serve"),
+        env=environment,
+        cwd=ROOT,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(20):
+        _, stderr = await process.communicate()
+    assert process.returncode == 1
+    assert stderr.decode().splitlines()[-1] == "background work failed: beyond repair"

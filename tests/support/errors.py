@@ -9,7 +9,7 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc import aio
 
-from shared.status import DETAILS_KEY, details_of
+from shared.rpc.status import DETAILS_KEY, details_of
 
 
 @dataclass(frozen=True)

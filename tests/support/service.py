@@ -24,7 +24,13 @@ _STOP_BOUND_S = 20
 class Service:
     """One running service process."""
 
-    def __init__(self, name: str, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        environment: Mapping[str, str],
+        log: Path,
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
         self.name = name
         rpc_port, metrics_port = ports.free(2)
         self.address = f"127.0.0.1:{rpc_port}"
@@ -37,7 +43,9 @@ class Service:
             "METRICS_LISTEN": self.metrics_address,
         }
         self.log = log
-        self.channel: aio.Channel = aio.insecure_channel(self.address)
+        self.channel: aio.Channel = (
+            aio.secure_channel(self.address, credentials) if credentials else aio.insecure_channel(self.address)
+        )
         self.process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -84,9 +92,11 @@ class Service:
 
 
 @asynccontextmanager
-async def running(name: str, environment: Mapping[str, str], directory: Path) -> AsyncIterator[Service]:
+async def running(
+    name: str, environment: Mapping[str, str], directory: Path, credentials: grpc.ChannelCredentials | None = None
+) -> AsyncIterator[Service]:
     """A service for as long as the context is; it must end with exit code 0."""
-    service = Service(name, environment, directory / f"{name}.log")
+    service = Service(name, environment, directory / f"{name}.log", credentials)
     await service.start()
     try:
         yield service
@@ -106,4 +116,4 @@ async def migrate(name: str, environment: Mapping[str, str]) -> None:
 
 
 def _inherited() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
+    return {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "RPC_HOST")}

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from shared import deadline
 from shared.batching import MANY, Batcher
 
 
@@ -110,3 +111,31 @@ async def test_closing_ends_what_is_under_way() -> None:
         await together.close()
         with pytest.raises(asyncio.CancelledError):
             await call
+
+
+async def test_a_batch_ends_when_the_last_of_its_callers_has_no_time_left() -> None:
+    ended: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+    begun = asyncio.get_running_loop().time()
+    left: list[float] = []
+
+    async def work(items: Sequence[int]) -> Sequence[int | Exception]:
+        left.append(deadline.remaining(30))
+        try:
+            await asyncio.sleep(5)
+        finally:
+            ended.set_result(asyncio.get_running_loop().time() - begun)
+        return items
+
+    together: Batcher[int, int] = Batcher(work, lambda item: [item])
+
+    async def call(item: int, seconds: float) -> None:
+        deadline.start(seconds)
+        async with asyncio.timeout(seconds):
+            await together.do(item)
+
+    calls = [asyncio.create_task(call(item, seconds)) for item, seconds in ((1, 0.1), (2, 0.4))]
+    await asyncio.gather(*calls, return_exceptions=True)
+    async with asyncio.timeout(3):
+        assert 0.35 < await ended < 2
+    assert len(left) == 1
+    assert 0.3 < left[0] <= 0.4

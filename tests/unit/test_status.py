@@ -7,7 +7,8 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc import StatusCode
 
-from shared import errors, status
+from shared import errors
+from shared.rpc import status
 
 ROOT = Path(__file__).parent.parent.parent
 KINDS = [

@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
-DESCRIPTORS = Path(__file__).parent.parent / "protos" / "gen" / "savepoint.binpb"
+DESCRIPTORS = Path(__file__).parents[2] / "protos" / "gen" / "savepoint.binpb"
 GATEWAY_HEADER = "x-savepoint-gateway"
 
 

@@ -29,6 +29,8 @@ _CODES: dict[type[errors.SavepointError], StatusCode] = {
     errors.Stopping: StatusCode.UNAVAILABLE,
     errors.DeadlineReached: StatusCode.DEADLINE_EXCEEDED,
     errors.Bug: StatusCode.INTERNAL,
+    # A kind that has no line of its own yet.
+    errors.SavepointError: StatusCode.INTERNAL,
 }
 
 _RETRY_AFTER_MS: dict[StatusCode, int] = {
@@ -38,8 +40,8 @@ _RETRY_AFTER_MS: dict[StatusCode, int] = {
 
 
 def code_of(error: errors.SavepointError) -> StatusCode:
-    """The gRPC code an error is answered with."""
-    return _CODES[type(error)]
+    """The gRPC code an error is answered with: its own class's, or the nearest base's."""
+    return next(_CODES[kind] for kind in type(error).__mro__ if kind in _CODES)
 
 
 def number_of(error: errors.SavepointError) -> int:

@@ -13,15 +13,16 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from grpc import aio
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2_grpc
 
 from shared import __version__
-from shared.calls import LARGEST_REQUEST, Calls
 from shared.errors import StoreUnavailable
-from shared.health import Health, Ping
-from shared.reflection import Reflection
+from shared.rpc import policies
+from shared.rpc.health import Health, Ping
+from shared.rpc.host import CannotListenError, Host
+from shared.rpc.hosts import host as make_host
+from shared.rpc.reflection import Reflection
 from shared.settings import ServiceSettings
 from shared.telemetry import logs
 from shared.telemetry.metrics import Metrics
@@ -32,32 +33,22 @@ _log = logging.getLogger("savepoint.server")
 
 S = TypeVar("S", bound=ServiceSettings)
 
-_OPTIONS = [
-    # Above our own limit, which answers with a reason; beyond this gRPC refuses to read on.
-    ("grpc.max_receive_message_length", 4 * LARGEST_REQUEST),
-    ("grpc.max_send_message_length", 16 * LARGEST_REQUEST),
-    # A second process on the same port must fail, not share it unseen.
-    ("grpc.so_reuseport", 0),
-    # A gateway or client that keeps its connection warm must not be taken for an abuser.
-    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-    ("grpc.http2.max_ping_strikes", 0),
-]
-
-
-# By now only streams are left: health watches and reflection.
-_STREAMS_GRACE_S = 0.2
-
 
 class StartError(Exception):
     """The service cannot start; the message is all a person needs."""
 
 
+class BackgroundError(Exception):
+    """Background work failed, and the service has ended because of it, so that it is started anew."""
+
+
 @dataclass(frozen=True)
 class Hosted:
     """What a service hands to `serve`: its servicers (each with the generated function that adds it and its full
-    name), and the stores without which it must not be sent calls."""
+    name), the stores without which it must not be sent calls, and background work, which runs until the stop; where it
+    raises, the service stops."""
 
-    servicers: Sequence[tuple[Callable[[Any, aio.Server], None], Any, str]]
+    servicers: Sequence[tuple[Callable[[Any, Any], None], Any, str]]
     essential: Mapping[str, Ping]
     background: Sequence[Callable[[], Any]] = field(default=())
 
@@ -102,36 +93,60 @@ async def serve(name: str, settings: S, build: Build[S]) -> None:
 
         names = [full_name for _, _, full_name in hosted.servicers]
         health = Health(names, hosted.essential)
-        calls = Calls(metrics, traces, settings.max_concurrent_calls, settings.default_deadline_s)
-        server = aio.server(interceptors=[calls], options=_OPTIONS)
-        for add, servicer, _ in hosted.servicers:
-            add(servicer, server)
-        health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
-        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]
-            Reflection(names), server
+        host = make_host(
+            settings.rpc_host,
+            policies.standard(metrics, traces, settings.max_concurrent_calls, settings.default_deadline_s),
+            settings.connection_rules(),
         )
-        try:
-            server.add_insecure_port(settings.listen)
-        except RuntimeError as error:
-            raise StartError(f"LISTEN {settings.listen} cannot be used: is the port taken?") from error
+        metrics.watch_clients(lambda: host.connections)
+        for add, servicer, _ in hosted.servicers:
+            add(servicer, host)
+        health_pb2_grpc.add_HealthServicer_to_server(health.servicer, host)  # type: ignore[arg-type] # its types know two
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]
+            Reflection(names), host
+        )
         await health.check()
-        await server.start()
+        await _listen(host, settings)
         # What there is by now stays: collections need not look at it again, and may come less often.
         gc.freeze()
         gc.set_threshold(20_000, 20, 50)
-        _log.info("serving", extra={"version": __version__, "listen": settings.listen, "hosts": names})
+        _log.info(
+            "serving",
+            extra={"version": __version__, "listen": settings.listen, "rpc_host": settings.rpc_host, "hosts": names},
+        )
 
         tasks = [asyncio.create_task(health.watch(), name="health")]
         tasks += [asyncio.create_task(job(), name="background") for job in hosted.background]
         stack.push_async_callback(_end, tasks)
+        failures: list[BaseException] = []
+
+        def ended(task: asyncio.Task[Any]) -> None:
+            if not task.cancelled() and (failure := task.exception()):
+                _log.error("background work failed: stopping", exc_info=failure)
+                failures.append(failure)
+                stopping.set()
+
+        for task in tasks:
+            task.add_done_callback(ended)
         await stopping.wait()
 
         _log.info("stopping", extra={"grace_s": settings.shutdown_grace_s})
         await health.stop()
         await asyncio.sleep(settings.shutdown_notice_s)
-        await calls.drain(settings.shutdown_grace_s)
-        await server.stop(_STREAMS_GRACE_S)
+        await host.drain(settings.shutdown_grace_s)
+        await host.stop()
     _log.info("stopped")
+    if failures:
+        raise BackgroundError(f"background work failed: {failures[0]}") from failures[0]
+
+
+async def _listen(host: Host, settings: ServiceSettings) -> None:
+    try:
+        await host.start(settings.listen, settings.tls())
+    except CannotListenError as error:
+        raise StartError(f"LISTEN {error}") from error
+    except (OSError, ValueError) as error:
+        raise StartError(f"TLS_CERTIFICATE, TLS_KEY or TLS_CLIENT_CA cannot be used: {error}") from error
 
 
 async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:

@@ -1,0 +1,439 @@
+"""One HTTP/2 connection: bytes to frames, frames to streams, and what streams send back to bytes.
+
+The protocol itself (the state of every stream, both flow-control windows, header compression, the defences against
+floods) is httpunk's H2Streams, hyper's h2 in Rust, which does no input or output. This is the part around it: frames
+are handed on in the turn of the loop in which their bytes came, and whatever streams have queued by the end of a turn
+goes out in one write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, cast
+
+from httpunk import H2Error, H2Reason, H2StreamError, HeaderMap
+from httpunk._httpunk import (
+    H2_FLAG_CAPACITY,
+    H2_FLAG_CONN_DONE,
+    H2_FLAG_STOP_ACCEPTING,
+    H2_FLAG_WAKE,
+    H2_HEADERS_OPENED,
+    H2_HEADERS_TRAILERS,
+    H2FrameData,
+    H2FrameGoAway,
+    H2FrameHeaders,
+    H2FramePing,
+    H2FrameRstStream,
+    H2FrameSettings,
+    H2FrameStreamError,
+    H2FrameWindowUpdate,
+    H2SendVerdict,
+    H2Streams,
+)
+
+from shared.rpc.host import ConnectionRules
+from shared.rpc.http2.stream import Stream, StreamGoneError
+from shared.rpc.methods import Served
+
+if TYPE_CHECKING:
+    from shared.rpc.http2.server import Http2Host
+
+_log = logging.getLogger("savepoint.http2")
+
+# What a stream may send before its handler takes it, and all streams together.
+STREAM_WINDOW = 1024 * 1024
+CONNECTION_WINDOW = 16 * 1024 * 1024
+# What a handler may have written that is not sent: then it waits.
+SEND_BUFFER = 512 * 1024
+# A gateway puts the calls of all its clients on one connection.
+MOST_STREAMS = 100_000
+# Beyond this HTTP/2 itself refuses a head, with a status of its own; streams refuse less than that with a better one.
+MOST_HEADER_BYTES = 64 * 1024
+# Parts of requests that are not whole yet, of all streams together.
+MOST_HELD = 64 * 1024 * 1024
+# A request that has begun must be whole by then, whatever its deadline.
+LONGEST_UPLOAD_S = 30.0
+# The first bytes must have come by then.
+PREFACE_WITHIN_S = 10.0
+# Frames that a peer may send while it reads nothing of ours.
+MOST_FRAMES_UNREAD = 50_000
+# How long GOAWAY may take to be understood, before the connection is closed as soon as it is idle.
+GOAWAY_WITHIN_S = 5.0
+
+_PING_HEAD = b"\x00\x00\x08\x06\x00\x00\x00\x00\x00"
+_PING = b"savepnt!"
+
+
+class Connection(asyncio.Protocol):
+    """One client's connection."""
+
+    _transport: asyncio.Transport
+
+    def __init__(self, host: Http2Host, rules: ConnectionRules) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.peer = ""
+        self.peer_identities: list[bytes] | None = None
+        self.find: Callable[[str], Served | None] = host.find
+        self._host = host
+        self._rules = rules
+        self._h2 = H2Streams(
+            "server",
+            initial_window_size=STREAM_WINDOW,
+            connection_window=CONNECTION_WINDOW,
+            max_frame_size=16 * 1024,
+            max_header_list_size=MOST_HEADER_BYTES,
+            max_send_buf_size=SEND_BUFFER,
+            max_concurrent_streams=MOST_STREAMS,
+            auto_date_header=False,
+        )
+        self._spare = Stream(self)
+        self._streams: set[Stream] = set()
+        # Begun in this turn, and perhaps not whole by its end.
+        self._begun: list[Stream] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._held = 0
+        self._flushing = False
+        self._writable = True
+        self._frames_unread = 0
+        # GOAWAY has been sent; and no stream can come any more.
+        self._draining = False
+        self._last = False
+        self._closed = False
+        now = self.loop.time()
+        self._last_frames = now
+        self._last_call = now
+        self._old_at = now + rules.oldest_s * random.uniform(0.9, 1.1)
+        self._pinged = False
+        self._preface_timer: asyncio.TimerHandle | None = None
+        self._rules_timer: asyncio.TimerHandle | None = None
+
+    # From the transport.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client is there."""
+        self._transport = cast(asyncio.Transport, transport)
+        self.peer = _peer(transport.get_extra_info("peername"))
+        certificate = transport.get_extra_info("peercert")
+        if certificate:
+            self.peer_identities = [name.encode() for _, name in certificate.get("subjectAltName", ())]
+        self._host.connected(self)
+        self._h2.begin()
+        self._flush_soon()
+        self._preface_timer = self.loop.call_later(PREFACE_WITHIN_S, self._close)
+        self._watch_rules()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the client's: all whole frames in them are acted on now."""
+        self._last_frames = self.loop.time()
+        try:
+            for frame in self._h2.receive(data):
+                try:
+                    self._take(frame)
+                except H2StreamError as error:
+                    self._reset_after(error)
+        except H2Error as error:
+            self._break(error)
+            return
+        if self._begun:
+            for stream in self._begun:
+                stream.await_request(LONGEST_UPLOAD_S)
+            self._begun.clear()
+        self._after(self._h2.maybe_goaway_reply())
+
+    def eof_received(self) -> bool:
+        """The client sends nothing more. No client of gRPC closes one half only."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone, and so is everybody on this connection."""
+        self._closed = True
+        for timer in (self._preface_timer, self._rules_timer):
+            if timer is not None:
+                timer.cancel()
+        self._h2.fail(None)
+        for stream in list(self._streams):
+            stream.lose()
+        self._host.disconnected(self)
+
+    def pause_writing(self) -> None:
+        """The client does not read as fast as we write."""
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        self._writable = True
+        self._frames_unread = 0
+        self._flush_soon()
+
+    # For streams.
+
+    def start(self, handler: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Runs a stream's handler."""
+        task = self.loop.create_task(handler)
+        self._tasks.add(task)
+        task.add_done_callback(self._ran)
+        return task
+
+    def release(self, stream: Stream, size: int) -> None:
+        """Gives the client's window back for bytes that were taken in."""
+        self._after(self._h2.release_capacity(stream.id, size))
+
+    def hold(self, more: int) -> bool:
+        """Counts bytes of requests that are not whole; less than 0 where they have become so. Whether all of them
+        together are few enough."""
+        self._held += more
+        return self._held <= MOST_HELD
+
+    def send_head(self, stream: Stream, head: HeaderMap, *, http_status: int = 200, end: bool = False) -> None:
+        """Raises StreamGoneError."""
+        self._sent(self._h2.send_response_head(stream.id, http_status, head, end))
+
+    def send_data(self, stream: Stream, data: bytes, at: int) -> int:
+        """Sends from `at` on what there is room for. Returns how far that is. Raises StreamGoneError."""
+        send = self._h2.send_data
+        while True:
+            verdict = send(stream.id, data, at, False)
+            self._sent(verdict)
+            if verdict.done:
+                return len(data)
+            if not verdict.sent:
+                return at
+            at += verdict.sent
+
+    def send_trailers(self, stream: Stream, fields: HeaderMap) -> None:
+        """Raises StreamGoneError."""
+        self._sent(self._h2.send_trailers(stream.id, fields))
+
+    def forget(self, stream: Stream) -> None:
+        """The stream has ended."""
+        self._streams.discard(stream)
+        if self._last:
+            self._close_when_idle()
+
+    # For the host.
+
+    @property
+    def running(self) -> bool:
+        """Whether any handler runs."""
+        return bool(self._tasks)
+
+    @property
+    def drained(self) -> bool:
+        """Whether no call is lost by closing it: the client opens no more, and those that are open wait for events."""
+        return self._last and all(stream.waits_for_events for stream in self._streams)
+
+    def drain(self) -> None:
+        """Tells the client to open no more streams here, and closes once those that are open have ended.
+
+        In two phases: what the client has sent before it heard of it is served, and no call is lost.
+        """
+        if self._draining or self._closed:
+            return
+        self._draining = True
+        self._after(self._h2.begin_graceful_shutdown())
+        self.loop.call_later(GOAWAY_WITHIN_S, self._take_no_more)
+
+    def cancel(self) -> None:
+        """Cancels the handlers that still run; their callers hear that the replica stops."""
+        for task in self._tasks:
+            task.cancel()
+
+    def close(self) -> None:
+        """Closes the connection once everything written has gone out."""
+        self._flush()
+        self._close()
+
+    def abort(self) -> None:
+        """Closes the connection now."""
+        self._transport.abort()
+
+    # Frames.
+
+    def _take(self, frame: Any) -> None:
+        if not self._writable:
+            self._count_unread()
+        kind = type(frame)
+        if kind is H2FrameHeaders:
+            self._take_headers(frame)
+        elif kind is H2FrameData:
+            verdict = self._h2.recv_data(frame)
+            stream = cast("Stream | None", verdict.handle)
+            if stream is not None:
+                if verdict.payload is not None:
+                    if verdict.budgeted:
+                        self._h2.release_data_frame(stream.id, len(verdict.payload))
+                    stream.receive(verdict.payload)
+                if verdict.eof:
+                    stream.end_of_request()
+            self._after(verdict.flags)
+        else:
+            self._take_control(frame, kind)
+
+    def _take_headers(self, frame: H2FrameHeaders) -> None:
+        verdict = self._h2.recv_headers(frame, self._spare)
+        if verdict.kind == H2_HEADERS_OPENED:
+            stream, self._spare = self._spare, Stream(self)
+            stream.id = verdict.stream_id
+            # h2 counts streams that are reset before somebody accepted them as an attack. A gateway has many callers
+            # who give up; here a stream costs next to nothing until its request is whole.
+            self._h2.accepted(stream.id)
+            self._last_call = self._last_frames
+            self._streams.add(stream)
+            self._begun.append(stream)
+            stream.begin(frame)
+            if verdict.eof:
+                stream.end_of_request()
+        elif verdict.kind == H2_HEADERS_TRAILERS:
+            cast(Stream, verdict.handle).end_of_request()
+        self._after(verdict.flags)
+
+    def _take_control(self, frame: Any, kind: type) -> None:
+        h2 = self._h2
+        if kind is H2FrameWindowUpdate:
+            self._make_room(h2.recv_window_update(frame))
+        elif kind is H2FrameRstStream:
+            lost = h2.recv_reset(frame)
+            if lost is not None:
+                cast(Stream, lost[0]).lose()
+                self._after(lost[3])
+        elif kind is H2FrameSettings:
+            if self._preface_timer is not None:
+                self._preface_timer.cancel()
+            _, wake, flags = h2.recv_settings(frame)
+            self._make_room(wake)
+            self._after(flags)
+        elif kind is H2FramePing:
+            if frame.ack and frame.data == _PING:
+                self._pinged = False
+            else:
+                self._after(h2.recv_ping(frame))
+                if self._draining and h2.shutdown_final:
+                    self._take_no_more()
+        elif kind is H2FrameGoAway:
+            aborted, flags = h2.recv_go_away(frame)
+            for stream, _ in aborted:
+                cast(Stream, stream).lose()
+            self._after(flags)
+        elif kind is H2FrameStreamError:
+            raise H2StreamError(frame.stream_id, frame.error_code, "library")
+
+    def _count_unread(self) -> None:
+        """What answers a frame has to be kept for as long as the client does not read."""
+        self._frames_unread += 1
+        if self._frames_unread == MOST_FRAMES_UNREAD:
+            _log.warning("a client sends and does not read: closing its connection", extra={"peer": self.peer})
+            self.abort()
+
+    def _reset_after(self, error: H2StreamError) -> None:
+        """The client has broken the protocol on one stream: that one is reset, the others go on."""
+        stream_id, reason, initiator = error.args
+        # The frame may have opened a stream before it failed.
+        self._spare = Stream(self)
+        if initiator != "remote":
+            verdict = self._h2.reset_on_error(stream_id, reason)
+            if verdict.handle is not None:
+                cast(Stream, verdict.handle).lose()
+            self._after(verdict.flags)
+
+    def _break(self, error: H2Error) -> None:
+        """The client has broken the protocol of the connection: it hears why, and all its streams are lost."""
+        reason = error.args[0] if error.args and isinstance(error.args[0], int) else int(H2Reason.PROTOCOL_ERROR)
+        _log.info("a client broke HTTP/2: closing its connection", extra={"peer": self.peer, "error": str(error)})
+        self._h2.send_goaway(reason)
+        self.close()
+
+    # Writing.
+
+    def _sent(self, verdict: H2SendVerdict) -> None:
+        if verdict.stopped is not None:
+            raise StreamGoneError
+        self._after(verdict.flags)
+
+    def _after(self, flags: int) -> None:
+        if flags & H2_FLAG_WAKE:
+            self._flush_soon()
+        if flags & ~H2_FLAG_WAKE:
+            if flags & H2_FLAG_CAPACITY:
+                # Room on the connection goes to the stream that has waited longest.
+                stream = self._h2.next_capacity_wake()
+                if stream is not None:
+                    cast(Stream, stream).make_room()
+            if flags & (H2_FLAG_CONN_DONE | H2_FLAG_STOP_ACCEPTING):
+                self.loop.call_soon(self._take_no_more)
+
+    def _make_room(self, streams: list[Any]) -> None:
+        for stream in streams:
+            stream.make_room()
+
+    def _flush_soon(self) -> None:
+        if not self._flushing:
+            self._flushing = True
+            self.loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Writes what is queued: one write for all streams of this turn."""
+        self._flushing = False
+        if self._closed or not self._writable:
+            return
+        pending, _ = self._h2.take_pending()
+        if pending:
+            self._transport.write(bytes(pending))
+        pending.release()
+        self._make_room(self._h2.credit_written())
+
+    def _take_no_more(self) -> None:
+        """The client knows that it must go elsewhere, or should by now."""
+        self._last = True
+        self._close_when_idle()
+
+    def _close_when_idle(self) -> None:
+        if not self._streams and not self._tasks and not self._closed:
+            self.close()
+
+    def _close(self) -> None:
+        if not self._closed:
+            self._transport.close()
+
+    def _ran(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if self._last:
+            self._close_when_idle()
+        if not task.cancelled():
+            task.exception()
+
+    # Rules.
+
+    def _watch_rules(self) -> None:
+        rules = self._rules
+        self._rules_timer = self.loop.call_later(
+            min(rules.ping_every_s, rules.idle_s / 4, rules.oldest_s / 4), self._rule
+        )
+
+    def _rule(self) -> None:
+        """Closes what is old or idle, and pings who is silent."""
+        rules, now = self._rules, self.loop.time()
+        if self._streams:
+            self._last_call = now
+        if now > self._old_at or now - self._last_call > rules.idle_s:
+            self.drain()
+        elif not self._pinged and now - self._last_frames >= rules.ping_every_s:
+            self._pinged = True
+            self._transport.write(_PING_HEAD + _PING)
+            self.loop.call_later(rules.ping_answer_s, self._expect_pong)
+        self._watch_rules()
+
+    def _expect_pong(self) -> None:
+        if self._pinged and not self._closed:
+            _log.info("a client answers no ping: closing its connection", extra={"peer": self.peer})
+            self.abort()
+
+
+def _peer(name: Any) -> str:
+    if isinstance(name, tuple) and len(name) == 4:
+        return f"ipv6:[{name[0]}]:{name[1]}"
+    if isinstance(name, tuple):
+        return f"ipv4:{name[0]}:{name[1]}"
+    return "unix:"

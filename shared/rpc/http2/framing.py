@@ -1,0 +1,87 @@
+"""Length-prefixed messages: a flag byte (1: compressed), the length in four bytes, the message."""
+
+import zlib
+
+from shared.errors import FieldInvalid
+from shared.rpc.messages import LARGEST_REQUEST, too_large
+
+PREFIX = 5
+# The encodings that we read and write; identity needs no work.
+IDENTITY, GZIP = b"identity", b"gzip"
+ENCODINGS = (IDENTITY, GZIP)
+
+# zlib's way to say: with a gzip header.
+_GZIP_WINDOW = 31
+# What the network and the processor each cost says that a fast compression is the better one.
+_GZIP_LEVEL = 1
+
+
+def framed(message: bytes) -> bytes:
+    """A message as it goes over the wire."""
+    return b"\0" + len(message).to_bytes(4, "big") + message
+
+
+def framed_gzip(message: bytes) -> bytes:
+    """Likewise, compressed."""
+    squeezer = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+    body = squeezer.compress(message) + squeezer.flush()
+    return b"\x01" + len(body).to_bytes(4, "big") + body
+
+
+class MessageReader:
+    """Cuts the bytes of one stream into messages, however they are spread over frames."""
+
+    __slots__ = ("_buffer", "_encoding")
+
+    def __init__(self, encoding: bytes) -> None:
+        self._encoding = encoding
+        self._buffer = bytearray()
+
+    @property
+    def held(self) -> int:
+        """How many bytes of a message that is not all there yet."""
+        return len(self._buffer)
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The messages that are whole now. Raises FieldInvalid for what can never become one; what was held stays."""
+        if not self._buffer and len(data) >= PREFIX and int.from_bytes(data[1:PREFIX], "big") == len(data) - PREFIX:
+            # Nearly always a message is one frame, and a frame one message.
+            return [self._message(data[0], data[PREFIX:])]
+        buffer = self._buffer + data
+        messages = []
+        at = 0
+        while len(buffer) - at >= PREFIX:
+            length = int.from_bytes(buffer[at + 1 : at + PREFIX], "big")
+            if length > LARGEST_REQUEST:
+                raise too_large(length)
+            end = at + PREFIX + length
+            if end > len(buffer):
+                break
+            messages.append(self._message(buffer[at], bytes(buffer[at + PREFIX : end])))
+            at = end
+        del buffer[:at]
+        self._buffer = buffer
+        return messages
+
+    def _message(self, flag: int, body: bytes) -> bytes:
+        if flag == 0:
+            return body
+        if flag != 1:
+            raise FieldInvalid("request", f"must begin with a compression flag of 0 or 1, and has {flag}")
+        if self._encoding != GZIP:
+            raise FieldInvalid("request", "is flagged as compressed, and grpc-encoding names no compression")
+        return _unzipped(body)
+
+
+def _unzipped(body: bytes) -> bytes:
+    """Never makes more than the largest request of it, however much it would unfold to."""
+    expander = zlib.decompressobj(_GZIP_WINDOW)
+    try:
+        message = expander.decompress(body, LARGEST_REQUEST + 1)
+    except zlib.error as error:
+        raise FieldInvalid("request", "is flagged as gzip, and these bytes are not") from error
+    if len(message) > LARGEST_REQUEST:
+        raise FieldInvalid("request", f"must be at most {LARGEST_REQUEST} bytes once unzipped; split the call")
+    if not expander.eof or expander.unused_data:
+        raise FieldInvalid("request", "is flagged as gzip, and ends too early or too late")
+    return message

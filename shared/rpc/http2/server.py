@@ -1,0 +1,117 @@
+"""The host over asyncio and httpunk: listens, keeps the connections, drains them, ends them."""
+
+import asyncio
+import ssl
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import grpc
+
+from shared.rpc.host import CannotListenError, ConnectionRules, Tls
+from shared.rpc.http2.connection import Connection
+from shared.rpc.methods import Methods, Served
+from shared.rpc.policies import Policies
+
+_BACKLOG = 1024
+_POLL_S = 0.02
+# How long a connection may take to close once nothing runs on it.
+_CLOSE_WITHIN_S = 1.0
+
+
+class Http2Host:
+    """A server of gRPC over HTTP/2."""
+
+    def __init__(self, policies: Policies, rules: ConnectionRules) -> None:
+        self._rules = rules
+        self._methods = Methods(policies)
+        self._connections: set[Connection] = set()
+        self._server: asyncio.Server | None = None
+
+    def add_generic_rpc_handlers(self, generic_rpc_handlers: "Sequence[grpc.GenericRpcHandler]") -> None:
+        """What generated code calls."""
+        self._methods.add_generic(generic_rpc_handlers)
+
+    def add_registered_method_handlers(
+        self, service_name: str, method_handlers: "Mapping[str, grpc.RpcMethodHandler[Any, Any]]"
+    ) -> None:
+        """What generated code calls."""
+        self._methods.add(service_name, method_handlers)
+
+    async def start(self, address: str, tls: Tls | None = None) -> str:
+        """Listens, and serves from now on."""
+        host, _, port = address.rpartition(":")
+        encryption = _ssl_context(tls) if tls else None
+        try:
+            self._server = await asyncio.get_running_loop().create_server(
+                lambda: Connection(self, self._rules),
+                host.strip("[]"),
+                int(port),
+                backlog=_BACKLOG,
+                # A second process on the same port must fail, not share it unseen.
+                reuse_port=False,
+                ssl=encryption,
+            )
+        except (OSError, OverflowError) as error:
+            raise CannotListenError(f"{address} cannot be used: is the port taken?") from error
+        return f"{host}:{self._server.sockets[0].getsockname()[1]}"
+
+    async def drain(self, bound_s: float) -> None:
+        """Takes no new connection, sends GOAWAY on those there are, and waits for the calls."""
+        self._stop_listening()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + bound_s
+        for connection in self._connections:
+            connection.drain()
+        while loop.time() < until and not all(connection.drained for connection in self._connections):
+            await asyncio.sleep(_POLL_S)
+
+    async def stop(self) -> None:
+        """Ends what is left."""
+        self._stop_listening()
+        for connection in list(self._connections):
+            connection.cancel()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _CLOSE_WITHIN_S
+        while any(connection.running for connection in self._connections) and loop.time() < until:
+            await asyncio.sleep(_POLL_S)
+        for connection in list(self._connections):
+            connection.close()
+        while self._connections and loop.time() < until:
+            await asyncio.sleep(_POLL_S)
+        for connection in list(self._connections):
+            connection.abort()
+
+    @property
+    def connections(self) -> int:
+        """How many clients are connected."""
+        return len(self._connections)
+
+    # For connections.
+
+    def find(self, path: str) -> Served | None:
+        """The method at a path."""
+        return self._methods.find(path)
+
+    def connected(self, connection: Connection) -> None:
+        """A client has come."""
+        self._connections.add(connection)
+
+    def disconnected(self, connection: Connection) -> None:
+        """A client has gone."""
+        self._connections.discard(connection)
+
+    def _stop_listening(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+
+def _ssl_context(tls: Tls) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(tls.certificate, tls.key)
+    context.set_alpn_protocols(["h2"])
+    if tls.client_authorities:
+        context.load_verify_locations(tls.client_authorities)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context

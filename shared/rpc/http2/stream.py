@@ -1,0 +1,333 @@
+"""One call on an HTTP/2 connection: its request coming in, its handler, its answer going out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+from typing import TYPE_CHECKING
+
+from grpc import aio
+from httpunk import HeaderMap
+
+from shared.errors import Bug, DeadlineReached, FieldInvalid, Overloaded, SavepointError, Stopping
+from shared.rpc import status
+from shared.rpc.http2 import timeout
+from shared.rpc.http2.context import Context
+from shared.rpc.http2.framing import ENCODINGS, GZIP, IDENTITY, MessageReader, framed, framed_gzip
+from shared.rpc.http2.headers import ACCEPTED_ENCODINGS, CONTENT_TYPE, HEAD, HEAD_GZIP, OK, header_pairs, trailers
+from shared.rpc.methods import Served
+from shared.rpc.policies import Call
+from shared.rpc.policies.call import Request
+
+if TYPE_CHECKING:
+    from httpunk._httpunk import H2FrameHeaders
+
+    from shared.rpc.http2.connection import Connection
+
+_log = logging.getLogger("savepoint.http2")
+
+_UNIMPLEMENTED, _RESOURCE_EXHAUSTED = 12, 8
+_METHOD_NOT_ALLOWED, _UNSUPPORTED_MEDIA_TYPE = 405, 415
+_GRPC = (b"application/grpc", b"application/grpc+proto")
+
+# As gRPC's own servers: more metadata than this is refused.
+MOST_METADATA_BYTES = 16 * 1024
+
+
+class StreamGoneError(asyncio.CancelledError):
+    """Nobody reads the answer any more. For a handler it is what its cancellation is, which is on its way."""
+
+
+class Stream:
+    """One call. Made ahead of its first frame, and begun with it."""
+
+    __slots__ = (
+        "_connection",
+        "_context",
+        "_head_sent",
+        "_messages",
+        "_next",
+        "_reader",
+        "_room",
+        "_timer",
+        "_unreleased",
+        "_whole",
+        "deadline",
+        "ended",
+        "gone",
+        "headers",
+        "id",
+        "reads_gzip",
+        "served",
+        "task",
+    )
+
+    headers: HeaderMap
+    served: Served
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.id = 0
+        # The caller's, on the loop's clock.
+        self.deadline: float | None = None
+        self.reads_gzip = False
+        self.task: asyncio.Task[None] | None = None
+        # The caller has reset the stream or closed the connection.
+        self.gone = False
+        # All of the answer is on its way, or nobody reads it.
+        self.ended = False
+        self._context: Context | None = None
+        self._head_sent = False
+        # None before the head of the request, and once nothing more is read.
+        self._reader: MessageReader | None = None
+        # Messages that the handler has not taken yet; an error stands for all that would follow.
+        self._messages: deque[bytes | SavepointError] = deque()
+        # The caller has sent all of the request.
+        self._whole = False
+        # Bytes taken in that the caller's window has not been given back for.
+        self._unreleased = 0
+        # The handler waits for the next message; for room to write.
+        self._next: asyncio.Future[None] | None = None
+        self._room: asyncio.Future[None] | None = None
+        # Ends a request that never becomes whole.
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def peer(self) -> str:
+        """Where the call comes from."""
+        return self._connection.peer
+
+    @property
+    def peer_identities(self) -> list[bytes] | None:
+        """The names in the client's certificate."""
+        return self._connection.peer_identities
+
+    @property
+    def waits_for_events(self) -> bool:
+        """Whether its answer is a stream, which may end only when its reader wants: a stop does not wait for it."""
+        return self.task is not None and self.served.method.streams_answers
+
+    # The request, as it comes in.
+
+    def begin(self, frame: H2FrameHeaders) -> None:
+        """The head of the request is there. What cannot be a call of ours is answered at once."""
+        self.headers = headers = frame.headers
+        if frame.method != "POST":
+            self._refuse_http(_METHOD_NOT_ALLOWED)
+        elif headers.get("content-type", b"").partition(b";")[0] not in _GRPC:
+            self._refuse_http(_UNSUPPORTED_MEDIA_TYPE)
+        elif _size(headers) > MOST_METADATA_BYTES:
+            self._finish(_RESOURCE_EXHAUSTED, f"metadata must have at most {MOST_METADATA_BYTES} bytes", ())
+        elif (served := self._connection.find(frame.path or "")) is None:
+            self._finish(_UNIMPLEMENTED, "Savepoint has no such method; reflection lists what it has", ())
+        elif (encoding := headers.get("grpc-encoding", IDENTITY)) not in ENCODINGS:
+            accepted = (("grpc-accept-encoding", ACCEPTED_ENCODINGS),)
+            self._finish(_UNIMPLEMENTED, f"grpc-encoding must be one of {ACCEPTED_ENCODINGS}", accepted)
+        else:
+            self._accept(served, encoding)
+
+    def receive(self, data: bytes) -> None:
+        """A part of the request is there."""
+        reader = self._reader
+        if reader is None:
+            self._connection.release(self, len(data))
+            return
+        held = reader.held
+        try:
+            messages = reader.feed(data)
+        except FieldInvalid as error:
+            self._connection.release(self, len(data))
+            self._fail(error)
+            return
+        self._messages.extend(messages)
+        if self._messages and self.served.method.streams_requests:
+            # The window is given back once the handler has taken them: the caller goes no faster than it.
+            self._unreleased += len(data)
+            self._wake_handler()
+        else:
+            self._connection.release(self, len(data))
+        if reader.held != held and not self._connection.hold(reader.held - held):
+            self._fail(Overloaded("too many large requests are on their way at once; try again in a moment"))
+
+    def end_of_request(self) -> None:
+        """The caller has sent all of it."""
+        if self._reader is None:
+            return
+        self._whole = True
+        if self._reader.held:
+            self._fail(FieldInvalid("request", "ends in the middle of a message"))
+        elif self.served.method.streams_requests:
+            self._wake_handler()
+        elif len(self._messages) == 1:
+            self._start(self._messages.popleft())
+        else:
+            self._fail(FieldInvalid("request", f"must be one message, and has {len(self._messages)}"))
+
+    def await_request(self, longest_s: float) -> None:
+        """The request has begun and is not whole. It must be by the caller's deadline, in `longest_s` at the latest."""
+        if self.task is None and not self.ended:
+            at = self._connection.loop.time() + longest_s
+            self._timer = self._connection.loop.call_at(
+                at if self.deadline is None else min(at, self.deadline), self._fail, DeadlineReached()
+            )
+
+    async def next_message(self) -> bytes:
+        """The next one of a stream of requests. Raises StopAsyncIteration after the last, FieldInvalid for bytes that
+        are none."""
+        while not self._messages:
+            # All that came was taken: the caller may send as much again.
+            if self._unreleased and not self.ended:
+                self._connection.release(self, self._unreleased)
+                self._unreleased = 0
+            if self._whole:
+                raise StopAsyncIteration
+            self._next = self._connection.loop.create_future()
+            await self._next
+        message = self._messages.popleft()
+        if isinstance(message, SavepointError):
+            raise message
+        return message
+
+    def lose(self) -> None:
+        """The caller has reset the stream, or the connection is gone: its handler is cancelled."""
+        self.gone = True
+        if self.task is not None:
+            self.task.cancel()
+        self._end()
+
+    # The answer, as it goes out.
+
+    def send_head(self, metadata: Iterable[tuple[str, str | bytes]] = (), *, gzip: bool = False) -> None:
+        """Sends the answer's head, once. Raises StreamGoneError."""
+        if self._head_sent:
+            return
+        self._head_sent = True
+        head = HEAD_GZIP if gzip else HEAD
+        if metadata:
+            head = HeaderMap([*head.items(), *header_pairs(metadata)])
+        self._connection.send_head(self, head)
+
+    async def write(self, message: bytes, *, gzip: bool) -> None:
+        """Sends one message of the answer; waits while the reader has no room for it. Raises StreamGoneError."""
+        data = framed_gzip(message) if gzip else framed(message)
+        sent = self._connection.send_data(self, data, 0)
+        while sent < len(data):
+            self._room = self._connection.loop.create_future()
+            await self._room
+            sent = self._connection.send_data(self, data, sent)
+
+    def make_room(self) -> None:
+        """The reader has room again."""
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+
+    # In between: the handler.
+
+    def _accept(self, served: Served, encoding: bytes) -> None:
+        self.served = served
+        self._reader = MessageReader(encoding)
+        headers = self.headers
+        self.reads_gzip = GZIP in headers.get("grpc-accept-encoding", b"")
+        if (waits := headers.get("grpc-timeout")) is not None:
+            try:
+                self.deadline = self._connection.loop.time() + timeout.seconds(waits)
+            except FieldInvalid as error:
+                self._fail(error)
+                return
+        if served.method.streams_requests:
+            self._start(self._requests())
+
+    async def _requests(self) -> AsyncIterator[bytes]:
+        while True:
+            try:
+                message = await self.next_message()
+            except StopAsyncIteration:
+                return
+            yield message
+
+    def _start(self, request: Request) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self.task = self._connection.start(self._run(request))
+
+    async def _run(self, request: Request) -> None:
+        context = self._context = Context(self)
+        try:
+            answer = await self.served.way(Call(self.served.method, context, request))
+            if answer is not None:
+                self.send_head(gzip=context.gzip)
+                await self.write(answer, gzip=context.compresses_message())
+            self._finish(*context.status())
+        except aio.AbortError:
+            self._finish(*context.status())
+        except StreamGoneError:
+            self.gone = True
+        except asyncio.CancelledError:
+            if not self.gone:
+                # The host stops, and this call took longer than it waits.
+                self._finish_with(Stopping())
+            raise
+        except Exception:
+            # The policies log and answer what a call can fail with: this failure is the host's own.
+            _log.exception("call failed: this is a bug", extra={"rpc_method": self.served.method.path})
+            self._finish_with(Bug())
+        finally:
+            context.end()
+
+    def _fail(self, error: SavepointError) -> None:
+        """Nothing more is read. The policies answer the error as any other."""
+        self._drop_reader()
+        if self.task is None:
+            self._start(error)
+        else:
+            self._messages.append(error)
+            self._wake_handler()
+
+    def _finish_with(self, error: SavepointError) -> None:
+        self._finish(status.number_of(error), error.message, status.trailers(error))
+
+    def _finish(self, code: int, message: str, metadata: Iterable[tuple[str, str | bytes]]) -> None:
+        """Sends the status: all of the answer is on its way."""
+        if self.ended:
+            return
+        try:
+            if not self._head_sent:
+                # Nothing went before: head and status are one.
+                self._connection.send_head(
+                    self, HeaderMap([CONTENT_TYPE, *trailers(code, message, metadata)]), end=True
+                )
+            elif code == 0 and not message and not metadata:
+                self._connection.send_trailers(self, OK)
+            else:
+                self._connection.send_trailers(self, HeaderMap(trailers(code, message, metadata)))
+        except StreamGoneError:
+            self.gone = True
+        self._end()
+
+    def _refuse_http(self, code: int) -> None:
+        """For what is no gRPC at all."""
+        self._connection.send_head(self, HeaderMap(), http_status=code, end=True)
+        self._end()
+
+    def _end(self) -> None:
+        self.ended = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._drop_reader()
+        self._connection.forget(self)
+
+    def _drop_reader(self) -> None:
+        if self._reader is not None:
+            self._connection.hold(-self._reader.held)
+            self._reader = None
+
+    def _wake_handler(self) -> None:
+        if self._next is not None and not self._next.done():
+            self._next.set_result(None)
+
+
+def _size(headers: HeaderMap) -> int:
+    """As RFC 9113 counts: each name, its value, and 32."""
+    return sum(len(name) + len(value) + 32 for name, value in headers.raw_items())

@@ -1,0 +1,55 @@
+"""The methods that servicers have registered, by path, each with the way of its calls."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import grpc
+
+from shared.rpc.policies import Method, Policies, Step
+
+
+class Served(NamedTuple):
+    """A method and all that happens to its calls."""
+
+    method: Method
+    way: Step
+
+
+class _Asked(NamedTuple):
+    """grpc.HandlerCallDetails, by which a generic handler is asked for a method."""
+
+    method: str
+    invocation_metadata: tuple[()] = ()
+
+
+class Methods:
+    """What a host serves."""
+
+    def __init__(self, policies: Policies) -> None:
+        self._policies = policies
+        self._generic: list[grpc.GenericRpcHandler] = []
+        self._served: dict[str, Served] = {}
+
+    def add_generic(self, handlers: "Sequence[grpc.GenericRpcHandler]") -> None:
+        """Handlers that are asked for each method when it is first called."""
+        self._generic.extend(handlers)
+
+    def add(self, service: str, handlers: "Mapping[str, grpc.RpcMethodHandler[Any, Any]]") -> None:
+        """The methods of a service by their names."""
+        for name, handler in handlers.items():
+            self._add(f"/{service}/{name}", handler)
+
+    def find(self, path: str) -> Served | None:
+        """The method at "/package.Service/Name", or None."""
+        if known := self._served.get(path):
+            return known
+        for generic in self._generic:
+            handler = generic.service(_Asked(path))  # type: ignore[arg-type] # it reads no more than these two
+            if handler is not None:
+                return self._add(path, handler)
+        return None
+
+    def _add(self, path: str, handler: "grpc.RpcMethodHandler[Any, Any]") -> Served:
+        method = Method.of(path, handler)
+        served = self._served[path] = Served(method, self._policies.way(method))
+        return served

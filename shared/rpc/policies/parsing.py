@@ -1,0 +1,46 @@
+"""Bytes to messages. It is done here and not by the host, because grpc.aio answers bytes that do not parse with
+INTERNAL, and what is too large without a reason."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from shared.errors import FieldInvalid, SavepointError
+from shared.rpc.messages import LARGEST_REQUEST, too_large
+from shared.rpc.policies.call import Call, Method, Policy, Step
+
+
+class Parsing(Policy):
+    """Makes the request's messages, refusing what is too large and what is none of the method's."""
+
+    def around(self, method: Method, proceed: Step) -> Step:
+        """Likewise for a unary request and for each message of a stream."""
+
+        async def unary(call: Call) -> bytes | None:
+            if isinstance(call.request, SavepointError):
+                raise call.request
+            call.request = _message(call.request, method)
+            return await proceed(call)
+
+        async def streaming(call: Call) -> bytes | None:
+            if isinstance(call.request, SavepointError):
+                raise call.request
+            call.request = _messages(call.request, method)
+            return await proceed(call)
+
+        return streaming if method.streams_requests else unary
+
+
+async def _messages(raw: AsyncIterator[bytes], method: Method) -> AsyncIterator[Any]:
+    async for one in raw:
+        yield _message(one, method)
+
+
+def _message(raw: bytes, method: Method) -> Any:
+    if len(raw) > LARGEST_REQUEST:
+        raise too_large(len(raw))
+    try:
+        return method.parse(raw)
+    except DecodeError as error:
+        raise FieldInvalid("request", "must be a message of the method's type; these bytes are not") from error

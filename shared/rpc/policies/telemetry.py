@@ -1,0 +1,61 @@
+"""What is measured of every call: its duration by status, how many run, and a span."""
+
+import time
+
+import grpc
+from grpc import StatusCode, aio
+
+from shared.rpc.policies.call import Call, Context, Method, Policy, Step
+from shared.telemetry.metrics import Metrics
+from shared.telemetry.traces import Traces
+
+_CODES = {code.value[0]: code for code in StatusCode}
+
+
+class Measuring(Policy):
+    """Metrics rpc_server_duration_seconds and rpc_server_handlers_running; with a collector, a span a call."""
+
+    def __init__(self, metrics: Metrics, traces: Traces) -> None:
+        self._metrics = metrics
+        self._traces = traces
+        self._running = 0
+        metrics.watch_handlers(lambda: self._running)
+
+    def around(self, method: Method, proceed: Step) -> Step:
+        """`proceed`, measured."""
+        calls = self._metrics.calls(method.service, method.name)
+        traced = self._traced(method, proceed) if self._traces.enabled else proceed
+
+        async def measured(call: Call) -> bytes | None:
+            begun = time.perf_counter()
+            self._running += 1
+            code = StatusCode.CANCELLED
+            try:
+                answer = await traced(call)
+                code = _set_by_servicer(call.context) or StatusCode.OK
+                return answer
+            except aio.AbortError:
+                code = call.code or _set_by_servicer(call.context) or StatusCode.UNKNOWN
+                raise
+            finally:
+                self._running -= 1
+                calls.count(code.name, time.perf_counter() - begun)
+
+        return measured
+
+    def _traced(self, method: Method, proceed: Step) -> Step:
+        async def traced(call: Call) -> bytes | None:
+            with self._traces.call(method.path, _metadata(call.context)):
+                return await proceed(call)
+
+        return traced
+
+
+def _set_by_servicer(context: Context) -> grpc.StatusCode | None:
+    """The status that the servicer has set; grpc.aio keeps it as a number."""
+    code = context.code()
+    return _CODES.get(code) if isinstance(code, int) else code
+
+
+def _metadata(context: Context) -> dict[str, str]:
+    return {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
