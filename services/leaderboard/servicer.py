@@ -71,7 +71,7 @@ class LeaderboardServicer(LeaderboardServiceServicer):
             if isinstance(result, Exception):
                 set_failure(message.failure, result)
             else:
-                set_entry(message.entry, result.entry)
+                set_entry(message.entry, result.entry, with_metadata=False)
         return response
 
     async def GetEntry(self, request: pb.GetEntryRequest, context: Context) -> pb.GetEntryResponse:
@@ -90,8 +90,10 @@ class LeaderboardServicer(LeaderboardServiceServicer):
         response = pb.ListTopResponse()
         room = LARGEST_PAGE_BYTES
         for entry in entries[:size]:
-            set_entry(response.entries.add(), entry)
-            room -= len(entry.metadata)
+            message = response.entries.add()
+            set_entry(message, entry)
+            # Only metadata is large, and measuring costs as much as all the rest.
+            room -= message.ByteSize() if entry.metadata else 0
             if room <= 0:
                 break
         if len(entries) > (shown := len(response.entries)):
@@ -106,6 +108,8 @@ class LeaderboardServicer(LeaderboardServiceServicer):
         response = pb.ListAroundResponse()
         for entry in entries:
             set_entry(response.entries.add(), entry)
+        if any(entry.metadata for entry in entries):
+            _drop_farthest(response, request.entry_id)
         return response
 
     async def RemoveEntry(self, request: pb.RemoveEntryRequest, context: Context) -> pb.RemoveEntryResponse:
@@ -151,6 +155,22 @@ def _entry_id(value: str) -> str:
         raise FieldInvalid("entry_id", f"must have 1 to {LONGEST_ENTRY_ID} bytes of UTF-8, and has {size}")
     fields.no_control(value, "entry_id")
     return value
+
+
+def _drop_farthest(response: pb.ListAroundResponse, entry_id: str) -> None:
+    """Takes entries off the ends while the answer is too large, always the one that is farther from the asked one."""
+    sizes = [entry.ByteSize() for entry in response.entries]
+    asked = next(place for place, entry in enumerate(response.entries) if entry.entry_id == entry_id)
+    first, last, size = 0, len(sizes) - 1, sum(sizes)
+    while size > LARGEST_PAGE_BYTES:
+        if asked - first > last - asked:
+            size -= sizes[first]
+            first += 1
+        else:
+            size -= sizes[last]
+            last -= 1
+    del response.entries[last + 1 :]
+    del response.entries[:first]
 
 
 def _range(request: pb.ListAroundRequest) -> int:

@@ -56,9 +56,12 @@ class ProfileServicer(ProfileServiceServicer):
     async def BatchGetPlayers(self, request: pb.BatchGetPlayersRequest, context: Context) -> pb.BatchGetPlayersResponse:
         ids = _player_ids(request.player_ids)
         players = await self._store.batch_get_players(ids)
+        existing = [i for i in ids if i in players]
+        messages = fitting(player_message(players[i]) for i in existing)
         return pb.BatchGetPlayersResponse(
-            players=[player_message(players[i]) for i in ids if i in players],
+            players=messages,
             missing_player_ids=[str(i) for i in ids if i not in players],
+            unread_player_ids=[str(i) for i in existing[len(messages) :]],
         )
 
     async def LookupPlayer(self, request: pb.LookupPlayerRequest, context: Context) -> pb.LookupPlayerResponse:
@@ -90,7 +93,9 @@ class ProfileServicer(ProfileServiceServicer):
         ]
         fields.unique([change.player_id for change in changes], "changes", "player_id")
         players = await self._store.batch_apply_progress(changes, RequestKey.of(request))
-        return pb.BatchApplyProgressResponse(players=[player_message(player) for player in players])
+        return pb.BatchApplyProgressResponse(
+            players=[player_message(player, with_attributes=False) for player in players]
+        )
 
     async def RecordLogin(self, request: pb.RecordLoginRequest, context: Context) -> pb.RecordLoginResponse:
         player = await self._store.record_login(fields.uuid(request.player_id, "player_id"))

@@ -98,7 +98,7 @@ def _more(error: errors.SavepointError) -> Iterator[Message]:
 def _status(error: errors.SavepointError, details: Iterable[Message]) -> bytes:
     status = status_pb2.Status(code=number_of(error), message=error.message)
     for detail in details:
-        status.details.add().Pack(detail)
+        status.details.add().Pack(detail, deterministic=True)
     serialized: bytes = status.SerializeToString()
     return serialized
 

@@ -79,7 +79,8 @@ class MatchServiceServicer:
 
     def FinishMatch(self, request, context):
         """Closes a match with its results. Who joined after the start is added; who has no result keeps zeros.
-        FAILED_PRECONDITION: MATCH_FINISHED when it is closed already. INVALID_ARGUMENT: REQUEST_ID_REUSED.
+        FAILED_PRECONDITION: MATCH_FINISHED when it is closed already. INVALID_ARGUMENT: REQUEST_ID_REUSED, and
+        FIELD_INVALID where ended_at, winner_team or the number of players do not fit the match: that too is final.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

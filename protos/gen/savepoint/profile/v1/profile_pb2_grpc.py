@@ -43,9 +43,15 @@ class ProfileServiceStub:
     - A google.protobuf.Timestamp outside of 0001-01-01 to 9999-12-31. Microseconds are kept.
     - A negative page_size; a page_token other than the next_page_token of the page before, of the same list with the
     same filters; an etag that is none.
-    A call's metadata may take 8 KiB; more may be refused as RESOURCE_EXHAUSTED, more than 16 KiB always is. A call
-    without a deadline has 10 s, unless the operator has set another default, and none takes longer than 30 s:
-    DEADLINE_EXCEEDED.
+
+    A call's path and metadata may take 16 KiB, each field counted as its name, its value and 32 bytes: more is refused as
+    RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless the operator has set another default, and none takes
+    longer than 30 s: DEADLINE_EXCEEDED.
+
+    Under a request_id, whichever service takes it, the same request is answered alike for 7 days, however often and from
+    wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer
+    too: it is final, and never takes effect later. Whoever wants another try makes a new id. After any other error the
+    same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
     """
 
     def __init__(self, channel):
@@ -119,9 +125,15 @@ class ProfileServiceServicer:
     - A google.protobuf.Timestamp outside of 0001-01-01 to 9999-12-31. Microseconds are kept.
     - A negative page_size; a page_token other than the next_page_token of the page before, of the same list with the
     same filters; an etag that is none.
-    A call's metadata may take 8 KiB; more may be refused as RESOURCE_EXHAUSTED, more than 16 KiB always is. A call
-    without a deadline has 10 s, unless the operator has set another default, and none takes longer than 30 s:
-    DEADLINE_EXCEEDED.
+
+    A call's path and metadata may take 16 KiB, each field counted as its name, its value and 32 bytes: more is refused as
+    RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless the operator has set another default, and none takes
+    longer than 30 s: DEADLINE_EXCEEDED.
+
+    Under a request_id, whichever service takes it, the same request is answered alike for 7 days, however often and from
+    wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer
+    too: it is final, and never takes effect later. Whoever wants another try makes a new id. After any other error the
+    same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
     """
 
     def CreatePlayer(self, request, context):
@@ -141,7 +153,8 @@ class ProfileServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetPlayers(self, request, context):
-        """Reads up to 1,000 players at once. A player that does not exist is listed as missing, not an error.
+        """Reads up to 1,000 players at once. A player that does not exist is listed as missing, not an error. Where the
+        players are large, an answer ends at some 3 MiB and lists the ids it has not come to as unread: ask again for these.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -268,9 +281,15 @@ class ProfileService:
     - A google.protobuf.Timestamp outside of 0001-01-01 to 9999-12-31. Microseconds are kept.
     - A negative page_size; a page_token other than the next_page_token of the page before, of the same list with the
     same filters; an etag that is none.
-    A call's metadata may take 8 KiB; more may be refused as RESOURCE_EXHAUSTED, more than 16 KiB always is. A call
-    without a deadline has 10 s, unless the operator has set another default, and none takes longer than 30 s:
-    DEADLINE_EXCEEDED.
+
+    A call's path and metadata may take 16 KiB, each field counted as its name, its value and 32 bytes: more is refused as
+    RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless the operator has set another default, and none takes
+    longer than 30 s: DEADLINE_EXCEEDED.
+
+    Under a request_id, whichever service takes it, the same request is answered alike for 7 days, however often and from
+    wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer
+    too: it is final, and never takes effect later. Whoever wants another try makes a new id. After any other error the
+    same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
     """
 
     @staticmethod

@@ -44,9 +44,15 @@ class ProfileServiceStub:
     - A google.protobuf.Timestamp outside of 0001-01-01 to 9999-12-31. Microseconds are kept.
     - A negative page_size; a page_token other than the next_page_token of the page before, of the same list with the
       same filters; an etag that is none.
-    A call's metadata may take 8 KiB; more may be refused as RESOURCE_EXHAUSTED, more than 16 KiB always is. A call
-    without a deadline has 10 s, unless the operator has set another default, and none takes longer than 30 s:
-    DEADLINE_EXCEEDED.
+
+    A call's path and metadata may take 16 KiB, each field counted as its name, its value and 32 bytes: more is refused as
+    RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless the operator has set another default, and none takes
+    longer than 30 s: DEADLINE_EXCEEDED.
+
+    Under a request_id, whichever service takes it, the same request is answered alike for 7 days, however often and from
+    wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer
+    too: it is final, and never takes effect later. Whoever wants another try makes a new id. After any other error the
+    same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
     """
 
     @_typing.overload
@@ -61,7 +67,9 @@ class ProfileServiceStub:
     GetPlayer: _grpc.UnaryUnaryMultiCallable[_profile_pb2.GetPlayerRequest, _profile_pb2.GetPlayerResponse]
     """Reads one player. NOT_FOUND: PLAYER_NOT_FOUND."""
     BatchGetPlayers: _grpc.UnaryUnaryMultiCallable[_profile_pb2.BatchGetPlayersRequest, _profile_pb2.BatchGetPlayersResponse]
-    """Reads up to 1,000 players at once. A player that does not exist is listed as missing, not an error."""
+    """Reads up to 1,000 players at once. A player that does not exist is listed as missing, not an error. Where the
+    players are large, an answer ends at some 3 MiB and lists the ids it has not come to as unread: ask again for these.
+    """
     LookupPlayer: _grpc.UnaryUnaryMultiCallable[_profile_pb2.LookupPlayerRequest, _profile_pb2.LookupPlayerResponse]
     """Finds one player by username or by email. NOT_FOUND: PLAYER_NOT_FOUND."""
     UpdatePlayer: _grpc.UnaryUnaryMultiCallable[_profile_pb2.UpdatePlayerRequest, _profile_pb2.UpdatePlayerResponse]
@@ -102,9 +110,15 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
     - A google.protobuf.Timestamp outside of 0001-01-01 to 9999-12-31. Microseconds are kept.
     - A negative page_size; a page_token other than the next_page_token of the page before, of the same list with the
       same filters; an etag that is none.
-    A call's metadata may take 8 KiB; more may be refused as RESOURCE_EXHAUSTED, more than 16 KiB always is. A call
-    without a deadline has 10 s, unless the operator has set another default, and none takes longer than 30 s:
-    DEADLINE_EXCEEDED.
+
+    A call's path and metadata may take 16 KiB, each field counted as its name, its value and 32 bytes: more is refused as
+    RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless the operator has set another default, and none takes
+    longer than 30 s: DEADLINE_EXCEEDED.
+
+    Under a request_id, whichever service takes it, the same request is answered alike for 7 days, however often and from
+    wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer
+    too: it is final, and never takes effect later. Whoever wants another try makes a new id. After any other error the
+    same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -116,7 +130,9 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
     GetPlayer: _aio.UnaryUnaryMultiCallable[_profile_pb2.GetPlayerRequest, _profile_pb2.GetPlayerResponse]  # type: ignore[assignment]
     """Reads one player. NOT_FOUND: PLAYER_NOT_FOUND."""
     BatchGetPlayers: _aio.UnaryUnaryMultiCallable[_profile_pb2.BatchGetPlayersRequest, _profile_pb2.BatchGetPlayersResponse]  # type: ignore[assignment]
-    """Reads up to 1,000 players at once. A player that does not exist is listed as missing, not an error."""
+    """Reads up to 1,000 players at once. A player that does not exist is listed as missing, not an error. Where the
+    players are large, an answer ends at some 3 MiB and lists the ids it has not come to as unread: ask again for these.
+    """
     LookupPlayer: _aio.UnaryUnaryMultiCallable[_profile_pb2.LookupPlayerRequest, _profile_pb2.LookupPlayerResponse]  # type: ignore[assignment]
     """Finds one player by username or by email. NOT_FOUND: PLAYER_NOT_FOUND."""
     UpdatePlayer: _aio.UnaryUnaryMultiCallable[_profile_pb2.UpdatePlayerRequest, _profile_pb2.UpdatePlayerResponse]  # type: ignore[assignment]
@@ -156,9 +172,15 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
     - A google.protobuf.Timestamp outside of 0001-01-01 to 9999-12-31. Microseconds are kept.
     - A negative page_size; a page_token other than the next_page_token of the page before, of the same list with the
       same filters; an etag that is none.
-    A call's metadata may take 8 KiB; more may be refused as RESOURCE_EXHAUSTED, more than 16 KiB always is. A call
-    without a deadline has 10 s, unless the operator has set another default, and none takes longer than 30 s:
-    DEADLINE_EXCEEDED.
+
+    A call's path and metadata may take 16 KiB, each field counted as its name, its value and 32 bytes: more is refused as
+    RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless the operator has set another default, and none takes
+    longer than 30 s: DEADLINE_EXCEEDED.
+
+    Under a request_id, whichever service takes it, the same request is answered alike for 7 days, however often and from
+    wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer
+    too: it is final, and never takes effect later. Whoever wants another try makes a new id. After any other error the
+    same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
     """
 
     @_abc_1.abstractmethod
@@ -186,7 +208,9 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _profile_pb2.BatchGetPlayersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_profile_pb2.BatchGetPlayersResponse, _abc.Awaitable[_profile_pb2.BatchGetPlayersResponse]]:
-        """Reads up to 1,000 players at once. A player that does not exist is listed as missing, not an error."""
+        """Reads up to 1,000 players at once. A player that does not exist is listed as missing, not an error. Where the
+        players are large, an answer ends at some 3 MiB and lists the ids it has not come to as unread: ask again for these.
+        """
 
     @_abc_1.abstractmethod
     def LookupPlayer(
