@@ -16,14 +16,17 @@ MESSAGES = 40
 
 
 @pytest.mark.parametrize("seed", SEEDS, ids=["fixed", "random"])
-async def test_whatever_is_sent_is_answered_and_nobody_else_notices(suite: RunningStack, seed: str) -> None:
-    found = await fuzz(suite.gateway, unary(), range(MESSAGES), seed)
+@pytest.mark.parametrize("large", [False, True], ids=["small", "large"])
+async def test_whatever_is_sent_is_answered_and_nobody_else_notices(suite: RunningStack, seed: str, large: bool) -> None:
+    # With attributes and metadata near their limits, answers are as large as can be.
+    messages = MESSAGES // 4 if large else MESSAGES
+    found = await fuzz(suite.gateway, unary(), range(messages), seed, large=large)
     # Shown when it fails, with the seed.
     report.show(found, Console(width=160))
     assert found.findings == []
     assert found.healthy_failures == []
     assert found.healthy_calls > 100
-    assert all(counts.total() == MESSAGES for counts in found.statuses.values())
+    assert all(counts.total() == messages for counts in found.statuses.values())
     # Nothing would be tried by messages that are all refused at the door.
     accepted = [path for path, counts in found.statuses.items() if counts["OK"]]
     assert len(accepted) > 0.9 * len(found.statuses)

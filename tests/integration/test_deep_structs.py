@@ -100,8 +100,9 @@ class World:
 
     async def batch_submit(self, metadata: Struct) -> Any:
         submission = boards_pb.ScoreSubmission(leaderboard_id=self.board, entry_id="one", score=1, metadata=metadata)
-        answer = await self.boards.BatchSubmitScores(boards_pb.BatchSubmitScoresRequest(submissions=[submission]))
-        return answer.results[0].entry.metadata
+        await self.boards.BatchSubmitScores(boards_pb.BatchSubmitScoresRequest(submissions=[submission]))
+        answer = await self.boards.GetEntry(boards_pb.GetEntryRequest(leaderboard_id=self.board, entry_id="one"))
+        return answer.entry.metadata
 
     async def lists(self) -> list[Any]:
         """What every list answers; each must be readable."""
