@@ -41,6 +41,10 @@ demo: $(READY) ## play 49,520 real matches through the gateway (DEMO_FILE= DEMO_
 test: $(READY) ## run the tests, on real stores of their own (ARGS= names some)
 	@$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: interop
+interop: $(READY) ## run gRPC's official cases with grpcio, grpc-js and grpc-go (needs npm, and Debian's grpc-go)
+	@$(BIN)/python -m tests.interop
+
 .PHONY: check
 check: $(READY) ## format, lint, types, protos, and that the committed stubs are the protos' own
 	@$(BIN)/ruff format --check --quiet . || { echo "not formatted; run: make format" >&2; exit 1; }
@@ -63,16 +67,22 @@ lock: $(READY) ## pin requirements.txt and requirements-dev.txt anew
 	    --no-header $(ARGS) $$name.in -o $$name.txt; done
 
 OUT ?= protos/gen
+# The interop tests' own stubs lie beside their proto.
+INTEROP_PROTO := tests/interop/protos/interop.proto
+INTEROP_OUT    = $(if $(CHECK),$(abspath $(OUT)),.)
 
 .PHONY: protos
-protos: $(READY) ## generate the stubs from protos/ into protos/gen
+protos: $(READY) ## generate the stubs, from protos/ into protos/gen, and the interop tests' own
 	@rm -rf $(OUT) && mkdir -p $(OUT)
 	@cd protos && PATH="$(CURDIR)/$(BIN):$$PATH" $(CURDIR)/$(BIN)/python -m grpc_tools.protoc -I. \
 	  --python_out=$(abspath $(OUT)) --pyi_out=$(abspath $(OUT)) --grpc_python_out=$(abspath $(OUT)) \
 	  --mypy_grpc_out=quiet:$(abspath $(OUT)) --include_imports --descriptor_set_out=$(abspath $(OUT))/savepoint.binpb \
 	  $$(find savepoint -name '*.proto' | LC_ALL=C sort)
-	@$(if $(CHECK),diff -r -x __pycache__ $(OUT) protos/gen >&2 || \
-	  { echo "protos/gen is not what protos/ generates; run: make protos" >&2; exit 1; }; rm -rf $(OUT))
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -I. --python_out=$(INTEROP_OUT) \
+	  --pyi_out=$(INTEROP_OUT) --grpc_python_out=$(INTEROP_OUT) --mypy_grpc_out=quiet:$(INTEROP_OUT) $(INTEROP_PROTO)
+	@$(if $(CHECK),diff -r -x __pycache__ -x tests $(OUT) protos/gen >&2 && \
+	  diff -r -x __pycache__ -x '*.proto' $(OUT)/tests/interop/protos tests/interop/protos >&2 || \
+	  { echo "the committed stubs are not what the protos generate; run: make protos" >&2; exit 1; }; rm -rf $(OUT))
 
 .PHONY: help
 help: ## list the commands

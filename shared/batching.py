@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from shared import deadline
+from shared.errors import DeadlineReached
 
 I = TypeVar("I")  # noqa: E741 # an item
 R = TypeVar("R")
@@ -36,6 +37,7 @@ class Batcher(Generic[I, R]):
     """Runs `work` over the items of many callers.
 
     `work` returns for each item its result or the exception that its caller gets; what it raises goes to all of them.
+    Where its time is over, that is DeadlineReached.
     `keys` names what an item touches: two items with a key in common are never in the same batch. A batch ends when
     the weights of its items reach `most`.
     """
@@ -139,10 +141,17 @@ class Batcher(Generic[I, R]):
                     waiting.answer.set_exception(result)
                 else:
                     waiting.answer.set_result(result)
+        except TimeoutError as error:
+            reached = DeadlineReached()
+            reached.__cause__ = error
+            self._fail(batch, reached)
         except Exception as error:
-            for waiting in batch:
-                if not waiting.answer.done():
-                    waiting.answer.set_exception(error)
+            self._fail(batch, error)
         finally:
             for waiting in batch:
                 waiting.answer.cancel()
+
+    def _fail(self, batch: Sequence[_Waiting[I, R]], error: Exception) -> None:
+        for waiting in batch:
+            if not waiting.answer.done():
+                waiting.answer.set_exception(error)

@@ -31,6 +31,11 @@ def remaining(at_most: float) -> float:
     return max(0.0, min(at_most, deadline - asyncio.get_running_loop().time()))
 
 
+def until(at_most: float) -> float:
+    """The same as a moment in the event loop's time, for whoever does the work in another task."""
+    return asyncio.get_running_loop().time() + remaining(at_most)
+
+
 def passed() -> bool:
     """Whether no time is left."""
     deadline = _deadline.get()

@@ -3,29 +3,37 @@
 
 Every error has a `reason` that programs match on, a message that tells a person what to do, and metadata with the
 values the message speaks of. The reasons are listed in docs/errors.md.
+
+An error may repeat what the request said, and a request may say 4 MiB: so everything that an error holds is cut here,
+once, whoever raises it. What is longer than a peer's header limits would cost everybody on the connection their calls.
 """
 
 from collections.abc import Mapping
 from uuid import UUID
+
+# In bytes of UTF-8. A value may be an email address, of 254 characters at most.
+LONGEST_VALUE = 256
+LONGEST_MESSAGE = 1000
+_CUT = "…"
 
 
 class SavepointError(Exception):
     """The family's head: raise one of the kinds below."""
 
     def __init__(self, reason: str, message: str, **metadata: object) -> None:
-        super().__init__(message)
         self.reason = reason
-        self.message = message
-        self.metadata: Mapping[str, str] = {key: str(value) for key, value in metadata.items()}
+        self.message = cut(message, LONGEST_MESSAGE)
+        self.metadata: Mapping[str, str] = {key: cut(str(value), LONGEST_VALUE) for key, value in metadata.items()}
+        super().__init__(self.message)
 
 
 class FieldInvalid(SavepointError):
     """A request's field is malformed, missing or out of its range. `field` is its path, say "changes[2].player_id"."""
 
     def __init__(self, field: str, description: str) -> None:
-        super().__init__("FIELD_INVALID", f"{field}: {description}", field=field)
-        self.field = field
-        self.description = description
+        self.field = cut(field, LONGEST_VALUE)
+        self.description = cut(description, LONGEST_MESSAGE - LONGEST_VALUE)
+        super().__init__("FIELD_INVALID", f"{self.field}: {self.description}", field=self.field)
 
 
 class RequestIdReused(SavepointError):
@@ -110,3 +118,11 @@ class Bug(SavepointError):
 
     def __init__(self) -> None:
         super().__init__("BUG", "Savepoint failed in a way it should not; the service's log has the details")
+
+
+def cut(text: str, most: int) -> str:
+    """The text, or as much of its beginning as fits into `most` bytes of UTF-8, with "…" to say that it was longer."""
+    # A character has 4 bytes at most: nearly all texts are short enough to be seen so without encoding them.
+    if len(text) * 4 <= most or len(encoded := text[: most + 1].encode()) <= most:
+        return text
+    return encoded[: most - len(_CUT.encode())].decode(errors="ignore") + _CUT

@@ -33,11 +33,16 @@ def text(value: str, field: str, most: int, *, least: int = 1) -> str:
         raise FieldInvalid(field, f"must have at most {most} characters, and has {len(value)}")
     if len(value) < least:
         raise FieldInvalid(field, "must not be empty" if least == 1 else f"must have at least {least} characters")
-    if _CONTROL.search(value):
-        raise FieldInvalid(field, "must not contain control characters")
+    no_control(value, field)
     if value != value.strip():
         raise FieldInvalid(field, "must not begin or end with white space")
     return value
+
+
+def no_control(value: str, field: str) -> None:
+    """None of U+0000 to U+001F and U+007F to U+009F: line breaks, tabs, NUL and the like."""
+    if _CONTROL.search(value):
+        raise FieldInvalid(field, "must not contain control characters")
 
 
 def integer(value: int, field: str, least: int, most: int) -> int:

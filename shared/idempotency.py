@@ -1,8 +1,12 @@
-"""Effects that happen once however often they are asked for.
+"""Effects that happen once however often they are asked for, and refusals that stay.
 
-A write that moves value inserts a row into its database's `requests` table within its own statement or transaction:
-the request_id, a fingerprint of what was asked, and the answer. So the record exists exactly when the effect does.
-The first answer is made of the same JSON that the row keeps, so a replay is the same to the byte. Kept 7 days.
+A write that moves value inserts a row into its database's `requests` table within its own statement: the request_id, a
+fingerprint of what was asked, and the answer, or the refusal where the state did not allow it (shared/refusal.py). What
+is answered is what is recorded: the first answer is made of the JSON that the row keeps, so a replay is the same to the
+byte, and a statement that was late finds the row and does nothing. Kept 7 days.
+
+Not recorded is what says nothing about the state: a malformed field, a reused request_id, a store that is down, a
+deadline that passed.
 """
 
 import asyncio
@@ -17,16 +21,16 @@ from psycopg.errors import UniqueViolation
 
 from shared import fields
 from shared.batching import Batcher
-from shared.errors import AlreadyExists, Bug, NotFound, RequestIdReused, SavepointError, Unmet
+from shared.errors import DeadlineReached, RequestIdReused, SavepointError
 from shared.postgres import Params, Postgres, violated
 from shared.queries import Query
+from shared.refusal import FINAL, Refusal, outcome
 
 T = TypeVar("T")
 
 _log = logging.getLogger("savepoint.requests")
 
 _EVERY_S = 3600
-_ATTEMPTS = 3
 # Between two deletions of 10,000: the calls come first.
 _PAUSE_S = 1
 
@@ -38,6 +42,15 @@ _FIND = Query(
     "requests",
     """SELECT request_id, method, fingerprint, answer::text AS answer
        FROM requests WHERE request_id = ANY(%(request_ids)s)""",
+)
+_REFUSE = Query(
+    "record_refusal",
+    "insert",
+    "requests",
+    """INSERT INTO requests (request_id, method, fingerprint, answer)
+       SELECT %(request_id)s, %(method)s, %(fingerprint)s, %(answer)s::jsonb
+       WHERE clock_timestamp() <= %(not_after)s
+       ON CONFLICT (request_id) DO NOTHING""",
 )
 _FORGET = Query(
     "forget_requests",
@@ -85,33 +98,32 @@ class Requests:
         self._database = database
         self._found: Batcher[UUID, _Recorded | None] = Batcher(self._find_all, keys=lambda _: ())
 
-    async def once(self, key: RequestKey, effect: Callable[[], Awaitable[T | None]], read: Callable[[str], T]) -> T:
-        """Runs `effect`, which returns the answer that it recorded; or finds the answer recorded before, which `read`
-        makes from its JSON.
+    async def once(
+        self, key: RequestKey, effect: Callable[[], Awaitable[T | Refusal | None]], read: Callable[[str], T]
+    ) -> T:
+        """The answer to a request: that of `effect`, or the one recorded before, which `read` makes from its JSON.
 
-        A repeat shows in one of three ways: the guard left the effect nothing to do (it returns None), the state that
-        it needs is used up already (it raises), or it lost a race on the record. Only without a record is a failure
-        real. Raises what `effect` raises, and RequestIdReused when the record is of another request.
+        `effect` returns what its statement recorded, an answer or a refusal; or None if it left everything as it was:
+        the request was done before, or its time was over. What it raises of FINAL is a refusal that is not recorded
+        yet. Raises the refusal's error, RequestIdReused when the record is of another request, DeadlineReached, and
+        whatever else `effect` raises.
         """
-        failure: Exception = Bug()
-        for _ in range(_ATTEMPTS):
-            try:
-                answer = await effect()
-                if answer is not None:
-                    return answer
-            except UniqueViolation as error:
-                if violated(error) != "requests_pkey":
-                    raise
-                failure = error
-            except (NotFound, AlreadyExists, Unmet) as error:
-                failure = error
-            earlier = await self._find(key)
-            if earlier is not None:
-                return read(earlier)
-            if not isinstance(failure, Bug):
-                break
-            # Neither done nor refused: what kept it back, say a player who was just being made, is over by now.
-        raise failure
+        try:
+            result = await effect()
+        except UniqueViolation as error:
+            if violated(error) != "requests_pkey":
+                raise
+            result = None  # a twin was faster
+        except FINAL as error:
+            result = await self._refuse(key, Refusal.of(error))
+        if result is None:
+            result = await self._find(key, read)
+        if result is None:
+            # Nothing was done, now or before: the statement came after its call's deadline.
+            raise DeadlineReached
+        if isinstance(result, Refusal):
+            raise result.error()
+        return result
 
     async def forget_old(self) -> int:
         """Removes records older than 7 days, at most 10,000 at a time. Returns how many went."""
@@ -131,13 +143,18 @@ class Requests:
         """Ends what is under way."""
         await self._found.close()
 
-    async def _find(self, key: RequestKey) -> str | None:
+    async def _refuse(self, key: RequestKey, refusal: Refusal) -> Refusal | None:
+        """Records a refusal and returns it; None if a twin has its record already, or the time is over."""
+        params = {**key.params(), "answer": refusal.json()}
+        return refusal if await self._database.execute(_REFUSE, params, repeatable=True) else None
+
+    async def _find(self, key: RequestKey, read: Callable[[str], T]) -> T | Refusal | None:
         found = await self._found.do(key.request_id)
         if found is None:
             return None
         if (found.method, found.fingerprint) != (key.method, key.fingerprint):
             raise RequestIdReused(key.request_id)
-        return found.answer
+        return outcome(found.answer, read)
 
     async def _find_all(self, request_ids: Sequence[UUID]) -> list[_Recorded | None]:
         rows = await self._database.fetch(_FIND, {"request_ids": list(request_ids)}, _Recorded)

@@ -13,7 +13,7 @@ from deploy.local.suite import Stores
 from tests.support.service import Service, migrate, running
 
 # First the three that every newcomer tries; then from the quick ones to the whole.
-ORDER = ("test_newcomers_three.py", "unit", "integration", "e2e")
+ORDER = ("test_newcomers_three.py", "unit", "interop", "integration", "wire", "e2e")
 
 Players = Callable[[int], Awaitable[list[str]]]
 

@@ -80,7 +80,8 @@ def finished(match: Match, result: MatchResult) -> Match:
     """The match with its result: a player's result replaces what was known of the player, and adds who joined late.
     Raises Unmet when it is finished already, FieldInvalid when the result does not fit it."""
     if match.ended_at is not None:
-        raise match_finished(match.match_id)
+        message = "the match is finished already; its result stays as it is"
+        raise Unmet("MATCH_FINISHED", message, match_id=match.match_id)
     if result.ended_at is not None:
         check_end(result.ended_at, match.started_at, "ended_at")
     players = {player.player_id: player for player in (*match.players, *result.players)}
@@ -96,8 +97,3 @@ def finished(match: Match, result: MatchResult) -> Match:
         winner_team=result.winner_team,
         players=in_order(players.values()),
     )
-
-
-def match_finished(match_id: UUID) -> Unmet:
-    """The error for a second finish."""
-    return Unmet("MATCH_FINISHED", "the match is finished already; its result stays as it is", match_id=match_id)

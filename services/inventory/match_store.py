@@ -10,13 +10,14 @@ from psycopg.errors import UniqueViolation
 from pydantic import TypeAdapter
 
 from services.inventory.known_players import KnownPlayers
-from services.inventory.match import MATCH, Match, MatchResult, finished, match_finished
-from shared import queries
-from shared.batching import Batcher
+from services.inventory.match import MATCH, Match, MatchResult, finished
+from shared import deadline, queries
+from shared.batching import BATCH_BOUND_S, Batcher
 from shared.errors import AlreadyExists, NotFound, SavepointError
 from shared.idempotency import RequestKey, Requests
 from shared.paging import LARGEST_PAGE_BYTES, Page
 from shared.postgres import Postgres, violated
+from shared.refusal import Refusal, outcome
 
 QUERIES = queries.load(Path(__file__).parent / "sql" / "matches.sql")
 
@@ -53,20 +54,26 @@ class _Recorded:
 
 @dataclass(frozen=True, slots=True)
 class _RecordRequest:
-    """A match to be written; the store takes those of many callers together."""
+    """A match to be written; the store takes those of many callers together. `until` is when its call's deadline is, in
+    the event loop's time."""
 
     match: Match
     key: RequestKey
+    until: float
 
     def touches(self) -> Iterable[Hashable]:
         """What no two matches of one statement may have in common."""
         return self.key.request_id, self.match.match_id
 
-    def json(self) -> str:
-        """As the query takes it."""
+    def json(self, until: float) -> str:
+        """As the query takes it, in a statement whose deadline is `until`."""
         request_id, method, fingerprint = self.key.request_id, self.key.method, self.key.fingerprint.hex()
+        earlier_s = max(0.0, until - self.until)
         match = MATCH.dump_json(self.match).decode()
-        return f'{{"request_id":"{request_id}","method":"{method}","fingerprint":"{fingerprint}","match":{match}}}'
+        return (
+            f'{{"request_id":"{request_id}","method":"{method}","fingerprint":"{fingerprint}",'
+            f'"earlier_s":{earlier_s},"match":{match}}}'
+        )
 
 
 class MatchStore:
@@ -87,22 +94,19 @@ class MatchStore:
 
         async def effect() -> Match | None:
             await self._players.require([player.player_id for player in match.players])
-            return await self._records.do(_RecordRequest(match, key))
+            return await self._records.do(_RecordRequest(match, key, deadline.until(BATCH_BOUND_S)))
 
         return await self._requests.once(key, effect, MATCH.validate_json)
 
     async def finish_match(self, match_id: UUID, result: MatchResult, key: RequestKey) -> Match:
         """Raises NotFound, Unmet, FieldInvalid, RequestIdReused."""
 
-        async def effect() -> Match:
+        async def effect() -> Match | Refusal | None:
             await self._players.require([player.player_id for player in result.players])
             match = finished(await self.get_match(match_id), result)
             params = {"match": MATCH.dump_json(match).decode(), **key.params()}
             rows = await self._database.fetch(QUERIES["finish_match"], params, _Answered, repeatable=True)
-            if not rows:
-                # Another call finished it since it was read.
-                raise match_finished(match_id)
-            return MATCH.validate_json(rows[0].answer)
+            return outcome(rows[0].answer, MATCH.validate_json) if rows else None
 
         return await self._requests.once(key, effect, MATCH.validate_json)
 
@@ -141,8 +145,9 @@ class MatchStore:
         await self._records.close()
 
     async def _record(self, asked: Sequence[_RecordRequest]) -> list[Match | Exception | None]:
-        """The match recorded for each request, None for one that was done before, or why it fails."""
-        params = {"asked": f"[{','.join(request.json() for request in asked)}]"}
+        """The match recorded for each request, None for one that was done before or too late, or why it fails."""
+        until = deadline.until(BATCH_BOUND_S)
+        params = {"asked": f"[{','.join(request.json(until) for request in asked)}]"}
         try:
             rows = await self._database.fetch(QUERIES["record_match"], params, _Recorded, repeatable=True)
         except UniqueViolation as error:

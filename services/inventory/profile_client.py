@@ -23,8 +23,6 @@ SERVICE = "profile"
 CALL_BOUND_S = 5.0
 
 _OPTIONS = [
-    # Whole players come back, of whom only the ids are looked at: 500 with all the attributes they may have.
-    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     # A profile service that comes back is found within a second; gRPC alone would wait up to two minutes.
@@ -50,6 +48,7 @@ class ProfileClient:
             response = await self._retrier.run(lambda: self._batch_get_players(request))
         except TransientError as error:
             raise DependencyUnavailable(SERVICE) from error
+        # Every missing id is in the answer, even where not every player fits into it.
         return set(player_ids).difference(map(UUID, response.missing_player_ids))
 
     async def _batch_get_players(self, request: BatchGetPlayersRequest) -> BatchGetPlayersResponse:

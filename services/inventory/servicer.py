@@ -37,7 +37,7 @@ class InventoryServicer(InventoryServiceServicer):
         fields.count(request.grants, "grants", LARGEST_BATCH)
         grants = [_grant(grant, f"grants[{place}].") for place, grant in enumerate(request.grants)]
         items = await self._store.batch_grant_items(grants, key)
-        return pb.BatchGrantItemsResponse(items=[item_message(item) for item in items])
+        return pb.BatchGrantItemsResponse(items=[item_message(item, with_metadata=False) for item in items])
 
     async def ConsumeItem(self, request: pb.ConsumeItemRequest, context: Context) -> pb.ConsumeItemResponse:
         key = RequestKey.of(request)

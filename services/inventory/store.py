@@ -12,10 +12,11 @@ from pydantic import TypeAdapter
 from services.inventory.item import GRANTS, ITEM, ITEMS, Grant, Item, ItemKey
 from services.inventory.known_players import KnownPlayers
 from shared import queries
-from shared.errors import EtagMismatch, NotFound, Unmet
+from shared.errors import DeadlineReached, EtagMismatch, NotFound, Unmet
 from shared.idempotency import RequestKey, Requests
 from shared.paging import Page
 from shared.postgres import Params, Postgres
+from shared.refusal import Refusal, outcome
 
 QUERIES = queries.load(Path(__file__).parent / "sql" / "items.sql")
 
@@ -30,6 +31,8 @@ class Position:
 
 POSITION = TypeAdapter(Position)
 _START = Position("", "")
+# Of a write that should have touched a row, and did not.
+_ATTEMPTS = 3
 
 T = TypeVar("T")
 
@@ -37,12 +40,6 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class _Answered:
     answer: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Consumed:
-    answer: str | None
-    have: int | None
 
 
 class ItemStore:
@@ -57,18 +54,18 @@ class ItemStore:
         """Raises NotFound, Unmet, RequestIdReused."""
         params = {**asdict(grant), **key.params()}
 
-        async def effect() -> Item | None:
+        async def effect() -> Item | Refusal | None:
             await self._players.require([grant.player_id])
             return await self._granted("grant_item", params, ITEM)
 
         return await self._requests.once(key, effect, ITEM.validate_json)
 
     async def batch_grant_items(self, grants: Sequence[Grant], key: RequestKey) -> list[Item]:
-        """All or nothing; an item for each grant, as it is after all of them. Raises NotFound, Unmet,
-        RequestIdReused."""
+        """All or nothing; an item for each grant, as it is after all of them, without its metadata. Raises NotFound,
+        Unmet, RequestIdReused."""
         params = {"grants": GRANTS.dump_json(list(grants)).decode(), **key.params()}
 
-        async def effect() -> list[Item] | None:
+        async def effect() -> list[Item] | Refusal | None:
             await self._players.require([grant.player_id for grant in grants])
             return await self._granted("batch_grant_items", params, ITEMS)
 
@@ -78,11 +75,8 @@ class ItemStore:
         """Raises Unmet, RequestIdReused."""
         params = {**item.params(), "quantity": quantity, **key.params()}
 
-        async def effect() -> Item:
-            row = (await self._database.fetch(QUERIES["consume_item"], params, _Consumed, repeatable=True))[0]
-            if row.answer is None:
-                raise _insufficient(item, row.have or 0, quantity)
-            return ITEM.validate_json(row.answer)
+        async def effect() -> Item | Refusal | None:
+            return await self._recorded("consume_item", params, ITEM)
 
         return await self._requests.once(key, effect, ITEM.validate_json)
 
@@ -112,25 +106,28 @@ class ItemStore:
 
     async def update_item_metadata(self, item: ItemKey, metadata: str, version: int | None) -> Item:
         """Raises NotFound, EtagMismatch."""
-        params = {**item.params(), "metadata": metadata, "version": version}
-        rows = await self._database.fetch(QUERIES["update_item_metadata"], params, Item, repeatable=version is None)
-        if not rows:
-            # There is none, or it is not the version that the caller saw.
-            raise EtagMismatch(str((await self.get_item(item)).version))
-        return rows[0]
+        query, params = QUERIES["update_item_metadata"], {**item.params(), "metadata": metadata, "version": version}
+        for _ in range(_ATTEMPTS):
+            rows = await self._database.fetch(query, params, Item, repeatable=version is None)
+            if rows:
+                return rows[0]
+            current = (await self.get_item(item)).version
+            if version not in (None, current):
+                raise EtagMismatch(str(current))
+            # The item was granted a moment ago; or the statement was too late, and will be so again.
+        raise DeadlineReached
 
-    async def _granted(self, query: str, params: Params, kind: TypeAdapter[T]) -> T | None:
+    async def _granted(self, query: str, params: Params, kind: TypeAdapter[T]) -> T | Refusal | None:
         try:
-            rows = await self._database.fetch(QUERIES[query], params, _Answered, repeatable=True)
+            return await self._recorded(query, params, kind)
         except NumericValueOutOfRange as error:
             raise Unmet("QUANTITY_LIMIT", "a player would own more than 9223372036854775807 of an item") from error
-        return kind.validate_json(rows[0].answer) if rows else None
+
+    async def _recorded(self, query: str, params: Params, kind: TypeAdapter[T]) -> T | Refusal | None:
+        """What the query has recorded; None if it left everything as it was."""
+        rows = await self._database.fetch(QUERIES[query], params, _Answered, repeatable=True)
+        return outcome(rows[0].answer, kind.validate_json) if rows else None
 
 
 def _item_not_found(item: ItemKey) -> NotFound:
     return NotFound("ITEM_NOT_FOUND", "the player has no such item", **item.params())
-
-
-def _insufficient(item: ItemKey, have: int, need: int) -> Unmet:
-    message = f"the player has {have} of this item, and {need} are needed"
-    return Unmet("INSUFFICIENT_QUANTITY", message, **item.params(), have=have, need=need)

@@ -3,6 +3,9 @@
 A board's keys share a hash tag, so that they stay together in a cluster. What a request_id was used for is kept with
 the board as well: each board remembers what was done on it, and a batch over several boards is atomic on each of them.
 
+That there was no board is a final answer under a request_id too. An answer belongs to the board it was given on: one
+that is deleted and made anew, though it has the same leaderboard_id, knows nothing of it.
+
 A script call is sent again when its connection broke, and may then find its own work. Creating, deleting and removing
 recognise it (`call`). Submitting under a request_id does too. Submitting without one sets the same score once more:
 whoever minds that a score set by another in between is replaced brings a request_id.
@@ -72,8 +75,8 @@ class Ranking:
 
     async def submit_score(self, submission: Submission, key: RequestKey | None) -> Submitted:
         """Raises NotFound; with a key, RequestIdReused."""
-        answer = await self._valkey.run(SUBMIT_SCORES, *_submit_call(submission.leaderboard_id, [submission], key))
-        result = _submitted([submission], answer, key)[0]
+        call = _submit_call(submission.leaderboard_id, [submission], key, brief=False)
+        result = _submitted([submission], await self._valkey.run(SUBMIT_SCORES, *call), key)[0]
         if isinstance(result, NotFound):
             raise result
         return result
@@ -81,14 +84,15 @@ class Ranking:
     async def batch_submit_scores(
         self, submissions: Sequence[Submission], key: RequestKey | None
     ) -> list[Submitted | NotFound]:
-        """What became of each, in their order. With a key, raises RequestIdReused."""
+        """What became of each, in their order, without metadata and what was before. With a key, raises
+        RequestIdReused."""
         places: dict[str, list[int]] = {}
         for place, submission in enumerate(submissions):
             places.setdefault(submission.leaderboard_id, []).append(place)
         if key and len(places) > 1:
             await self._refuse_reused(list(places), key)
         groups = [[submissions[place] for place in board_places] for board_places in places.values()]
-        calls = [_submit_call(group[0].leaderboard_id, group, key) for group in groups]
+        calls = [_submit_call(group[0].leaderboard_id, group, key, brief=True) for group in groups]
         answers = await self._valkey.run_each(SUBMIT_SCORES, calls)
         results: dict[int, Submitted | NotFound] = {}
         for board_places, group, answer in zip(places.values(), groups, answers, strict=True):
@@ -122,7 +126,7 @@ class Ranking:
 
     async def _refuse_reused(self, leaderboard_ids: list[str], key: RequestKey) -> None:
         """Looks at every board of a batch before the first is changed, so that a refused batch changes none."""
-        calls = [((_request_key(i, key),), (_fingerprint(key),)) for i in leaderboard_ids]
+        calls = [((_keys(i)[0], _request_key(i, key)), (_fingerprint(key),)) for i in leaderboard_ids]
         if any(await self._valkey.run_each(FIND_REQUEST, calls)):
             raise RequestIdReused(key.request_id)
 
@@ -146,11 +150,11 @@ def _fingerprint(key: RequestKey) -> bytes:
 
 
 def _submit_call(
-    leaderboard_id: str, submissions: Sequence[Submission], key: RequestKey | None
+    leaderboard_id: str, submissions: Sequence[Submission], key: RequestKey | None, *, brief: bool
 ) -> tuple[list[str], list[str | int | bytes]]:
     """KEYS and ARGV of submit_scores.lua."""
     keys = list(_keys(leaderboard_id))
-    args: list[str | int | bytes] = ["", REQUEST_KEPT_S]
+    args: list[str | int | bytes] = ["", REQUEST_KEPT_S, "1" if brief else ""]
     if key:
         keys.append(_request_key(leaderboard_id, key))
         args[0] = _fingerprint(key)

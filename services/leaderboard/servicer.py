@@ -24,7 +24,6 @@ DEFAULT_RANGE = 5
 LARGEST_RANGE = 100
 
 _LEADERBOARD_ID = re.compile(r"[a-z0-9._-]{1,64}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class LeaderboardServicer(LeaderboardServiceServicer):
@@ -72,7 +71,7 @@ class LeaderboardServicer(LeaderboardServiceServicer):
             if isinstance(result, Exception):
                 set_failure(message.failure, result)
             else:
-                set_entry(message.entry, result.entry)
+                set_entry(message.entry, result.entry, with_metadata=False)
         return response
 
     async def GetEntry(self, request: pb.GetEntryRequest, context: Context) -> pb.GetEntryResponse:
@@ -91,8 +90,10 @@ class LeaderboardServicer(LeaderboardServiceServicer):
         response = pb.ListTopResponse()
         room = LARGEST_PAGE_BYTES
         for entry in entries[:size]:
-            set_entry(response.entries.add(), entry)
-            room -= len(entry.metadata)
+            message = response.entries.add()
+            set_entry(message, entry)
+            # Only metadata is large, and measuring costs as much as all the rest.
+            room -= message.ByteSize() if entry.metadata else 0
             if room <= 0:
                 break
         if len(entries) > (shown := len(response.entries)):
@@ -107,6 +108,8 @@ class LeaderboardServicer(LeaderboardServiceServicer):
         response = pb.ListAroundResponse()
         for entry in entries:
             set_entry(response.entries.add(), entry)
+        if any(entry.metadata for entry in entries):
+            _drop_farthest(response, request.entry_id)
         return response
 
     async def RemoveEntry(self, request: pb.RemoveEntryRequest, context: Context) -> pb.RemoveEntryResponse:
@@ -150,9 +153,24 @@ def _entry_id(value: str) -> str:
     size = len(value.encode())
     if not 1 <= size <= LONGEST_ENTRY_ID:
         raise FieldInvalid("entry_id", f"must have 1 to {LONGEST_ENTRY_ID} bytes of UTF-8, and has {size}")
-    if _CONTROL.search(value):
-        raise FieldInvalid("entry_id", "must not contain control characters")
+    fields.no_control(value, "entry_id")
     return value
+
+
+def _drop_farthest(response: pb.ListAroundResponse, entry_id: str) -> None:
+    """Takes entries off the ends while the answer is too large, always the one that is farther from the asked one."""
+    sizes = [entry.ByteSize() for entry in response.entries]
+    asked = next(place for place, entry in enumerate(response.entries) if entry.entry_id == entry_id)
+    first, last, size = 0, len(sizes) - 1, sum(sizes)
+    while size > LARGEST_PAGE_BYTES:
+        if asked - first > last - asked:
+            size -= sizes[first]
+            first += 1
+        else:
+            size -= sizes[last]
+            last -= 1
+    del response.entries[last + 1 :]
+    del response.entries[:first]
 
 
 def _range(request: pb.ListAroundRequest) -> int:

@@ -6,8 +6,8 @@ from services.profile.player import LedgerEntry, Player, Wallet
 from shared import json_struct
 
 
-def player_message(player: Player) -> profile_pb2.Player:
-    """The contract's Player."""
+def player_message(player: Player, *, with_attributes: bool = True) -> profile_pb2.Player:
+    """The contract's Player; a batch's answer may leave attributes out."""
     return profile_pb2.Player(
         player_id=str(player.player_id),
         username=player.username,
@@ -17,7 +17,7 @@ def player_message(player: Player) -> profile_pb2.Player:
         xp=player.xp,
         coins=player.coins,
         held_coins=player.held_coins,
-        attributes=json_struct.from_json(player.attributes),
+        attributes=json_struct.from_json(player.attributes) if with_attributes else None,
         created_at=player.created_at,
         last_login_at=player.last_login_at,
         etag=str(player.version),

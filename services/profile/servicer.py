@@ -9,6 +9,7 @@ from grpc import aio
 from savepoint.profile.v1 import profile_pb2 as pb
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceServicer
 
+from services.profile import username
 from services.profile.messages import player_message
 from services.profile.player import NewPlayer, PlayerChange, Progress
 from services.profile.store import POSITION, PlayerOrder, PlayerStore
@@ -41,7 +42,7 @@ class ProfileServicer(ProfileServiceServicer):
     async def CreatePlayer(self, request: pb.CreatePlayerRequest, context: Context) -> pb.CreatePlayerResponse:
         new = NewPlayer(
             player_id=fields.uuid(request.player_id, "player_id") if request.HasField("player_id") else None,
-            username=_username(request.username, "username"),
+            username=username.checked(request.username, "username"),
             email=_email(request.email, "email"),
             attributes=_attributes(request.attributes, "attributes"),
         )
@@ -55,15 +56,18 @@ class ProfileServicer(ProfileServiceServicer):
     async def BatchGetPlayers(self, request: pb.BatchGetPlayersRequest, context: Context) -> pb.BatchGetPlayersResponse:
         ids = _player_ids(request.player_ids)
         players = await self._store.batch_get_players(ids)
+        existing = [i for i in ids if i in players]
+        messages = fitting(player_message(players[i]) for i in existing)
         return pb.BatchGetPlayersResponse(
-            players=[player_message(players[i]) for i in ids if i in players],
+            players=messages,
             missing_player_ids=[str(i) for i in ids if i not in players],
+            unread_player_ids=[str(i) for i in existing[len(messages) :]],
         )
 
     async def LookupPlayer(self, request: pb.LookupPlayerRequest, context: Context) -> pb.LookupPlayerResponse:
         match request.WhichOneof("key"):
             case "username":
-                player = await self._store.lookup_player(username=_username(request.username, "username"))
+                player = await self._store.lookup_player(username=_known_name(request.username))
             case "email":
                 player = await self._store.lookup_player(email=_email(request.email, "email"))
             case _:
@@ -89,7 +93,9 @@ class ProfileServicer(ProfileServiceServicer):
         ]
         fields.unique([change.player_id for change in changes], "changes", "player_id")
         players = await self._store.batch_apply_progress(changes, RequestKey.of(request))
-        return pb.BatchApplyProgressResponse(players=[player_message(player) for player in players])
+        return pb.BatchApplyProgressResponse(
+            players=[player_message(player, with_attributes=False) for player in players]
+        )
 
     async def RecordLogin(self, request: pb.RecordLoginRequest, context: Context) -> pb.RecordLoginResponse:
         player = await self._store.record_login(fields.uuid(request.player_id, "player_id"))
@@ -128,7 +134,7 @@ def _change(request: pb.UpdatePlayerRequest) -> PlayerChange:
     return PlayerChange(
         player_id=fields.uuid(player.player_id, "player.player_id"),
         version=fields.etag(player.etag, "player.etag") if player.etag else None,
-        username=_username(player.username, "player.username") if "username" in mask else None,
+        username=username.checked(player.username, "player.username") if "username" in mask else None,
         email=_email(player.email, "player.email") if "email" in mask else None,
         attributes=_attributes(player.attributes, "player.attributes") if "attributes" in mask else None,
         mmr=fields.integer(player.mmr, "player.mmr", 0, INT32_MAX) if "mmr" in mask else None,
@@ -143,8 +149,9 @@ def _player_ids(values: Iterable[str]) -> list[UUID]:
     return ids
 
 
-def _username(value: str, field: str) -> str:
-    return fields.text(value, field, 32)
+def _known_name(value: str) -> str:
+    # Names that an earlier release took must still be found, if only to be changed.
+    return fields.text(value, "username", username.LONGEST)
 
 
 def _email(value: str, field: str) -> str:

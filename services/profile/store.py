@@ -1,23 +1,24 @@
 """Players in PostgreSQL, behind their cache. A method for each RPC, a query of the same name for each method."""
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 from uuid import UUID
 
-from psycopg.errors import NumericValueOutOfRange, UniqueViolation
+from psycopg.errors import UniqueViolation
 from pydantic import TypeAdapter
 
 from services.profile.cache import PlayerCache
 from services.profile.player import PLAYER, PLAYERS, NewPlayer, Player, PlayerChange, Progress
-from shared import queries
-from shared.batching import Batcher
-from shared.errors import AlreadyExists, EtagMismatch, NotFound, SavepointError, Unmet, player_not_found
+from shared import deadline, queries
+from shared.batching import BATCH_BOUND_S, Batcher
+from shared.errors import AlreadyExists, DeadlineReached, EtagMismatch, NotFound, SavepointError, player_not_found
 from shared.idempotency import RequestKey, Requests
 from shared.postgres import Postgres, violated
+from shared.refusal import Refusal, outcome
 
 QUERIES = queries.load(Path(__file__).parent / "sql" / "queries.sql")
 
@@ -27,6 +28,10 @@ _TAKEN = {
     "players_pkey": ("PLAYER_ID_TAKEN", "a player with this player_id exists already"),
 }
 _LAST_ID = UUID(int=2**128 - 1)
+# Of a write that should have touched a row, and did not.
+_ATTEMPTS = 3
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,7 @@ class _Answered:
 class _Progressed:
     request_id: UUID
     answer: str
+    attributes: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +83,16 @@ class _Version:
 
 @dataclass(frozen=True, slots=True)
 class ProgressRequest:
-    """One BatchApplyProgress; the store takes those of many callers together."""
+    """One BatchApplyProgress; the store takes those of many callers together. `until` is when its call's deadline is,
+    in the event loop's time."""
 
     changes: Sequence[Progress]
     key: RequestKey
+    until: float
 
     def touches(self) -> Iterable[Hashable]:
         """What no two requests of one statement may have in common."""
         return [self.key.request_id, *(change.player_id for change in self.changes)]
-
-    def missing(self, known: Mapping[UUID, Player]) -> NotFound | None:
-        """Why nothing came of it: a player that is not there, or None if all are."""
-        return next((player_not_found(c.player_id) for c in self.changes if c.player_id not in known), None)
 
 
 class PlayerStore:
@@ -98,7 +102,7 @@ class PlayerStore:
         self._database = database
         self._requests = requests
         self._cache = cache
-        self._progress: Batcher[ProgressRequest, list[Player] | None] = Batcher(
+        self._progress: Batcher[ProgressRequest, list[Player] | Refusal | None] = Batcher(
             self._apply_progress, ProgressRequest.touches, weight=lambda request: len(request.changes), most=500
         )
 
@@ -106,17 +110,20 @@ class PlayerStore:
         """Raises AlreadyExists; with a key, RequestIdReused."""
         if key is None:
             try:
-                return (await self._database.fetch(QUERIES["create_player"], asdict(new), Player))[0]
+                rows = await self._database.fetch(QUERIES["create_player"], asdict(new), Player)
             except UniqueViolation as error:
                 raise _taken(error) from error
+            if not rows:
+                raise DeadlineReached
+            return rows[0]
         params = {**asdict(new), **key.params()}
 
-        async def effect() -> Player | None:
+        async def effect() -> Player | Refusal | None:
             try:
                 rows = await self._database.fetch(QUERIES["create_player_once"], params, _Answered, repeatable=True)
             except UniqueViolation as error:
                 raise _taken(error) from error
-            return PLAYER.validate_json(rows[0].answer) if rows else None
+            return outcome(rows[0].answer, PLAYER.validate_json) if rows else None
 
         return await self._requests.once(key, effect, PLAYER.validate_json)
 
@@ -147,11 +154,11 @@ class PlayerStore:
             except UniqueViolation as error:
                 raise _taken(error) from error
 
-        return await self._write_one(change.player_id, write)
+        return await self._write_one(change.player_id, write, change.version)
 
     async def batch_apply_progress(self, changes: Sequence[Progress], key: RequestKey) -> list[Player]:
-        """All or nothing. Raises NotFound, Unmet, RequestIdReused."""
-        request = ProgressRequest(changes, key)
+        """All or nothing; the players after it, without their attributes. Raises NotFound, Unmet, RequestIdReused."""
+        request = ProgressRequest(changes, key, deadline.until(BATCH_BOUND_S))
         return await self._requests.once(key, lambda: self._progress.do(request), PLAYERS.validate_json)
 
     async def record_login(self, player_id: UUID) -> Player:
@@ -179,80 +186,94 @@ class PlayerStore:
 
     async def delete_player(self, player_id: UUID, version: int | None) -> None:
         """Raises NotFound, EtagMismatch."""
-        params = {"player_id": player_id, "version": version}
+
+        async def write() -> list[_Version]:
+            params = {"player_id": player_id, "version": version}
+            return await self._database.fetch(QUERIES["delete_player"], params, _Version, repeatable=False)
+
         async with self._cache.writing([player_id]) as written:
-            rows = await self._database.fetch(QUERIES["delete_player"], params, _Version, repeatable=False)
-            if not rows:
-                raise await self._untouched(player_id)
-            written(player_id, rows[0].version, None)
+            written(player_id, (await self._touched(player_id, write, version)).version, None)
 
     async def close(self) -> None:
         """Ends what is under way."""
         await self._progress.close()
 
-    async def _apply_progress(self, requests: Sequence[ProgressRequest]) -> list[list[Player] | Exception | None]:
-        """The players after each request, None for one that was done before, or why it fails."""
-        player_ids = [change.player_id for request in requests for change in request.changes]
-        answers: dict[UUID, list[Player]] = {}
-        refused: Exception | None = None
-        async with self._cache.writing(player_ids) as written:
-            try:
-                answers = await self._progress_answers(requests, player_ids)
-            except (NumericValueOutOfRange, UniqueViolation) as error:
-                # Nothing of the statement has happened.
-                refused = error
-            for players in answers.values():
-                for player in players:
-                    written(player.player_id, player.version, player)
-        if refused and len(requests) > 1:
-            # One request's fault: each is tried by itself, so that the others do not suffer from it.
-            return [await self._apply_alone(request) for request in requests]
-        if isinstance(refused, NumericValueOutOfRange):
-            return [Unmet("PROGRESS_LIMIT", "a player's mmr, level or xp would exceed what it can hold")]
-        if refused:
-            return [refused]
-        left = [request for request in requests if request.key.request_id not in answers]
-        try:
-            known = await self._load([c.player_id for request in left for c in request.changes]) if left else {}
-        except SavepointError as error:
-            # Those that took effect have their answers all the same.
-            return [answers.get(request.key.request_id, error) for request in requests]
-        return [answers.get(request.key.request_id) or request.missing(known) for request in requests]
+    async def _apply_progress(
+        self, requests: Sequence[ProgressRequest]
+    ) -> list[list[Player] | Refusal | Exception | None]:
+        """What each request came to, None for one that was done before or too late, or why it fails."""
+        outcomes = await self._progress_outcomes(requests)
+        if outcomes is not None:
+            return [outcomes.get(request.key.request_id) for request in requests]
+        if len(requests) == 1:
+            return [None]
+        # A twin's fault: each is tried by itself, so that the others do not suffer from it.
+        return [await self._apply_alone(request) for request in requests]
 
-    async def _apply_alone(self, request: ProgressRequest) -> list[Player] | Exception | None:
+    async def _apply_alone(self, request: ProgressRequest) -> list[Player] | Refusal | Exception | None:
         try:
             return (await self._apply_progress([request]))[0]
         except SavepointError as error:
             return error
 
-    async def _progress_answers(
+    async def _progress_outcomes(
+        self, requests: Sequence[ProgressRequest]
+    ) -> dict[UUID, list[Player] | Refusal] | None:
+        """What was recorded under each request_id; None if a twin was faster, and nothing of the statement happened."""
+        player_ids = [change.player_id for request in requests for change in request.changes]
+        outcomes: dict[UUID, list[Player] | Refusal] = {}
+        async with self._cache.writing(player_ids) as written:
+            try:
+                rows = await self._progress_rows(requests, player_ids)
+            except UniqueViolation as error:
+                if violated(error) != "requests_pkey":
+                    raise
+                return None
+            for row in rows:
+                players = outcomes[row.request_id] = outcome(row.answer, PLAYERS.validate_json)
+                if not isinstance(players, Refusal):
+                    for player, attributes in zip(players, row.attributes, strict=True):
+                        written(player.player_id, player.version, replace(player, attributes=attributes))
+        return outcomes
+
+    async def _progress_rows(
         self, requests: Sequence[ProgressRequest], player_ids: Sequence[UUID]
-    ) -> dict[UUID, list[Player]]:
+    ) -> list[_Progressed]:
         changes = [change for request in requests for change in request.changes]
+        until = deadline.until(BATCH_BOUND_S)
         params = {
             "request_ids": [request.key.request_id for request in requests],
             "method": requests[0].key.method,
             "fingerprints": [request.key.fingerprint for request in requests],
+            "earlier_s": [max(0.0, until - request.until) for request in requests],
             "numbers": [number for number, request in enumerate(requests, 1) for _ in request.changes],
             "player_ids": player_ids,
             "mmr_deltas": [change.mmr_delta for change in changes],
             "xp_deltas": [change.xp_delta for change in changes],
         }
-        rows = await self._database.fetch(QUERIES["batch_apply_progress"], params, _Progressed, repeatable=True)
-        return {row.request_id: PLAYERS.validate_json(row.answer) for row in rows}
+        return await self._database.fetch(QUERIES["batch_apply_progress"], params, _Progressed, repeatable=True)
 
-    async def _write_one(self, player_id: UUID, write: Callable[[], Any]) -> Player:
+    async def _write_one(
+        self, player_id: UUID, write: Callable[[], Awaitable[list[Player]]], version: int | None = None
+    ) -> Player:
         async with self._cache.writing([player_id]) as written:
-            rows: list[Player] = await write()
-            if not rows:
-                raise await self._untouched(player_id)
-            written(player_id, rows[0].version, rows[0])
-        return rows[0]
+            player = await self._touched(player_id, write, version)
+            written(player_id, player.version, player)
+        return player
 
-    async def _untouched(self, player_id: UUID) -> SavepointError:
-        """Why a write touched no row: there is none, or it is not the version that the caller saw."""
-        current = (await self._load([player_id])).get(player_id)
-        return EtagMismatch(str(current.version)) if current else player_not_found(player_id)
+    async def _touched(self, player_id: UUID, write: Callable[[], Awaitable[list[T]]], version: int | None) -> T:
+        """The row that a write touched. Raises NotFound, EtagMismatch when it is not the version that the caller saw,
+        DeadlineReached."""
+        for _ in range(_ATTEMPTS):
+            if rows := await write():
+                return rows[0]
+            current = (await self._load([player_id])).get(player_id)
+            if current is None:
+                raise player_not_found(player_id)
+            if version not in (None, current.version):
+                raise EtagMismatch(str(current.version))
+            # The player was made a moment ago; or the write was too late, and will be so again.
+        raise DeadlineReached
 
     async def _get(self, player_id: UUID) -> Player:
         player = (await self._cache.get([player_id], self._load)).get(player_id)

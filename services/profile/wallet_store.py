@@ -6,25 +6,23 @@ from uuid import UUID
 from services.profile.cache import PlayerCache
 from services.profile.player import ADJUSTMENT, TRANSFER, Adjustment, Transfer, Wallet
 from services.profile.store import QUERIES
-from shared.errors import Unmet, player_not_found
+from shared.errors import player_not_found
 from shared.idempotency import RequestKey, Requests
 from shared.postgres import Postgres
+from shared.refusal import Refusal, outcome
 
 
 @dataclass(frozen=True, slots=True)
 class _Adjusted:
-    answer: str | None
+    answer: str
     version: int | None
-    have: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Transferred:
-    answer: str | None
+    answer: str
     sender_version: int | None
     receiver_version: int | None
-    have: int | None
-    receiver_coins: int | None
 
 
 class WalletStore:
@@ -55,16 +53,13 @@ class WalletStore:
         }
         version: int | None = None
 
-        async def effect() -> Adjustment:
+        async def effect() -> Adjustment | Refusal | None:
             nonlocal version
-            query = QUERIES["adjust_coins"]
-            row = (await self._database.fetch(query, params, _Adjusted, repeatable=True))[0]
-            version = row.version
-            if row.answer is None:
-                if row.have is None:
-                    raise player_not_found(player_id)
-                raise _insufficient(player_id, row.have, -delta) if delta < 0 else _limit(player_id)
-            return ADJUSTMENT.validate_json(row.answer)
+            rows = await self._database.fetch(QUERIES["adjust_coins"], params, _Adjusted, repeatable=True)
+            if not rows:
+                return None
+            version = rows[0].version
+            return outcome(rows[0].answer, ADJUSTMENT.validate_json)
 
         async with self._cache.writing([player_id]) as written:
             answer = await self._requests.once(key, effect, ADJUSTMENT.validate_json)
@@ -85,18 +80,13 @@ class WalletStore:
         }
         versions: tuple[int | None, int | None] = (None, None)
 
-        async def effect() -> Transfer:
+        async def effect() -> Transfer | Refusal | None:
             nonlocal versions
-            query = QUERIES["transfer_coins"]
-            row = (await self._database.fetch(query, params, _Transferred, repeatable=True))[0]
-            versions = (row.sender_version, row.receiver_version)
-            if row.answer is None:
-                if row.have is None:
-                    raise player_not_found(sender_id)
-                if row.receiver_coins is None:
-                    raise player_not_found(receiver_id)
-                raise _insufficient(sender_id, row.have, amount) if row.have < amount else _limit(receiver_id)
-            return TRANSFER.validate_json(row.answer)
+            rows = await self._database.fetch(QUERIES["transfer_coins"], params, _Transferred, repeatable=True)
+            if not rows:
+                return None
+            versions = (rows[0].sender_version, rows[0].receiver_version)
+            return outcome(rows[0].answer, TRANSFER.validate_json)
 
         async with self._cache.writing([sender_id, receiver_id]) as written:
             answer = await self._requests.once(key, effect, TRANSFER.validate_json)
@@ -104,12 +94,3 @@ class WalletStore:
                 if version is not None:
                     written(player_id, version, None)
         return answer
-
-
-def _insufficient(player_id: UUID, have: int, need: int) -> Unmet:
-    message = f"the player has {have} coins to spend, and {need} are needed"
-    return Unmet("INSUFFICIENT_COINS", message, player_id=player_id, have=have, need=need)
-
-
-def _limit(player_id: UUID) -> Unmet:
-    return Unmet("COINS_LIMIT", "the player would own more than 9223372036854775807 coins", player_id=player_id)

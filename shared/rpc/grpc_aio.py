@@ -118,7 +118,7 @@ class GrpcAioHost(aio.ServerInterceptor):
             self._last_arrival = time.perf_counter()
             if self._draining:
                 failure = Stopping()
-                await context.abort(status.code_of(failure), failure.message, status.trailers(failure))
+                await context.abort(status.code_of(failure), status.message_of(failure), status.trailers(failure))
             self._in_flight += 1
             try:
                 return await way(Call(method, context, request))

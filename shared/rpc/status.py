@@ -4,8 +4,12 @@ Details are those of https://google.aip.dev/193: google.rpc.ErrorInfo always, Ba
 where the same call may succeed a moment later.
 """
 
+from collections.abc import Iterable
+from functools import lru_cache
+
 from google.protobuf import any_pb2
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode
 
@@ -15,6 +19,13 @@ DOMAIN = "savepoint"
 
 # The key under which gRPC carries a serialized google.rpc.Status beside code and message.
 DETAILS_KEY = "grpc-status-details-bin"
+
+# What an answer's trailers may take. HTTP/2 libraries refuse header lists over 8 KiB unless they are told otherwise,
+# and some drop the connection, with the calls of everybody on it. The details travel as base64, 4 bytes for 3; the
+# message percent-encoded, up to 3 bytes for one.
+LARGEST_DETAILS = 3 * 1024
+LARGEST_MESSAGE = 2 * 1024
+_PERCENT_ENCODED = 3
 
 _CODES: dict[type[errors.SavepointError], StatusCode] = {
     errors.FieldInvalid: StatusCode.INVALID_ARGUMENT,
@@ -50,24 +61,62 @@ def number_of(error: errors.SavepointError) -> int:
     return number
 
 
+def message_of(error: errors.SavepointError) -> str:
+    """The message as it goes into `grpc-message`: no longer than LARGEST_MESSAGE once it is percent-encoded."""
+    safe = LARGEST_MESSAGE // _PERCENT_ENCODED
+    if len(error.message.encode()) <= safe or _encoded_size(error.message) <= LARGEST_MESSAGE:
+        return error.message
+    return errors.cut(error.message, safe)
+
+
 def trailers(error: errors.SavepointError) -> tuple[tuple[str, bytes], ...]:
-    """The trailing metadata that carries the error's details."""
-    status = status_pb2.Status(code=number_of(error), message=error.message)
-    status.details.add().Pack(
-        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=dict(error.metadata))
-    )
-    if isinstance(error, errors.FieldInvalid):
-        violation = error_details_pb2.BadRequest.FieldViolation(
-            field=error.field, description=error.description, reason=error.reason
-        )
-        status.details.add().Pack(error_details_pb2.BadRequest(field_violations=[violation]))
-    if wait_ms := _RETRY_AFTER_MS.get(code_of(error)):
-        delay = Duration()
-        delay.FromMilliseconds(wait_ms)
-        status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
-    return ((DETAILS_KEY, status.SerializeToString()),)
+    """The trailing metadata that carries the error's details, LARGEST_DETAILS at most."""
+    violation = (error.field, error.description) if isinstance(error, errors.FieldInvalid) else None
+    details = _details(code_of(error), error.reason, error.message, tuple(error.metadata.items()), violation)
+    return ((DETAILS_KEY, details),)
 
 
 def details_of(serialized: bytes) -> list[any_pb2.Any]:
     """The details inside a received `grpc-status-details-bin` value."""
     return list(status_pb2.Status.FromString(serialized).details)
+
+
+# The same refusals come again and again: in floods, when there is least time to make them.
+@lru_cache(maxsize=256)
+def _details(
+    code: StatusCode,
+    reason: str,
+    message: str,
+    metadata: tuple[tuple[str, str], ...],
+    violation: tuple[str, str] | None,
+) -> bytes:
+    """A serialized google.rpc.Status; `violation` is a field and what it must be."""
+    info = error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=dict(metadata))
+    more: list[Message] = []
+    if violation:
+        field, description = violation
+        invalid = error_details_pb2.BadRequest.FieldViolation(field=field, description=description, reason=reason)
+        more.append(error_details_pb2.BadRequest(field_violations=[invalid]))
+    if wait_ms := _RETRY_AFTER_MS.get(code):
+        delay = Duration()
+        delay.FromMilliseconds(wait_ms)
+        more.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    serialized = _status(code, message, [info, *more])
+    if len(serialized) > LARGEST_DETAILS:
+        # Whatever it was, programs match on the reason.
+        serialized = _status(code, message, [error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN)])
+    return serialized
+
+
+def _status(code: StatusCode, message: str, details: Iterable[Message]) -> bytes:
+    status = status_pb2.Status(code=code.value[0], message=message)
+    for detail in details:
+        # A map's order differs from process to process otherwise, and a repeated refusal would differ with it.
+        status.details.add().Pack(detail, deterministic=True)
+    serialized: bytes = status.SerializeToString()
+    return serialized
+
+
+def _encoded_size(message: str) -> int:
+    """The size of a `grpc-message`: printable ASCII but for "%" stands for itself, any other byte takes three."""
+    return sum(1 if 0x20 <= byte <= 0x7E and byte != 0x25 else _PERCENT_ENCODED for byte in message.encode())

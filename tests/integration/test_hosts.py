@@ -153,6 +153,30 @@ async def test_a_slow_handler_stops_the_caller_who_writes(echo: EchoHost, channe
     await comes_true(lambda: echo.running() == 0)
 
 
+async def test_uploads_that_are_given_up_leave_the_connection_its_room(echo: EchoHost, channel: aio.Channel) -> None:
+    # Together they send many times what a connection may hold unread.
+    for _ in range(150):
+        call = stream_unary(channel, "Sip")()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2):
+                await call.write(bytes(100_000))
+                await call.write(bytes(100_000))
+        call.cancel()
+    await comes_true(lambda: echo.running() == 0)
+    parts = [bytes(1_000_000)] * 4
+    assert await stream_unary(channel, "Join")(some(parts), timeout=10) == b"".join(parts)
+
+
+async def test_an_answer_that_nobody_reads_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.rpc.http2.stream.LONGEST_WRITE_S", 0.5)
+    async with echo_host("httpunk") as echo, aio.insecure_channel(echo.address) as channel:
+        call = unary_stream(channel, "Pour")(b"2000")
+        assert await call.read() == bytes(65536)
+        await comes_true(lambda: echo.running() == 0)
+        assert await unary_unary(channel, "Unary")(b"still here", timeout=5) == b"still here"
+        call.cancel()
+
+
 # How many calls there may be.
 
 

@@ -186,7 +186,7 @@ async def test_a_batch_adds_up_and_answers_in_its_order(items: Items, players: P
         (two, "bow", 5),
         (one, "axe", 1),
     ]
-    assert answer[0].metadata["from"] == "last"
+    assert (await items.GetItem(get(two, "bow"))).item.metadata["from"] == "last"
 
 
 async def test_a_batch_takes_effect_as_a_whole_or_not_at_all(items: Items, player: str) -> None:

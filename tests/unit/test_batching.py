@@ -7,6 +7,7 @@ import pytest
 
 from shared import deadline
 from shared.batching import MANY, Batcher
+from shared.errors import DeadlineReached
 
 
 class Work:
@@ -139,3 +140,15 @@ async def test_a_batch_ends_when_the_last_of_its_callers_has_no_time_left() -> N
         assert 0.35 < await ended < 2
     assert len(left) == 1
     assert 0.3 < left[0] <= 0.4
+
+
+async def test_who_waits_longer_than_a_batch_may_take_learns_that_the_deadline_was_reached() -> None:
+    work = Work(takes_s=5)
+
+    async def call() -> None:
+        # The batch has this caller's time, and a caller without a timeout of its own sees the batch's.
+        deadline.start(0.05)
+        with pytest.raises(DeadlineReached):
+            await batcher(work).do(1)
+
+    await asyncio.create_task(call())

@@ -1,8 +1,10 @@
 """Checks of request fields, JSON and page tokens."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import TypeAdapter
@@ -82,6 +84,23 @@ def test_json_is_measured_in_bytes() -> None:
     assert len(json_struct.to_json(struct, "metadata", 28)) == 18
     with pytest.raises(FieldInvalid):
         json_struct.to_json(struct, "metadata", 27)
+
+
+def test_braces_in_texts_and_many_small_objects_are_no_depth() -> None:
+    struct = Struct()
+    struct.update({'a\\"{[': ["{" * 50, '"[' * 50, "\\"], "many": [{"b": []} for _ in range(100)]})
+    assert json_struct.from_json(json_struct.to_json(struct, "metadata", 10_000)) == struct
+
+
+@pytest.mark.parametrize("inner", ['{"b":"}]\\""}', "[]", '[{"x":[1,"é"]},2]'])
+def test_what_lies_too_deep_to_be_read_is_answered_as_its_json(inner: str) -> None:
+    text = '{"before":[1],"a":' + "[" * 29 + inner + "," + inner + "]" * 29 + ',"after":{}}'
+    answered: Any = MessageToDict(json_struct.from_json(text))
+    assert (answered["before"], answered["after"]) == ([1], {})
+    deepest = answered["a"]
+    for _ in range(28):
+        deepest = deepest[0]
+    assert deepest == [inner, inner]
 
 
 def test_a_page_token_opens_only_its_own_list() -> None:

@@ -309,6 +309,27 @@ async def test_any_other_exception_is_a_bug_that_only_the_log_tells_of(caplog: p
     assert "the secret inside" in caplog.text
 
 
+@pytest.mark.parametrize("code", [StatusCode.UNIMPLEMENTED, StatusCode.UNIMPLEMENTED.value[0]])
+async def test_a_method_that_a_servicer_leaves_out_is_unimplemented(
+    code: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caller = Caller()
+    # As the generated base class does, before it raises.
+    caller.ended = (code, "", ())
+    with pytest.raises(aio.AbortError):
+        await around(Failures(), raising(NotImplementedError()))(call(context=caller))
+    assert caller.ended[0] is StatusCode.UNIMPLEMENTED
+    assert not caplog.records
+
+
+async def test_what_is_not_implemented_deeper_down_is_a_bug() -> None:
+    caller = Caller()
+    with pytest.raises(aio.AbortError):
+        await around(Failures(), raising(NotImplementedError()))(call(context=caller))
+    assert caller.ended is not None
+    assert caller.ended[0] is StatusCode.INTERNAL
+
+
 async def test_a_cancellation_and_a_servicer_s_own_end_pass_as_they_are() -> None:
     for error in (asyncio.CancelledError(), aio.AbortError()):
         with pytest.raises(type(error)):

@@ -57,5 +57,8 @@ def test_every_reason_in_the_code_is_documented() -> None:
     for file in [*(ROOT / "shared").rglob("*.py"), *(ROOT / "services").rglob("*.py")]:
         raised |= set(re.findall(r'(?:NotFound|Unmet|AlreadyExists)\(\s*"([A-Z_]+)"', file.read_text(encoding="utf-8")))
         raised |= set(re.findall(r'super\(\).__init__\(\s*"([A-Z_]+)"', file.read_text(encoding="utf-8")))
+    for file in (ROOT / "services").rglob("*.sql"):
+        raised |= set(re.findall(r"'reason', '([A-Z_]+)'", file.read_text(encoding="utf-8")))
     assert len(raised) > 10
+    assert "INSUFFICIENT_COINS" in raised
     assert sorted(reason for reason in raised if f"`{reason}`" not in documented) == []

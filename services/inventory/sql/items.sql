@@ -1,20 +1,27 @@
 -- Every query about items. The RPC, the store's method and the query share one name.
 --
--- Effects that move value are one statement: it locks, checks, changes and records the answer under the request_id, or
--- does nothing of it. `NOT EXISTS (... requests ...)` keeps a repeated request from taking effect; two racing ones meet
--- on the primary key of requests, and the later one is rolled back.
+-- Effects that move value are one statement: it locks, judges, changes and records the outcome under the request_id: the
+-- answer, or the refusal (shared/refusal.py) where the row as it was locked does not allow it. `NOT EXISTS (... requests
+-- ...)` keeps a repeated request from taking effect; two racing ones meet on the primary key of requests, and the later
+-- one is rolled back. After `not_after`, when the call's deadline is over, nothing happens and nothing is recorded.
+--
+-- What an UPDATE sets is computed from `locked`, never from the row it updates: PostgreSQL computes it on that row as
+-- the statement's snapshot has it first, and checks it, before it finds that the row has moved on.
 -- A null in inventory.metadata says that none was ever set; it is read as {}.
 
 -- name: grant_item (insert inventory)
+-- The time is looked at again once the row of an item that the player has is locked: it may have been waited for.
 WITH granted AS (
     INSERT INTO inventory AS i (player_id, item_type, item_id, quantity, metadata)
     SELECT %(player_id)s, %(item_type)s, %(item_id)s, %(quantity)s::bigint, %(metadata)s::jsonb
     WHERE NOT EXISTS (SELECT FROM requests WHERE request_id = %(request_id)s)
+      AND clock_timestamp() <= %(not_after)s
     ON CONFLICT (player_id, item_type, item_id) DO UPDATE
     SET quantity = i.quantity + EXCLUDED.quantity,
         metadata = COALESCE(EXCLUDED.metadata, i.metadata),
         updated_at = now(),
         version = nextval('item_versions')
+    WHERE clock_timestamp() <= %(not_after)s
     RETURNING i.*
 )
 INSERT INTO requests (request_id, method, fingerprint, answer)
@@ -25,7 +32,8 @@ RETURNING answer::text;
 
 -- name: batch_grant_items (insert inventory)
 -- Grants of one item add up, and the last metadata among them wins. The rows are written, and so locked, in the order
--- of their key: opposed batches wait and never deadlock.
+-- of their key: opposed batches wait and never deadlock. The time is looked at once, before: it must not run out in the
+-- middle. The answer leaves metadata out: that of 500 items may have 31 MiB.
 WITH asked AS (
     SELECT *
     FROM ROWS FROM (
@@ -33,6 +41,7 @@ WITH asked AS (
         AS (player_id uuid, item_type text, item_id text, quantity bigint, metadata text)
     ) WITH ORDINALITY AS g (player_id, item_type, item_id, quantity, metadata, place)
     WHERE NOT EXISTS (SELECT FROM requests WHERE request_id = %(request_id)s)
+      AND (SELECT clock_timestamp() <= %(not_after)s)
 ), granted AS (
     INSERT INTO inventory AS i (player_id, item_type, item_id, quantity, metadata)
     SELECT player_id, item_type, item_id, sum(quantity)::bigint,
@@ -49,34 +58,48 @@ WITH asked AS (
 )
 INSERT INTO requests (request_id, method, fingerprint, answer)
 SELECT %(request_id)s, %(method)s, %(fingerprint)s,
-       jsonb_agg(
-           to_jsonb(granted) || jsonb_build_object('metadata', COALESCE(granted.metadata, '{}')::text) ORDER BY place
-       )
+       jsonb_agg(to_jsonb(granted) || jsonb_build_object('metadata', '{}') ORDER BY place)
 FROM asked
 JOIN granted USING (player_id, item_type, item_id)
 HAVING count(*) > 0
 RETURNING answer::text;
 
 -- name: consume_item (update inventory)
--- `have` is null when the player has none, or when the request was done before.
 WITH locked AS (
     SELECT player_id, item_type, item_id, quantity
     FROM inventory
     WHERE player_id = %(player_id)s AND item_type = %(item_type)s AND item_id = %(item_id)s
       AND NOT EXISTS (SELECT FROM requests WHERE request_id = %(request_id)s)
     FOR UPDATE
+), judged AS (
+    SELECT locked.*, CASE
+        WHEN COALESCE(quantity, 0) < %(quantity)s::bigint THEN jsonb_build_object(
+            'kind', 'PRECONDITION',
+            'reason', 'INSUFFICIENT_QUANTITY',
+            'message', format('the player has %%s of this item, and %%s are needed',
+                              COALESCE(quantity, 0), %(quantity)s::bigint),
+            'metadata', jsonb_build_object('player_id', %(player_id)s::uuid,
+                                           'item_type', %(item_type)s::text,
+                                           'item_id', %(item_id)s::text,
+                                           'have', COALESCE(quantity, 0)::text,
+                                           'need', %(quantity)s::bigint::text))
+        END AS refusal
+    FROM (VALUES (1)) AS one
+    LEFT JOIN locked ON true
+    WHERE NOT EXISTS (SELECT FROM requests WHERE request_id = %(request_id)s)
+      AND clock_timestamp() <= %(not_after)s
 ), reduced AS (
     UPDATE inventory i
-    SET quantity = i.quantity - %(quantity)s::bigint, updated_at = now(), version = nextval('item_versions')
-    FROM locked
-    WHERE (i.player_id, i.item_type, i.item_id) = (locked.player_id, locked.item_type, locked.item_id)
-      AND locked.quantity > %(quantity)s::bigint
+    SET quantity = judged.quantity - %(quantity)s::bigint, updated_at = now(), version = nextval('item_versions')
+    FROM judged
+    WHERE (i.player_id, i.item_type, i.item_id) = (judged.player_id, judged.item_type, judged.item_id)
+      AND judged.quantity > %(quantity)s::bigint
     RETURNING i.*
 ), removed AS (
     DELETE FROM inventory i
-    USING locked
-    WHERE (i.player_id, i.item_type, i.item_id) = (locked.player_id, locked.item_type, locked.item_id)
-      AND locked.quantity = %(quantity)s::bigint
+    USING judged
+    WHERE (i.player_id, i.item_type, i.item_id) = (judged.player_id, judged.item_type, judged.item_id)
+      AND judged.quantity = %(quantity)s::bigint
     RETURNING i.*
 ), consumed AS (
     SELECT to_jsonb(reduced) || jsonb_build_object('metadata', COALESCE(metadata, '{}')::text) AS item
@@ -85,14 +108,13 @@ WITH locked AS (
     SELECT to_jsonb(removed) || jsonb_build_object('metadata', COALESCE(metadata, '{}')::text, 'quantity', 0,
                                                    'updated_at', now(), 'version', nextval('item_versions'))
     FROM removed
-), recorded AS (
-    INSERT INTO requests (request_id, method, fingerprint, answer)
-    SELECT %(request_id)s, %(method)s, %(fingerprint)s, item
-    FROM consumed
-    RETURNING answer
 )
-SELECT (SELECT answer::text FROM recorded) AS answer,
-       (SELECT quantity FROM locked) AS have;
+INSERT INTO requests (request_id, method, fingerprint, answer)
+SELECT %(request_id)s, %(method)s, %(fingerprint)s,
+       CASE WHEN refusal IS NULL THEN item ELSE jsonb_build_object('refusal', refusal) END
+FROM judged
+LEFT JOIN consumed ON true
+RETURNING answer::text;
 
 -- name: get_item (select inventory)
 SELECT player_id, item_type, item_id, quantity, COALESCE(metadata, '{}')::text AS metadata, acquired_at, updated_at,
@@ -122,4 +144,5 @@ UPDATE inventory
 SET metadata = %(metadata)s::jsonb, updated_at = now(), version = nextval('item_versions')
 WHERE player_id = %(player_id)s AND item_type = %(item_type)s AND item_id = %(item_id)s
   AND (%(version)s::bigint IS NULL OR version = %(version)s)
+  AND clock_timestamp() <= %(not_after)s
 RETURNING player_id, item_type, item_id, quantity, metadata::text, acquired_at, updated_at, version;

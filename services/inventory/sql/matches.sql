@@ -2,15 +2,19 @@
 --
 -- A match is written from the JSON of the answer that its request records, so what is kept and what is answered cannot
 -- differ. It changes once, when it is finished: what was read of it while it was in progress is true until then.
+-- After `not_after`, when the call's deadline is over, nothing is written and nothing recorded.
 
 -- name: record_match (insert matches)
 -- Many matches in one statement, each under its own request. StartMatch too: its match has no ended_at yet. A repeated
 -- request, even a racing one, stops at its record. Records are written in the order of their ids, so that two
--- statements with the same requests wait and never deadlock.
+-- statements with the same requests wait and never deadlock. `earlier_s` is by how much a request's own deadline comes
+-- before the statement's.
 WITH recorded AS (
     INSERT INTO requests (request_id, method, fingerprint, answer)
     SELECT request_id, method, decode(fingerprint, 'hex'), match
-    FROM jsonb_to_recordset(%(asked)s::jsonb) AS asked (request_id uuid, method text, fingerprint text, match jsonb)
+    FROM jsonb_to_recordset(%(asked)s::jsonb)
+         AS asked (request_id uuid, method text, fingerprint text, earlier_s float8, match jsonb)
+    WHERE clock_timestamp() <= %(not_after)s - make_interval(secs => earlier_s)
     ORDER BY request_id
     ON CONFLICT (request_id) DO NOTHING
     RETURNING request_id, answer
@@ -32,28 +36,37 @@ WITH recorded AS (
 SELECT request_id FROM recorded;
 
 -- name: finish_match (update matches)
--- Nothing happens to a match that is finished already.
-WITH finished AS (
+-- Nothing happens to a match that is finished already: another call did it since the match was read.
+WITH asked AS (
+    SELECT %(match)s::jsonb AS match
+    WHERE NOT EXISTS (SELECT FROM requests WHERE request_id = %(request_id)s)
+      AND clock_timestamp() <= %(not_after)s
+), finished AS (
     UPDATE matches
-    SET ended_at = (%(match)s::jsonb ->> 'ended_at')::timestamptz,
-        winner_team = (%(match)s::jsonb ->> 'winner_team')::integer
-    WHERE match_id = (%(match)s::jsonb ->> 'match_id')::uuid
-      AND ended_at IS NULL
-      AND NOT EXISTS (SELECT FROM requests WHERE request_id = %(request_id)s)
-    RETURNING match_id, game_mode, started_at
+    SET ended_at = (match ->> 'ended_at')::timestamptz,
+        winner_team = (match ->> 'winner_team')::integer
+    FROM asked
+    WHERE match_id = (match ->> 'match_id')::uuid AND matches.ended_at IS NULL
+    RETURNING match_id, game_mode, started_at, match
 ), players AS (
     INSERT INTO match_players (match_id, player_id, game_mode, started_at, team, score, kills, deaths, mmr_change,
                                xp_gained)
     SELECT match_id, p.player_id, game_mode, started_at, p.team, p.score, p.kills, p.deaths, p.mmr_change, p.xp_gained
-    FROM finished, jsonb_to_recordset(%(match)s::jsonb -> 'players') AS p (
+    FROM finished, jsonb_to_recordset(match -> 'players') AS p (
         player_id uuid, team integer, score bigint, kills integer, deaths integer, mmr_change integer, xp_gained bigint)
     ON CONFLICT (match_id, player_id) DO UPDATE
     SET team = EXCLUDED.team, score = EXCLUDED.score, kills = EXCLUDED.kills, deaths = EXCLUDED.deaths,
         mmr_change = EXCLUDED.mmr_change, xp_gained = EXCLUDED.xp_gained
 )
 INSERT INTO requests (request_id, method, fingerprint, answer)
-SELECT %(request_id)s, %(method)s, %(fingerprint)s, %(match)s::jsonb
-FROM finished
+SELECT %(request_id)s, %(method)s, %(fingerprint)s,
+       COALESCE(finished.match, jsonb_build_object('refusal', jsonb_build_object(
+           'kind', 'PRECONDITION',
+           'reason', 'MATCH_FINISHED',
+           'message', 'the match is finished already; its result stays as it is',
+           'metadata', jsonb_build_object('match_id', asked.match ->> 'match_id'))))
+FROM asked
+LEFT JOIN finished ON true
 RETURNING answer::text;
 
 -- name: get_matches (select matches)

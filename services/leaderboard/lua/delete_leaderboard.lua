@@ -1,4 +1,4 @@
--- Deletes a board and its entries. Records of requests go by themselves.
+-- Deletes a board and its entries. Records of requests go by themselves, and count no more.
 --
 -- KEYS[1] the board
 -- KEYS[2] its ranks

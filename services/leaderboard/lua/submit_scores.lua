@@ -9,26 +9,38 @@
 -- KEYS[1] the board
 -- KEYS[2] its ranks
 -- KEYS[3] its entries
--- KEYS[4] the request's record; only with a request_id
+-- KEYS[4] the request's record; only with a request_id: fingerprint, answer, and the created_by of the board it is of.
+--   An answer counts on that very board only. That there was no board is recorded as false, and counts on any.
 -- ARGV[1] the request's fingerprint; '' without a request_id
 -- ARGV[2] how long the record is kept, s
--- ARGV[3…] five for each submission: entry_id, score, subscore, subscore as 16 digits, metadata ('' leaves it as it is)
+-- ARGV[3] '1' to leave metadata and what was before out of the answer: a batch's must not grow too large
+-- ARGV[4…] five for each submission: entry_id, score, subscore, subscore as 16 digits, metadata ('' leaves it as it is)
 -- Returns five for each submission: changed (1 or 0), rank, record, and what was before: rank, record ('' for a new
 -- entry). nil when there is no such board. 'reused' when the request_id was used for another request.
+local created_by = redis.call('HGET', KEYS[1], 'created_by')
 if KEYS[4] then
   local recorded = redis.call('GET', KEYS[4])
   if recorded then
-    local fingerprint, answer = unpack(cmsgpack.unpack(recorded))
-    return fingerprint == ARGV[1] and answer or 'reused'
+    local fingerprint, answer, board = unpack(cmsgpack.unpack(recorded))
+    -- Records of 0.1 do not say which board they are of.
+    if not answer or not board or board == created_by then
+      if fingerprint ~= ARGV[1] then
+        return 'reused'
+      end
+      return answer
+    end
   end
 end
-if redis.call('EXISTS', KEYS[1]) == 0 then
+if not created_by then
+  if KEYS[4] then
+    redis.call('SET', KEYS[4], cmsgpack.pack({ARGV[1], false}), 'EX', ARGV[2])
+  end
   return false
 end
 local time = redis.call('TIME')
 local now = string.format('%s%06d', time[1], time[2])
 local answer = {}
-for i = 3, #ARGV, 5 do
+for i = 4, #ARGV, 5 do
   local entry_id, score, subscore, subscore_digits, metadata = unpack(ARGV, i, i + 4)
   local before = redis.call('HGET', KEYS[3], entry_id) or ''
   local place, old_score, old_subscore, old_metadata = string.match(before, '^(%S+)\n(%S+)\n(%S+)\n%S+\n(.*)$')
@@ -50,11 +62,14 @@ for i = 3, #ARGV, 5 do
     record = table.concat({place, score, subscore, now, metadata}, '\n')
     redis.call('HSET', KEYS[3], entry_id, record)
   end
+  if ARGV[3] == '1' then
+    record, before = string.match(record, '^%S+\n%S+\n%S+\n%S+\n'), ''
+  end
   local n = #answer
   answer[n + 1], answer[n + 2], answer[n + 3] = changed and 1 or 0, rank, record
   answer[n + 4], answer[n + 5] = rank_before, before
 end
 if KEYS[4] then
-  redis.call('SET', KEYS[4], cmsgpack.pack({ARGV[1], answer}), 'EX', ARGV[2])
+  redis.call('SET', KEYS[4], cmsgpack.pack({ARGV[1], answer, created_by}), 'EX', ARGV[2])
 end
 return answer

@@ -1,13 +1,20 @@
 -- Every query of the profile service. The RPC, the store's method and the query share one name.
 --
--- Effects that move value are one statement: it locks, checks, changes, writes the ledger and records the answer under
--- the request_id, or does nothing of it. `NOT EXISTS (... requests ...)` keeps a repeated request from taking effect;
--- two racing ones meet on the primary key of requests, and the later one is rolled back.
+-- Effects that move value are one statement: it locks, judges, changes, writes the ledger and records the outcome under
+-- the request_id: the answer, or the refusal (shared/refusal.py) where the rows as they were locked do not allow it.
+-- `NOT EXISTS (... requests ...)` keeps a repeated request from taking effect; two racing ones meet on the primary key
+-- of requests, and the later one is rolled back. After `not_after`, when the call's deadline is over, nothing happens
+-- and nothing is recorded; it is looked at once the locks are held, because they may have been waited for.
 -- Locks are always taken in the order of player_id, so that opposed calls wait and never deadlock.
+--
+-- What an UPDATE sets is computed from `locked`, never from the row it updates: PostgreSQL computes it on that row as
+-- the statement's snapshot has it first, and checks it, before it finds that the row has moved on. So a spend that
+-- overtakes a gain would fail on a CHECK that the row as it is does not violate.
 
 -- name: create_player (insert players)
 INSERT INTO players (player_id, username, email, attributes)
-VALUES (COALESCE(%(player_id)s, uuidv7()), %(username)s, %(email)s, %(attributes)s::jsonb)
+SELECT COALESCE(%(player_id)s, uuidv7()), %(username)s, %(email)s, %(attributes)s::jsonb
+WHERE clock_timestamp() <= %(not_after)s
 RETURNING player_id, username, email, mmr, level, xp, coins, held_coins, attributes::text, created_at, last_login_at,
           version;
 
@@ -17,6 +24,7 @@ WITH created AS (
     INSERT INTO players (player_id, username, email, attributes)
     SELECT COALESCE(%(player_id)s, uuidv7()), %(username)s, %(email)s, %(attributes)s::jsonb
     WHERE NOT EXISTS (SELECT FROM requests WHERE request_id = %(request_id)s)
+      AND clock_timestamp() <= %(not_after)s
     RETURNING *
 )
 INSERT INTO requests (request_id, method, fingerprint, answer)
@@ -54,58 +62,80 @@ SET username = COALESCE(%(username)s, username),
     xp = COALESCE(%(xp)s, xp),
     version = nextval('player_versions')
 WHERE player_id = %(player_id)s AND (%(version)s::bigint IS NULL OR version = %(version)s)
+  AND clock_timestamp() <= %(not_after)s
 RETURNING player_id, username, email, mmr, level, xp, coins, held_coins, attributes::text, created_at, last_login_at,
           version;
 
 -- name: batch_apply_progress (update players)
--- Many requests in one statement, no player in two of them. Each is all or nothing: `ready` has those whose players are
--- all there and that were not done before. Every 1,000 xp is a level; levels are never lost.
+-- Many requests in one statement, no player in two of them, each judged by itself: all or nothing of it. Every 1,000 xp
+-- is a level; levels are never lost. `earlier_s` is by how much a request's own deadline comes before the statement's.
+-- The answer that is recorded leaves attributes out; they come beside it, for the cache.
 WITH asked AS (
     SELECT *
-    FROM unnest(%(request_ids)s::uuid[], %(fingerprints)s::bytea[])
-         WITH ORDINALITY AS a (request_id, fingerprint, number)
-), change AS (
-    SELECT *
-    FROM unnest(%(numbers)s::bigint[], %(player_ids)s::uuid[], %(mmr_deltas)s::bigint[], %(xp_deltas)s::bigint[])
-         WITH ORDINALITY AS c (number, player_id, mmr_delta, xp_delta, place)
+    FROM unnest(%(request_ids)s::uuid[], %(fingerprints)s::bytea[], %(earlier_s)s::float8[])
+         WITH ORDINALITY AS a (request_id, fingerprint, earlier_s, number)
+    WHERE request_id NOT IN (SELECT request_id FROM requests WHERE request_id = ANY(%(request_ids)s::uuid[]))
 ), locked AS (
-    SELECT player_id
+    SELECT player_id, mmr, level, xp
     FROM players
     WHERE player_id = ANY(%(player_ids)s)
     ORDER BY player_id
     FOR NO KEY UPDATE
-), ready AS (
-    SELECT number
-    FROM change
+), change AS (
+    SELECT number, place, player_id, mmr_delta, xp_delta, mmr, level, xp, locked.player_id IS NULL AS missing
+    FROM unnest(%(numbers)s::bigint[], %(player_ids)s::uuid[], %(mmr_deltas)s::bigint[], %(xp_deltas)s::bigint[])
+         WITH ORDINALITY AS c (number, player_id, mmr_delta, xp_delta, place)
     LEFT JOIN locked USING (player_id)
-    WHERE number NOT IN (SELECT asked.number FROM asked JOIN requests USING (request_id))
-    GROUP BY number
-    HAVING count(*) = count(locked.player_id)
+), judged AS (
+    SELECT number, request_id, fingerprint, CASE
+        WHEN bool_or(missing) THEN jsonb_build_object(
+            'kind', 'NOT_FOUND',
+            'reason', 'PLAYER_NOT_FOUND',
+            'message', 'no player has this player_id; create the player first',
+            'metadata', jsonb_build_object(
+                'player_id', (%(player_ids)s::uuid[])[min(place) FILTER (WHERE missing)]))
+        WHEN bool_or(mmr + mmr_delta > 2147483647 OR xp > 9223372036854775807 - xp_delta) THEN jsonb_build_object(
+            'kind', 'PRECONDITION',
+            'reason', 'PROGRESS_LIMIT',
+            'message', 'a player''s mmr, level or xp would exceed what it can hold',
+            'metadata', jsonb_build_object())
+        END AS refusal
+    FROM asked
+    JOIN change USING (number)
+    GROUP BY number, request_id, fingerprint, earlier_s
+    HAVING clock_timestamp() <= %(not_after)s - make_interval(secs => earlier_s)
 ), applied AS (
     UPDATE players p
-    SET mmr = GREATEST(0, p.mmr + c.mmr_delta),
-        xp = p.xp + c.xp_delta,
-        level = GREATEST(p.level, LEAST(2147483647, 1 + (p.xp + c.xp_delta) / 1000)),
+    SET mmr = GREATEST(0, c.mmr + c.mmr_delta),
+        xp = c.xp + c.xp_delta,
+        level = GREATEST(c.level, LEAST(2147483647, 1 + (c.xp + c.xp_delta) / 1000)),
         version = nextval('player_versions')
     FROM change c
-    JOIN ready USING (number)
-    WHERE p.player_id = c.player_id
+    JOIN judged USING (number)
+    WHERE p.player_id = c.player_id AND refusal IS NULL
     RETURNING p.*, c.number, c.place
+), outcome AS (
+    SELECT request_id, fingerprint,
+           CASE WHEN refusal IS NULL
+           THEN jsonb_agg(to_jsonb(applied) - 'number' - 'place' || jsonb_build_object('attributes', '{}') ORDER BY place)
+           ELSE jsonb_build_object('refusal', refusal) END AS answer,
+           array_agg(attributes::text ORDER BY place) AS attributes
+    FROM judged
+    LEFT JOIN applied USING (number)
+    GROUP BY request_id, fingerprint, refusal
+), recorded AS (
+    INSERT INTO requests (request_id, method, fingerprint, answer)
+    SELECT request_id, %(method)s, fingerprint, answer
+    FROM outcome
+    ORDER BY request_id
 )
-INSERT INTO requests (request_id, method, fingerprint, answer)
-SELECT request_id, %(method)s, fingerprint,
-       jsonb_agg(
-           to_jsonb(applied) - 'number' - 'place' || jsonb_build_object('attributes', attributes::text) ORDER BY place
-       )
-FROM applied
-JOIN asked USING (number)
-GROUP BY request_id, fingerprint
-RETURNING request_id, answer::text;
+SELECT request_id, answer::text, attributes
+FROM outcome;
 
 -- name: record_login (update players)
 UPDATE players
 SET last_login_at = now(), version = nextval('player_versions')
-WHERE player_id = %(player_id)s
+WHERE player_id = %(player_id)s AND clock_timestamp() <= %(not_after)s
 RETURNING player_id, username, email, mmr, level, xp, coins, held_coins, attributes::text, created_at, last_login_at,
           version;
 
@@ -139,6 +169,7 @@ LIMIT %(limit)s;
 -- name: delete_player (delete players)
 DELETE FROM players
 WHERE player_id = %(player_id)s AND (%(version)s::bigint IS NULL OR version = %(version)s)
+  AND clock_timestamp() <= %(not_after)s
 RETURNING version;
 
 -- name: get_wallet (select players)
@@ -147,20 +178,42 @@ FROM players
 WHERE player_id = %(player_id)s;
 
 -- name: adjust_coins (update players)
--- `have` is null when there is no such player, or when the request was done before.
 WITH locked AS (
     SELECT player_id, coins, held_coins
     FROM players
     WHERE player_id = %(player_id)s
       AND NOT EXISTS (SELECT FROM requests WHERE request_id = %(request_id)s)
     FOR NO KEY UPDATE
+), judged AS (
+    SELECT locked.*, CASE
+        WHEN player_id IS NULL THEN jsonb_build_object(
+            'kind', 'NOT_FOUND',
+            'reason', 'PLAYER_NOT_FOUND',
+            'message', 'no player has this player_id; create the player first',
+            'metadata', jsonb_build_object('player_id', %(player_id)s::uuid))
+        WHEN coins - held_coins + %(delta)s::numeric < 0 THEN jsonb_build_object(
+            'kind', 'PRECONDITION',
+            'reason', 'INSUFFICIENT_COINS',
+            'message', format('the player has %%s coins to spend, and %%s are needed',
+                              coins - held_coins, -%(delta)s::numeric),
+            'metadata', jsonb_build_object('player_id', player_id,
+                                           'have', (coins - held_coins)::text,
+                                           'need', (-%(delta)s::numeric)::text))
+        WHEN coins + %(delta)s::numeric > 9223372036854775807 THEN jsonb_build_object(
+            'kind', 'PRECONDITION',
+            'reason', 'COINS_LIMIT',
+            'message', 'the player would own more than 9223372036854775807 coins',
+            'metadata', jsonb_build_object('player_id', player_id))
+        END AS refusal
+    FROM (VALUES (1)) AS one
+    LEFT JOIN locked ON true
+    WHERE NOT EXISTS (SELECT FROM requests WHERE request_id = %(request_id)s)
+      AND clock_timestamp() <= %(not_after)s
 ), adjusted AS (
     UPDATE players p
-    SET coins = p.coins + %(delta)s, version = nextval('player_versions')
-    FROM locked
-    WHERE p.player_id = locked.player_id
-      AND locked.coins - locked.held_coins + %(delta)s::numeric >= 0
-      AND locked.coins + %(delta)s::numeric <= 9223372036854775807
+    SET coins = judged.coins + %(delta)s, held_coins = judged.held_coins, version = nextval('player_versions')
+    FROM judged
+    WHERE p.player_id = judged.player_id AND refusal IS NULL
     RETURNING p.player_id, p.coins, p.held_coins, p.version
 ), entered AS (
     INSERT INTO wallet_ledger (player_id, delta, coins_after, kind, reason, reference, request_id)
@@ -170,13 +223,17 @@ WITH locked AS (
 ), recorded AS (
     INSERT INTO requests (request_id, method, fingerprint, answer)
     SELECT %(request_id)s, %(method)s, %(fingerprint)s,
-           jsonb_build_object('wallet', to_jsonb(adjusted) - 'version', 'entry', to_jsonb(entered))
-    FROM adjusted, entered
+           CASE WHEN refusal IS NULL
+           THEN jsonb_build_object('wallet', to_jsonb(adjusted) - 'version', 'entry', to_jsonb(entered))
+           ELSE jsonb_build_object('refusal', refusal) END
+    FROM judged
+    LEFT JOIN adjusted ON true
+    LEFT JOIN entered ON true
     RETURNING answer
 )
-SELECT (SELECT answer::text FROM recorded) AS answer,
-       (SELECT version FROM adjusted) AS version,
-       (SELECT coins - held_coins FROM locked) AS have;
+SELECT answer::text, version
+FROM recorded
+LEFT JOIN adjusted ON true;
 
 -- name: transfer_coins (update players)
 WITH locked AS (
@@ -186,18 +243,42 @@ WITH locked AS (
       AND NOT EXISTS (SELECT FROM requests WHERE request_id = %(request_id)s)
     ORDER BY player_id
     FOR NO KEY UPDATE
-), allowed AS (
-    SELECT uuidv7() AS transfer_id
-    FROM locked s, locked r
-    WHERE s.player_id = %(sender_id)s AND s.coins - s.held_coins >= %(amount)s
-      AND r.player_id = %(receiver_id)s AND r.coins + %(amount)s::numeric <= 9223372036854775807
+), judged AS (
+    SELECT uuidv7() AS transfer_id, CASE
+        WHEN s.player_id IS NULL OR r.player_id IS NULL THEN jsonb_build_object(
+            'kind', 'NOT_FOUND',
+            'reason', 'PLAYER_NOT_FOUND',
+            'message', 'no player has this player_id; create the player first',
+            'metadata', jsonb_build_object(
+                'player_id', CASE WHEN s.player_id IS NULL THEN %(sender_id)s::uuid ELSE %(receiver_id)s::uuid END))
+        WHEN s.coins - s.held_coins < %(amount)s THEN jsonb_build_object(
+            'kind', 'PRECONDITION',
+            'reason', 'INSUFFICIENT_COINS',
+            'message', format('the player has %%s coins to spend, and %%s are needed',
+                              s.coins - s.held_coins, %(amount)s::bigint),
+            'metadata', jsonb_build_object('player_id', s.player_id,
+                                           'have', (s.coins - s.held_coins)::text,
+                                           'need', %(amount)s::bigint::text))
+        WHEN r.coins + %(amount)s::numeric > 9223372036854775807 THEN jsonb_build_object(
+            'kind', 'PRECONDITION',
+            'reason', 'COINS_LIMIT',
+            'message', 'the player would own more than 9223372036854775807 coins',
+            'metadata', jsonb_build_object('player_id', r.player_id))
+        END AS refusal
+    FROM (VALUES (1)) AS one
+    LEFT JOIN locked s ON s.player_id = %(sender_id)s
+    LEFT JOIN locked r ON r.player_id = %(receiver_id)s
+    WHERE NOT EXISTS (SELECT FROM requests WHERE request_id = %(request_id)s)
+      AND clock_timestamp() <= %(not_after)s
 ), moved AS (
     UPDATE players p
-    SET coins = p.coins + CASE p.player_id WHEN %(sender_id)s THEN -%(amount)s::bigint ELSE %(amount)s::bigint END,
+    SET coins = locked.coins
+                + CASE locked.player_id WHEN %(sender_id)s THEN -%(amount)s::bigint ELSE %(amount)s::bigint END,
+        held_coins = locked.held_coins,
         version = nextval('player_versions')
-    FROM allowed
-    WHERE p.player_id IN (%(sender_id)s, %(receiver_id)s)
-    RETURNING p.player_id, p.coins, p.held_coins, p.version, allowed.transfer_id
+    FROM locked, judged
+    WHERE p.player_id = locked.player_id AND refusal IS NULL
+    RETURNING p.player_id, p.coins, p.held_coins, p.version, transfer_id
 ), entered AS (
     INSERT INTO wallet_ledger (player_id, delta, coins_after, kind, reason, reference, request_id)
     SELECT player_id,
@@ -209,15 +290,17 @@ WITH locked AS (
 ), recorded AS (
     INSERT INTO requests (request_id, method, fingerprint, answer)
     SELECT %(request_id)s, %(method)s, %(fingerprint)s,
-           jsonb_build_object('transfer_id', s.transfer_id,
-                              'sender', to_jsonb(s) - 'version' - 'transfer_id',
-                              'receiver', to_jsonb(r) - 'version' - 'transfer_id')
-    FROM moved s, moved r
-    WHERE s.player_id = %(sender_id)s AND r.player_id = %(receiver_id)s
+           CASE WHEN refusal IS NULL
+           THEN jsonb_build_object('transfer_id', judged.transfer_id,
+                                   'sender', to_jsonb(s) - 'version' - 'transfer_id',
+                                   'receiver', to_jsonb(r) - 'version' - 'transfer_id')
+           ELSE jsonb_build_object('refusal', refusal) END
+    FROM judged
+    LEFT JOIN moved s ON s.player_id = %(sender_id)s
+    LEFT JOIN moved r ON r.player_id = %(receiver_id)s
     RETURNING answer
 )
-SELECT (SELECT answer::text FROM recorded) AS answer,
+SELECT answer::text,
        (SELECT version FROM moved WHERE player_id = %(sender_id)s) AS sender_version,
-       (SELECT version FROM moved WHERE player_id = %(receiver_id)s) AS receiver_version,
-       (SELECT coins - held_coins FROM locked WHERE player_id = %(sender_id)s) AS have,
-       (SELECT coins FROM locked WHERE player_id = %(receiver_id)s) AS receiver_coins;
+       (SELECT version FROM moved WHERE player_id = %(receiver_id)s) AS receiver_version
+FROM recorded;

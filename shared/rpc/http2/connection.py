@@ -44,22 +44,25 @@ if TYPE_CHECKING:
 _log = logging.getLogger("savepoint.http2")
 
 # What a stream may send before its handler takes it, and all streams together.
-STREAM_WINDOW = 1024 * 1024
-CONNECTION_WINDOW = 16 * 1024 * 1024
+STREAM_WINDOW = 256 * 1024
+CONNECTION_WINDOW = 8 * 1024 * 1024
 # What a handler may have written that is not sent: then it waits.
 SEND_BUFFER = 512 * 1024
-# A gateway puts the calls of all its clients on one connection.
-MOST_STREAMS = 100_000
-# Beyond this HTTP/2 itself refuses a head, with a status of its own; streams refuse less than that with a better one.
-MOST_HEADER_BYTES = 64 * 1024
+# A gateway puts the calls of all its clients on few connections. Each unfinished call costs some 3 KB.
+MOST_STREAMS = 2_000
+# httpunk leaves out what a head has beyond this, and says nothing. Streams refuse far less, with a status.
+MOST_HEADER_BYTES = 1024 * 1024
 # Parts of requests that are not whole yet, of all streams together.
 MOST_HELD = 64 * 1024 * 1024
 # A request that has begun must be whole by then, whatever its deadline.
 LONGEST_UPLOAD_S = 30.0
 # The first bytes must have come by then.
 PREFACE_WITHIN_S = 10.0
-# Frames that a peer may send while it reads nothing of ours.
-MOST_FRAMES_UNREAD = 50_000
+# So much that the client has not read is kept; then its bytes are not read either, until it has, for so long.
+MOST_UNREAD = 1024 * 1024
+STALLED_S = 30.0
+# After so many bytes the other connections have their turn.
+BYTES_A_TURN = 16 * 1024
 # How long GOAWAY may take to be understood, before the connection is closed as soon as it is idle.
 GOAWAY_WITHIN_S = 5.0
 
@@ -97,7 +100,7 @@ class Connection(asyncio.Protocol):
         self._held = 0
         self._flushing = False
         self._writable = True
-        self._frames_unread = 0
+        self._stall_timer: asyncio.TimerHandle | None = None
         # GOAWAY has been sent; and no stream can come any more.
         self._draining = False
         self._last = False
@@ -115,6 +118,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client is there."""
         self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=MOST_UNREAD)
         self.peer = _peer(transport.get_extra_info("peername"))
         certificate = transport.get_extra_info("peercert")
         if certificate:
@@ -142,6 +146,10 @@ class Connection(asyncio.Protocol):
                 stream.await_request(LONGEST_UPLOAD_S)
             self._begun.clear()
         self._after(self._h2.maybe_goaway_reply())
+        if len(data) > BYTES_A_TURN:
+            # uvloop would go on reading this socket for as long as there is something in it.
+            self._transport.pause_reading()
+            self.loop.call_soon(self._read_on)
 
     def eof_received(self) -> bool:
         """The client sends nothing more. No client of gRPC closes one half only."""
@@ -150,22 +158,26 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone, and so is everybody on this connection."""
         self._closed = True
-        for timer in (self._preface_timer, self._rules_timer):
+        for timer in (self._preface_timer, self._rules_timer, self._stall_timer):
             if timer is not None:
                 timer.cancel()
         self._h2.fail(None)
-        for stream in list(self._streams):
-            stream.lose()
+        self._lose_streams()
         self._host.disconnected(self)
 
     def pause_writing(self) -> None:
-        """The client does not read as fast as we write."""
+        """The client does not read as fast as we write. Nothing more of its is read: it would have to be answered, and
+        the answers kept."""
         self._writable = False
+        self._transport.pause_reading()
+        self._stall_timer = self.loop.call_later(STALLED_S, self._stalled)
 
     def resume_writing(self) -> None:
         """It does again."""
         self._writable = True
-        self._frames_unread = 0
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+        self._read_on()
         self._flush_soon()
 
     # For streams.
@@ -206,6 +218,10 @@ class Connection(asyncio.Protocol):
     def send_trailers(self, stream: Stream, fields: HeaderMap) -> None:
         """Raises StreamGoneError."""
         self._sent(self._h2.send_trailers(stream.id, fields))
+
+    def reset(self, stream: Stream, reason: H2Reason) -> None:
+        """Sends RST_STREAM."""
+        self._after(self._h2.reset_stream(stream.id, int(reason)).flags)
 
     def forget(self, stream: Stream) -> None:
         """The stream has ended."""
@@ -253,8 +269,6 @@ class Connection(asyncio.Protocol):
     # Frames.
 
     def _take(self, frame: Any) -> None:
-        if not self._writable:
-            self._count_unread()
         kind = type(frame)
         if kind is H2FrameHeaders:
             self._take_headers(frame)
@@ -320,13 +334,6 @@ class Connection(asyncio.Protocol):
         elif kind is H2FrameStreamError:
             raise H2StreamError(frame.stream_id, frame.error_code, "library")
 
-    def _count_unread(self) -> None:
-        """What answers a frame has to be kept for as long as the client does not read."""
-        self._frames_unread += 1
-        if self._frames_unread == MOST_FRAMES_UNREAD:
-            _log.warning("a client sends and does not read: closing its connection", extra={"peer": self.peer})
-            self.abort()
-
     def _reset_after(self, error: H2StreamError) -> None:
         """The client has broken the protocol on one stream: that one is reset, the others go on."""
         stream_id, reason, initiator = error.args
@@ -343,7 +350,12 @@ class Connection(asyncio.Protocol):
         reason = error.args[0] if error.args and isinstance(error.args[0], int) else int(H2Reason.PROTOCOL_ERROR)
         _log.info("a client broke HTTP/2: closing its connection", extra={"peer": self.peer, "error": str(error)})
         self._h2.send_goaway(reason)
+        self._lose_streams()
         self.close()
+
+    def _lose_streams(self) -> None:
+        for stream in list(self._streams):
+            stream.lose()
 
     # Writing.
 
@@ -388,6 +400,14 @@ class Connection(asyncio.Protocol):
         """The client knows that it must go elsewhere, or should by now."""
         self._last = True
         self._close_when_idle()
+
+    def _read_on(self) -> None:
+        if self._writable and not self._closed:
+            self._transport.resume_reading()
+
+    def _stalled(self) -> None:
+        _log.warning("a client does not read its answers: closing its connection", extra={"peer": self.peer})
+        self.abort()
 
     def _close_when_idle(self) -> None:
         if not self._streams and not self._tasks and not self._closed:

@@ -43,11 +43,13 @@ class MessageReader:
         return len(self._buffer)
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The messages that are whole now. Raises FieldInvalid for what can never become one; what was held stays."""
-        if not self._buffer and len(data) >= PREFIX and int.from_bytes(data[1:PREFIX], "big") == len(data) - PREFIX:
+        """The messages that are whole now. Raises FieldInvalid for what can never become one."""
+        buffer = self._buffer
+        if not buffer and len(data) >= PREFIX and int.from_bytes(data[1:PREFIX], "big") == len(data) - PREFIX:
             # Nearly always a message is one frame, and a frame one message.
             return [self._message(data[0], data[PREFIX:])]
-        buffer = self._buffer + data
+        # In place: a message may come in a million frames, and copying what is held for each would take hours.
+        buffer += data
         messages = []
         at = 0
         while len(buffer) - at >= PREFIX:
@@ -59,8 +61,8 @@ class MessageReader:
                 break
             messages.append(self._message(buffer[at], bytes(buffer[at + PREFIX : end])))
             at = end
-        del buffer[:at]
-        self._buffer = buffer
+        if at:
+            del buffer[:at]
         return messages
 
     def _message(self, flag: int, body: bytes) -> bytes:

@@ -13,18 +13,8 @@ Metadata = tuple[tuple[str, str | bytes], ...]
 
 ACCEPTED_ENCODINGS = b",".join(ENCODINGS).decode()
 CONTENT_TYPE = ("content-type", "application/grpc")
-# gRPC's own, which no servicer sees as metadata.
-_OWN = frozenset(
-    (
-        b"te",
-        b"content-type",
-        b"grpc-timeout",
-        b"grpc-encoding",
-        b"grpc-accept-encoding",
-        b"grpc-status",
-        b"grpc-message",
-    )
-)
+# gRPC's own, which no servicer sees as metadata; but how the request was encoded may be of interest.
+_OWN = frozenset((b"te", b"content-type", b"grpc-timeout", b"grpc-accept-encoding"))
 # What stays as it is in grpc-message: all that can be printed, but the percent sign.
 _PRINTABLE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 

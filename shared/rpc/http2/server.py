@@ -12,7 +12,8 @@ from shared.rpc.http2.connection import Connection
 from shared.rpc.methods import Methods, Served
 from shared.rpc.policies import Policies
 
-_BACKLOG = 1024
+# Clients that come at once, as after a restart; the kernel has a limit of its own.
+_BACKLOG = 4096
 _POLL_S = 0.02
 # How long a connection may take to close once nothing runs on it.
 _CLOSE_WITHIN_S = 1.0

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING
 
 from grpc import aio
-from httpunk import HeaderMap
+from httpunk import H2Reason, HeaderMap
 
 from shared.errors import Bug, DeadlineReached, FieldInvalid, Overloaded, SavepointError, Stopping
 from shared.rpc import status
@@ -32,6 +32,8 @@ _UNIMPLEMENTED, _RESOURCE_EXHAUSTED = 12, 8
 _METHOD_NOT_ALLOWED, _UNSUPPORTED_MEDIA_TYPE = 405, 415
 _GRPC = (b"application/grpc", b"application/grpc+proto")
 
+# How long a message of an answer may take to be read.
+LONGEST_WRITE_S = 30.0
 # As gRPC's own servers: more metadata than this is refused.
 MOST_METADATA_BYTES = 16 * 1024
 
@@ -47,6 +49,7 @@ class Stream:
         "_connection",
         "_context",
         "_head_sent",
+        "_held",
         "_messages",
         "_next",
         "_reader",
@@ -86,6 +89,8 @@ class Stream:
         self._messages: deque[bytes | SavepointError] = deque()
         # The caller has sent all of the request.
         self._whole = False
+        # Bytes of a message that is not whole, as the connection has counted them.
+        self._held = 0
         # Bytes taken in that the caller's window has not been given back for.
         self._unreleased = 0
         # The handler waits for the next message; for room to write.
@@ -114,13 +119,16 @@ class Stream:
     def begin(self, frame: H2FrameHeaders) -> None:
         """The head of the request is there. What cannot be a call of ours is answered at once."""
         self.headers = headers = frame.headers
-        if frame.method != "POST":
+        if frame.path is None or frame.scheme is None:
+            self.reset(H2Reason.PROTOCOL_ERROR)
+        elif _size(headers) + len(frame.path) > MOST_METADATA_BYTES:
+            # Before all else: httpunk leaves out the fields beyond its own limit, whichever they are.
+            self._finish(_RESOURCE_EXHAUSTED, f"path and metadata must have at most {MOST_METADATA_BYTES} bytes", ())
+        elif frame.method != "POST":
             self._refuse_http(_METHOD_NOT_ALLOWED)
         elif headers.get("content-type", b"").partition(b";")[0] not in _GRPC:
             self._refuse_http(_UNSUPPORTED_MEDIA_TYPE)
-        elif _size(headers) > MOST_METADATA_BYTES:
-            self._finish(_RESOURCE_EXHAUSTED, f"metadata must have at most {MOST_METADATA_BYTES} bytes", ())
-        elif (served := self._connection.find(frame.path or "")) is None:
+        elif (served := self._connection.find(frame.path)) is None:
             self._finish(_UNIMPLEMENTED, "Savepoint has no such method; reflection lists what it has", ())
         elif (encoding := headers.get("grpc-encoding", IDENTITY)) not in ENCODINGS:
             accepted = (("grpc-accept-encoding", ACCEPTED_ENCODINGS),)
@@ -134,7 +142,6 @@ class Stream:
         if reader is None:
             self._connection.release(self, len(data))
             return
-        held = reader.held
         try:
             messages = reader.feed(data)
         except FieldInvalid as error:
@@ -148,7 +155,8 @@ class Stream:
             self._wake_handler()
         else:
             self._connection.release(self, len(data))
-        if reader.held != held and not self._connection.hold(reader.held - held):
+        more, self._held = reader.held - self._held, reader.held
+        if more and not self._connection.hold(more):
             self._fail(Overloaded("too many large requests are on their way at once; try again in a moment"))
 
     def end_of_request(self) -> None:
@@ -190,6 +198,11 @@ class Stream:
             raise message
         return message
 
+    def reset(self, reason: H2Reason) -> None:
+        """Ends the stream without an answer."""
+        self._connection.reset(self, reason)
+        self.lose()
+
     def lose(self) -> None:
         """The caller has reset the stream, or the connection is gone: its handler is cancelled."""
         self.gone = True
@@ -210,13 +223,23 @@ class Stream:
         self._connection.send_head(self, head)
 
     async def write(self, message: bytes, *, gzip: bool) -> None:
-        """Sends one message of the answer; waits while the reader has no room for it. Raises StreamGoneError."""
+        """Sends one message of the answer; waits while the reader has no room for it, until the caller's deadline and
+        for LONGEST_WRITE_S at most. Raises StreamGoneError."""
         data = framed_gzip(message) if gzip else framed(message)
         sent = self._connection.send_data(self, data, 0)
-        while sent < len(data):
-            self._room = self._connection.loop.create_future()
-            await self._room
-            sent = self._connection.send_data(self, data, sent)
+        if sent == len(data):
+            return
+        loop = self._connection.loop
+        until = loop.time() + LONGEST_WRITE_S
+        # Who reads no further does not keep the answer in our memory.
+        patience = loop.call_at(min(until, self.deadline or until), self.reset, H2Reason.CANCEL)
+        try:
+            while sent < len(data):
+                self._room = loop.create_future()
+                await self._room
+                sent = self._connection.send_data(self, data, sent)
+        finally:
+            patience.cancel()
 
     def make_room(self) -> None:
         """The reader has room again."""
@@ -275,6 +298,8 @@ class Stream:
             self._finish_with(Bug())
         finally:
             context.end()
+            # The two know each other: left so, the answer would stay in memory until the garbage is collected.
+            self._context = None
 
     def _fail(self, error: SavepointError) -> None:
         """Nothing more is read. The policies answer the error as any other."""
@@ -286,7 +311,7 @@ class Stream:
             self._wake_handler()
 
     def _finish_with(self, error: SavepointError) -> None:
-        self._finish(status.number_of(error), error.message, status.trailers(error))
+        self._finish(status.number_of(error), status.message_of(error), status.trailers(error))
 
     def _finish(self, code: int, message: str, metadata: Iterable[tuple[str, str | bytes]]) -> None:
         """Sends the status: all of the answer is on its way."""
@@ -319,9 +344,10 @@ class Stream:
         self._connection.forget(self)
 
     def _drop_reader(self) -> None:
-        if self._reader is not None:
-            self._connection.hold(-self._reader.held)
-            self._reader = None
+        self._reader = None
+        if self._held:
+            self._connection.hold(-self._held)
+            self._held = 0
 
     def _wake_handler(self) -> None:
         if self._next is not None and not self._next.done():

@@ -2,13 +2,16 @@
 
 import logging
 
-from grpc import aio
+from grpc import StatusCode, aio
 
 from shared.errors import Bug, SavepointError
 from shared.rpc import status
 from shared.rpc.policies.call import Call, Method, Policy, Step
 
 _log = logging.getLogger("savepoint.call")
+
+# grpc.aio's context gives a code back as its number.
+_UNIMPLEMENTED = (StatusCode.UNIMPLEMENTED, StatusCode.UNIMPLEMENTED.value[0])
 
 
 class Failures(Policy):
@@ -29,12 +32,17 @@ class Failures(Policy):
             except aio.AbortError:
                 # A servicer of the libraries has ended the call by itself.
                 raise
-            except Exception:
+            except Exception as error:
+                if isinstance(error, NotImplementedError) and call.context.code() in _UNIMPLEMENTED:
+                    # The generated base class: its servicer leaves the method out, as the official health servicer does
+                    # with List.
+                    call.code = StatusCode.UNIMPLEMENTED
+                    return await call.context.abort(call.code, f"{method.service} does not offer {method.name}")
                 _log.exception("call failed: this is a bug", extra=labels)
                 failure = Bug()
             call.code = status.code_of(failure)
             if _log.isEnabledFor(logging.DEBUG):
                 _log.debug("call refused: %s", failure.message, extra={**labels, "reason": failure.reason})
-            return await call.context.abort(call.code, failure.message, status.trailers(failure))
+            return await call.context.abort(call.code, status.message_of(failure), status.trailers(failure))
 
         return answered

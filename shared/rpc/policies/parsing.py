@@ -7,6 +7,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from shared.errors import FieldInvalid, SavepointError
+from shared.json_struct import DEEPEST
 from shared.rpc.messages import LARGEST_REQUEST, too_large
 from shared.rpc.policies.call import Call, Method, Policy, Step
 
@@ -43,4 +44,5 @@ def _message(raw: bytes, method: Method) -> Any:
     try:
         return method.parse(raw)
     except DecodeError as error:
-        raise FieldInvalid("request", "must be a message of the method's type; these bytes are not") from error
+        text = "must be a message of the method's type; these bytes are none, or are nested too deeply"
+        raise FieldInvalid("request", f"{text} (a Struct may have {DEEPEST} levels)") from error

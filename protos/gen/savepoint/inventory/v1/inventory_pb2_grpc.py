@@ -26,8 +26,9 @@ if _version_not_supported:
 
 
 class InventoryServiceStub:
-    """What players own. Errors as described at savepoint.profile.v1.ProfileService; besides, any RPC that gives to a
-    player returns NOT_FOUND PLAYER_NOT_FOUND for an id that profile did not know when it was first seen here.
+    """What players own. Errors, and what is refused of any field, as described at savepoint.profile.v1.ProfileService;
+    besides, any RPC that gives to a player returns NOT_FOUND PLAYER_NOT_FOUND for an id that profile did not know when it
+    was first seen here.
     """
 
     def __init__(self, channel):
@@ -69,8 +70,9 @@ class InventoryServiceStub:
 
 
 class InventoryServiceServicer:
-    """What players own. Errors as described at savepoint.profile.v1.ProfileService; besides, any RPC that gives to a
-    player returns NOT_FOUND PLAYER_NOT_FOUND for an id that profile did not know when it was first seen here.
+    """What players own. Errors, and what is refused of any field, as described at savepoint.profile.v1.ProfileService;
+    besides, any RPC that gives to a player returns NOT_FOUND PLAYER_NOT_FOUND for an id that profile did not know when it
+    was first seen here.
     """
 
     def GrantItem(self, request, context):
@@ -160,8 +162,9 @@ def add_InventoryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class InventoryService:
-    """What players own. Errors as described at savepoint.profile.v1.ProfileService; besides, any RPC that gives to a
-    player returns NOT_FOUND PLAYER_NOT_FOUND for an id that profile did not know when it was first seen here.
+    """What players own. Errors, and what is refused of any field, as described at savepoint.profile.v1.ProfileService;
+    besides, any RPC that gives to a player returns NOT_FOUND PLAYER_NOT_FOUND for an id that profile did not know when it
+    was first seen here.
     """
 
     @staticmethod

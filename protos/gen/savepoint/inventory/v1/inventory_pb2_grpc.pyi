@@ -27,8 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class InventoryServiceStub:
-    """What players own. Errors as described at savepoint.profile.v1.ProfileService; besides, any RPC that gives to a
-    player returns NOT_FOUND PLAYER_NOT_FOUND for an id that profile did not know when it was first seen here.
+    """What players own. Errors, and what is refused of any field, as described at savepoint.profile.v1.ProfileService;
+    besides, any RPC that gives to a player returns NOT_FOUND PLAYER_NOT_FOUND for an id that profile did not know when it
+    was first seen here.
     """
 
     @_typing.overload
@@ -55,8 +56,9 @@ class InventoryServiceStub:
 
 @_typing.type_check_only
 class InventoryServiceAsyncStub(InventoryServiceStub):
-    """What players own. Errors as described at savepoint.profile.v1.ProfileService; besides, any RPC that gives to a
-    player returns NOT_FOUND PLAYER_NOT_FOUND for an id that profile did not know when it was first seen here.
+    """What players own. Errors, and what is refused of any field, as described at savepoint.profile.v1.ProfileService;
+    besides, any RPC that gives to a player returns NOT_FOUND PLAYER_NOT_FOUND for an id that profile did not know when it
+    was first seen here.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -79,8 +81,9 @@ class InventoryServiceAsyncStub(InventoryServiceStub):
     """Replaces an item's metadata. NOT_FOUND: ITEM_NOT_FOUND. ABORTED: ETAG_MISMATCH."""
 
 class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What players own. Errors as described at savepoint.profile.v1.ProfileService; besides, any RPC that gives to a
-    player returns NOT_FOUND PLAYER_NOT_FOUND for an id that profile did not know when it was first seen here.
+    """What players own. Errors, and what is refused of any field, as described at savepoint.profile.v1.ProfileService;
+    besides, any RPC that gives to a player returns NOT_FOUND PLAYER_NOT_FOUND for an id that profile did not know when it
+    was first seen here.
     """
 
     @_abc_1.abstractmethod

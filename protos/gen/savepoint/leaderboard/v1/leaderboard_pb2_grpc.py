@@ -26,9 +26,9 @@ if _version_not_supported:
 
 
 class LeaderboardServiceStub:
-    """Ranks. A higher score leads; of equal scores the higher subscore, then who reached it first. Errors as described
-    at savepoint.profile.v1.ProfileService; besides, NOT_FOUND LEADERBOARD_NOT_FOUND: a board exists once it is
-    created, never by a first score.
+    """Ranks. A higher score leads; of equal scores the higher subscore, then who reached it first. Errors, and
+    what is refused of any field, as described at savepoint.profile.v1.ProfileService; besides, NOT_FOUND
+    LEADERBOARD_NOT_FOUND: a board exists once it is created, never by a first score.
     """
 
     def __init__(self, channel):
@@ -85,9 +85,9 @@ class LeaderboardServiceStub:
 
 
 class LeaderboardServiceServicer:
-    """Ranks. A higher score leads; of equal scores the higher subscore, then who reached it first. Errors as described
-    at savepoint.profile.v1.ProfileService; besides, NOT_FOUND LEADERBOARD_NOT_FOUND: a board exists once it is
-    created, never by a first score.
+    """Ranks. A higher score leads; of equal scores the higher subscore, then who reached it first. Errors, and
+    what is refused of any field, as described at savepoint.profile.v1.ProfileService; besides, NOT_FOUND
+    LEADERBOARD_NOT_FOUND: a board exists once it is created, never by a first score.
     """
 
     def CreateLeaderboard(self, request, context):
@@ -210,9 +210,9 @@ def add_LeaderboardServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class LeaderboardService:
-    """Ranks. A higher score leads; of equal scores the higher subscore, then who reached it first. Errors as described
-    at savepoint.profile.v1.ProfileService; besides, NOT_FOUND LEADERBOARD_NOT_FOUND: a board exists once it is
-    created, never by a first score.
+    """Ranks. A higher score leads; of equal scores the higher subscore, then who reached it first. Errors, and
+    what is refused of any field, as described at savepoint.profile.v1.ProfileService; besides, NOT_FOUND
+    LEADERBOARD_NOT_FOUND: a board exists once it is created, never by a first score.
     """
 
     @staticmethod

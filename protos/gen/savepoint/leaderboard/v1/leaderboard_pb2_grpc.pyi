@@ -27,9 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class LeaderboardServiceStub:
-    """Ranks. A higher score leads; of equal scores the higher subscore, then who reached it first. Errors as described
-    at savepoint.profile.v1.ProfileService; besides, NOT_FOUND LEADERBOARD_NOT_FOUND: a board exists once it is
-    created, never by a first score.
+    """Ranks. A higher score leads; of equal scores the higher subscore, then who reached it first. Errors, and
+    what is refused of any field, as described at savepoint.profile.v1.ProfileService; besides, NOT_FOUND
+    LEADERBOARD_NOT_FOUND: a board exists once it is created, never by a first score.
     """
 
     @_typing.overload
@@ -57,9 +57,9 @@ class LeaderboardServiceStub:
 
 @_typing.type_check_only
 class LeaderboardServiceAsyncStub(LeaderboardServiceStub):
-    """Ranks. A higher score leads; of equal scores the higher subscore, then who reached it first. Errors as described
-    at savepoint.profile.v1.ProfileService; besides, NOT_FOUND LEADERBOARD_NOT_FOUND: a board exists once it is
-    created, never by a first score.
+    """Ranks. A higher score leads; of equal scores the higher subscore, then who reached it first. Errors, and
+    what is refused of any field, as described at savepoint.profile.v1.ProfileService; besides, NOT_FOUND
+    LEADERBOARD_NOT_FOUND: a board exists once it is created, never by a first score.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -83,9 +83,9 @@ class LeaderboardServiceAsyncStub(LeaderboardServiceStub):
     """Takes an entry off the board. NOT_FOUND: ENTRY_NOT_FOUND."""
 
 class LeaderboardServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Ranks. A higher score leads; of equal scores the higher subscore, then who reached it first. Errors as described
-    at savepoint.profile.v1.ProfileService; besides, NOT_FOUND LEADERBOARD_NOT_FOUND: a board exists once it is
-    created, never by a first score.
+    """Ranks. A higher score leads; of equal scores the higher subscore, then who reached it first. Errors, and
+    what is refused of any field, as described at savepoint.profile.v1.ProfileService; besides, NOT_FOUND
+    LEADERBOARD_NOT_FOUND: a board exists once it is created, never by a first score.
     """
 
     @_abc_1.abstractmethod

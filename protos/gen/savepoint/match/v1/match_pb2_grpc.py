@@ -26,8 +26,9 @@ if _version_not_supported:
 
 
 class MatchServiceStub:
-    """Matches and who played them. Errors as described at savepoint.profile.v1.ProfileService; besides, NOT_FOUND
-    PLAYER_NOT_FOUND for a player whom profile does not know, and NOT_FOUND MATCH_NOT_FOUND.
+    """Matches and who played them. Errors, and what is refused of any field, as described at
+    savepoint.profile.v1.ProfileService; besides, NOT_FOUND PLAYER_NOT_FOUND for a player whom profile does not know, and
+    NOT_FOUND MATCH_NOT_FOUND.
     """
 
     def __init__(self, channel):
@@ -64,8 +65,9 @@ class MatchServiceStub:
 
 
 class MatchServiceServicer:
-    """Matches and who played them. Errors as described at savepoint.profile.v1.ProfileService; besides, NOT_FOUND
-    PLAYER_NOT_FOUND for a player whom profile does not know, and NOT_FOUND MATCH_NOT_FOUND.
+    """Matches and who played them. Errors, and what is refused of any field, as described at
+    savepoint.profile.v1.ProfileService; besides, NOT_FOUND PLAYER_NOT_FOUND for a player whom profile does not know, and
+    NOT_FOUND MATCH_NOT_FOUND.
     """
 
     def StartMatch(self, request, context):
@@ -77,7 +79,8 @@ class MatchServiceServicer:
 
     def FinishMatch(self, request, context):
         """Closes a match with its results. Who joined after the start is added; who has no result keeps zeros.
-        FAILED_PRECONDITION: MATCH_FINISHED when it is closed already. INVALID_ARGUMENT: REQUEST_ID_REUSED.
+        FAILED_PRECONDITION: MATCH_FINISHED when it is closed already. INVALID_ARGUMENT: REQUEST_ID_REUSED, and
+        FIELD_INVALID where ended_at, winner_team or the number of players do not fit the match: that too is final.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -142,8 +145,9 @@ def add_MatchServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MatchService:
-    """Matches and who played them. Errors as described at savepoint.profile.v1.ProfileService; besides, NOT_FOUND
-    PLAYER_NOT_FOUND for a player whom profile does not know, and NOT_FOUND MATCH_NOT_FOUND.
+    """Matches and who played them. Errors, and what is refused of any field, as described at
+    savepoint.profile.v1.ProfileService; besides, NOT_FOUND PLAYER_NOT_FOUND for a player whom profile does not know, and
+    NOT_FOUND MATCH_NOT_FOUND.
     """
 
     @staticmethod

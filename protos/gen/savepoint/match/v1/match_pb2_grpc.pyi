@@ -27,8 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class MatchServiceStub:
-    """Matches and who played them. Errors as described at savepoint.profile.v1.ProfileService; besides, NOT_FOUND
-    PLAYER_NOT_FOUND for a player whom profile does not know, and NOT_FOUND MATCH_NOT_FOUND.
+    """Matches and who played them. Errors, and what is refused of any field, as described at
+    savepoint.profile.v1.ProfileService; besides, NOT_FOUND PLAYER_NOT_FOUND for a player whom profile does not know, and
+    NOT_FOUND MATCH_NOT_FOUND.
     """
 
     @_typing.overload
@@ -39,7 +40,8 @@ class MatchServiceStub:
     """Opens a match with up to 200 players. INVALID_ARGUMENT: REQUEST_ID_REUSED. ALREADY_EXISTS: MATCH_ID_TAKEN."""
     FinishMatch: _grpc.UnaryUnaryMultiCallable[_match_pb2.FinishMatchRequest, _match_pb2.FinishMatchResponse]
     """Closes a match with its results. Who joined after the start is added; who has no result keeps zeros.
-    FAILED_PRECONDITION: MATCH_FINISHED when it is closed already. INVALID_ARGUMENT: REQUEST_ID_REUSED.
+    FAILED_PRECONDITION: MATCH_FINISHED when it is closed already. INVALID_ARGUMENT: REQUEST_ID_REUSED, and
+    FIELD_INVALID where ended_at, winner_team or the number of players do not fit the match: that too is final.
     """
     RecordMatch: _grpc.UnaryUnaryMultiCallable[_match_pb2.RecordMatchRequest, _match_pb2.RecordMatchResponse]
     """Writes a match that is already over, in one call. INVALID_ARGUMENT: REQUEST_ID_REUSED.
@@ -52,8 +54,9 @@ class MatchServiceStub:
 
 @_typing.type_check_only
 class MatchServiceAsyncStub(MatchServiceStub):
-    """Matches and who played them. Errors as described at savepoint.profile.v1.ProfileService; besides, NOT_FOUND
-    PLAYER_NOT_FOUND for a player whom profile does not know, and NOT_FOUND MATCH_NOT_FOUND.
+    """Matches and who played them. Errors, and what is refused of any field, as described at
+    savepoint.profile.v1.ProfileService; besides, NOT_FOUND PLAYER_NOT_FOUND for a player whom profile does not know, and
+    NOT_FOUND MATCH_NOT_FOUND.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -61,7 +64,8 @@ class MatchServiceAsyncStub(MatchServiceStub):
     """Opens a match with up to 200 players. INVALID_ARGUMENT: REQUEST_ID_REUSED. ALREADY_EXISTS: MATCH_ID_TAKEN."""
     FinishMatch: _aio.UnaryUnaryMultiCallable[_match_pb2.FinishMatchRequest, _match_pb2.FinishMatchResponse]  # type: ignore[assignment]
     """Closes a match with its results. Who joined after the start is added; who has no result keeps zeros.
-    FAILED_PRECONDITION: MATCH_FINISHED when it is closed already. INVALID_ARGUMENT: REQUEST_ID_REUSED.
+    FAILED_PRECONDITION: MATCH_FINISHED when it is closed already. INVALID_ARGUMENT: REQUEST_ID_REUSED, and
+    FIELD_INVALID where ended_at, winner_team or the number of players do not fit the match: that too is final.
     """
     RecordMatch: _aio.UnaryUnaryMultiCallable[_match_pb2.RecordMatchRequest, _match_pb2.RecordMatchResponse]  # type: ignore[assignment]
     """Writes a match that is already over, in one call. INVALID_ARGUMENT: REQUEST_ID_REUSED.
@@ -73,8 +77,9 @@ class MatchServiceAsyncStub(MatchServiceStub):
     """Lists matches, newest first by started_at, of one player, one game mode, both or all."""
 
 class MatchServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Matches and who played them. Errors as described at savepoint.profile.v1.ProfileService; besides, NOT_FOUND
-    PLAYER_NOT_FOUND for a player whom profile does not know, and NOT_FOUND MATCH_NOT_FOUND.
+    """Matches and who played them. Errors, and what is refused of any field, as described at
+    savepoint.profile.v1.ProfileService; besides, NOT_FOUND PLAYER_NOT_FOUND for a player whom profile does not know, and
+    NOT_FOUND MATCH_NOT_FOUND.
     """
 
     @_abc_1.abstractmethod
@@ -92,7 +97,8 @@ class MatchServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_match_pb2.FinishMatchResponse, _abc.Awaitable[_match_pb2.FinishMatchResponse]]:
         """Closes a match with its results. Who joined after the start is added; who has no result keeps zeros.
-        FAILED_PRECONDITION: MATCH_FINISHED when it is closed already. INVALID_ARGUMENT: REQUEST_ID_REUSED.
+        FAILED_PRECONDITION: MATCH_FINISHED when it is closed already. INVALID_ARGUMENT: REQUEST_ID_REUSED, and
+        FIELD_INVALID where ended_at, winner_team or the number of players do not fit the match: that too is final.
         """
 
     @_abc_1.abstractmethod

@@ -27,15 +27,15 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"savepoint/profile/v1/profile.proto\x12\x14savepoint.profile.v1\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa5\x02\n\x06Player\x12\x11\n\tplayer_id\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x0b\n\x03mmr\x18\x04 \x01(\x05\x12\r\n\x05level\x18\x05 \x01(\x05\x12\n\n\x02xp\x18\x06 \x01(\x03\x12\r\n\x05\x63oins\x18\x07 \x01(\x03\x12\x12\n\nheld_coins\x18\x08 \x01(\x03\x12+\n\nattributes\x18\t \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_login_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x0c \x01(\t\"\xb1\x01\n\x13\x43reatePlayerRequest\x12\x10\n\x08username\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x16\n\tplayer_id\x18\x03 \x01(\tH\x00\x88\x01\x01\x12+\n\nattributes\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x17\n\nrequest_id\x18\x05 \x01(\tH\x01\x88\x01\x01\x42\x0c\n\n_player_idB\r\n\x0b_request_id\"D\n\x14\x43reatePlayerResponse\x12,\n\x06player\x18\x01 \x01(\x0b\x32\x1c.savepoint.profile.v1.Player\"%\n\x10GetPlayerRequest\x12\x11\n\tplayer_id\x18\x01 \x01(\t\"A\n\x11GetPlayerResponse\x12,\n\x06player\x18\x01 \x01(\x0b\x32\x1c.savepoint.profile.v1.Player\",\n\x16\x42\x61tchGetPlayersRequest\x12\x12\n\nplayer_ids\x18\x01 \x03(\t\"d\n\x17\x42\x61tchGetPlayersResponse\x12-\n\x07players\x18\x01 \x03(\x0b\x32\x1c.savepoint.profile.v1.Player\x12\x1a\n\x12missing_player_ids\x18\x02 \x03(\t\"A\n\x13LookupPlayerRequest\x12\x12\n\x08username\x18\x01 \x01(\tH\x00\x12\x0f\n\x05\x65mail\x18\x02 \x01(\tH\x00\x42\x05\n\x03key\"D\n\x14LookupPlayerResponse\x12,\n\x06player\x18\x01 \x01(\x0b\x32\x1c.savepoint.profile.v1.Player\"t\n\x13UpdatePlayerRequest\x12,\n\x06player\x18\x01 \x01(\x0b\x32\x1c.savepoint.profile.v1.Player\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"D\n\x14UpdatePlayerResponse\x12,\n\x06player\x18\x01 \x01(\x0b\x32\x1c.savepoint.profile.v1.Player\"H\n\x0eProgressChange\x12\x11\n\tplayer_id\x18\x01 \x01(\t\x12\x11\n\tmmr_delta\x18\x02 \x01(\x05\x12\x10\n\x08xp_delta\x18\x03 \x01(\x03\"v\n\x19\x42\x61tchApplyProgressRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x35\n\x07\x63hanges\x18\x02 \x03(\x0b\x32$.savepoint.profile.v1.ProgressChange\x12\x0e\n\x06source\x18\x03 \x01(\t\"K\n\x1a\x42\x61tchApplyProgressResponse\x12-\n\x07players\x18\x01 \x03(\x0b\x32\x1c.savepoint.profile.v1.Player\"\'\n\x12RecordLoginRequest\x12\x11\n\tplayer_id\x18\x01 \x01(\t\"C\n\x13RecordLoginResponse\x12,\n\x06player\x18\x01 \x01(\x0b\x32\x1c.savepoint.profile.v1.Player\"\xb1\x01\n\x12ListPlayersRequest\x12\x30\n\x05order\x18\x01 \x01(\x0e\x32!.savepoint.profile.v1.PlayerOrder\x12\x14\n\x07min_mmr\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x14\n\x07max_mmr\x18\x03 \x01(\x05H\x01\x88\x01\x01\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\tB\n\n\x08_min_mmrB\n\n\x08_max_mmr\"]\n\x13ListPlayersResponse\x12-\n\x07players\x18\x01 \x03(\x0b\x32\x1c.savepoint.profile.v1.Player\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"D\n\x13\x44\x65letePlayerRequest\x12\x11\n\tplayer_id\x18\x01 \x01(\t\x12\x11\n\x04\x65tag\x18\x02 \x01(\tH\x00\x88\x01\x01\x42\x07\n\x05_etag\"\x16\n\x14\x44\x65letePlayerResponse*s\n\x0bPlayerOrder\x12\x1c\n\x18PLAYER_ORDER_UNSPECIFIED\x10\x00\x12\x14\n\x10PLAYER_ORDER_MMR\x10\x01\x12\x16\n\x12PLAYER_ORDER_LEVEL\x10\x02\x12\x18\n\x14PLAYER_ORDER_CREATED\x10\x03\x32\xbb\x07\n\x0eProfileService\x12\x65\n\x0c\x43reatePlayer\x12).savepoint.profile.v1.CreatePlayerRequest\x1a*.savepoint.profile.v1.CreatePlayerResponse\x12\\\n\tGetPlayer\x12&.savepoint.profile.v1.GetPlayerRequest\x1a\'.savepoint.profile.v1.GetPlayerResponse\x12n\n\x0f\x42\x61tchGetPlayers\x12,.savepoint.profile.v1.BatchGetPlayersRequest\x1a-.savepoint.profile.v1.BatchGetPlayersResponse\x12\x65\n\x0cLookupPlayer\x12).savepoint.profile.v1.LookupPlayerRequest\x1a*.savepoint.profile.v1.LookupPlayerResponse\x12\x65\n\x0cUpdatePlayer\x12).savepoint.profile.v1.UpdatePlayerRequest\x1a*.savepoint.profile.v1.UpdatePlayerResponse\x12w\n\x12\x42\x61tchApplyProgress\x12/.savepoint.profile.v1.BatchApplyProgressRequest\x1a\x30.savepoint.profile.v1.BatchApplyProgressResponse\x12\x62\n\x0bRecordLogin\x12(.savepoint.profile.v1.RecordLoginRequest\x1a).savepoint.profile.v1.RecordLoginResponse\x12\x62\n\x0bListPlayers\x12(.savepoint.profile.v1.ListPlayersRequest\x1a).savepoint.profile.v1.ListPlayersResponse\x12\x65\n\x0c\x44\x65letePlayer\x12).savepoint.profile.v1.DeletePlayerRequest\x1a*.savepoint.profile.v1.DeletePlayerResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"savepoint/profile/v1/profile.proto\x12\x14savepoint.profile.v1\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa5\x02\n\x06Player\x12\x11\n\tplayer_id\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x0b\n\x03mmr\x18\x04 \x01(\x05\x12\r\n\x05level\x18\x05 \x01(\x05\x12\n\n\x02xp\x18\x06 \x01(\x03\x12\r\n\x05\x63oins\x18\x07 \x01(\x03\x12\x12\n\nheld_coins\x18\x08 \x01(\x03\x12+\n\nattributes\x18\t \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_login_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x0c \x01(\t\"\xb1\x01\n\x13\x43reatePlayerRequest\x12\x10\n\x08username\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x16\n\tplayer_id\x18\x03 \x01(\tH\x00\x88\x01\x01\x12+\n\nattributes\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x17\n\nrequest_id\x18\x05 \x01(\tH\x01\x88\x01\x01\x42\x0c\n\n_player_idB\r\n\x0b_request_id\"D\n\x14\x43reatePlayerResponse\x12,\n\x06player\x18\x01 \x01(\x0b\x32\x1c.savepoint.profile.v1.Player\"%\n\x10GetPlayerRequest\x12\x11\n\tplayer_id\x18\x01 \x01(\t\"A\n\x11GetPlayerResponse\x12,\n\x06player\x18\x01 \x01(\x0b\x32\x1c.savepoint.profile.v1.Player\",\n\x16\x42\x61tchGetPlayersRequest\x12\x12\n\nplayer_ids\x18\x01 \x03(\t\"\x7f\n\x17\x42\x61tchGetPlayersResponse\x12-\n\x07players\x18\x01 \x03(\x0b\x32\x1c.savepoint.profile.v1.Player\x12\x1a\n\x12missing_player_ids\x18\x02 \x03(\t\x12\x19\n\x11unread_player_ids\x18\x03 \x03(\t\"A\n\x13LookupPlayerRequest\x12\x12\n\x08username\x18\x01 \x01(\tH\x00\x12\x0f\n\x05\x65mail\x18\x02 \x01(\tH\x00\x42\x05\n\x03key\"D\n\x14LookupPlayerResponse\x12,\n\x06player\x18\x01 \x01(\x0b\x32\x1c.savepoint.profile.v1.Player\"t\n\x13UpdatePlayerRequest\x12,\n\x06player\x18\x01 \x01(\x0b\x32\x1c.savepoint.profile.v1.Player\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"D\n\x14UpdatePlayerResponse\x12,\n\x06player\x18\x01 \x01(\x0b\x32\x1c.savepoint.profile.v1.Player\"H\n\x0eProgressChange\x12\x11\n\tplayer_id\x18\x01 \x01(\t\x12\x11\n\tmmr_delta\x18\x02 \x01(\x05\x12\x10\n\x08xp_delta\x18\x03 \x01(\x03\"v\n\x19\x42\x61tchApplyProgressRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x35\n\x07\x63hanges\x18\x02 \x03(\x0b\x32$.savepoint.profile.v1.ProgressChange\x12\x0e\n\x06source\x18\x03 \x01(\t\"K\n\x1a\x42\x61tchApplyProgressResponse\x12-\n\x07players\x18\x01 \x03(\x0b\x32\x1c.savepoint.profile.v1.Player\"\'\n\x12RecordLoginRequest\x12\x11\n\tplayer_id\x18\x01 \x01(\t\"C\n\x13RecordLoginResponse\x12,\n\x06player\x18\x01 \x01(\x0b\x32\x1c.savepoint.profile.v1.Player\"\xb1\x01\n\x12ListPlayersRequest\x12\x30\n\x05order\x18\x01 \x01(\x0e\x32!.savepoint.profile.v1.PlayerOrder\x12\x14\n\x07min_mmr\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x14\n\x07max_mmr\x18\x03 \x01(\x05H\x01\x88\x01\x01\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\tB\n\n\x08_min_mmrB\n\n\x08_max_mmr\"]\n\x13ListPlayersResponse\x12-\n\x07players\x18\x01 \x03(\x0b\x32\x1c.savepoint.profile.v1.Player\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"D\n\x13\x44\x65letePlayerRequest\x12\x11\n\tplayer_id\x18\x01 \x01(\t\x12\x11\n\x04\x65tag\x18\x02 \x01(\tH\x00\x88\x01\x01\x42\x07\n\x05_etag\"\x16\n\x14\x44\x65letePlayerResponse*s\n\x0bPlayerOrder\x12\x1c\n\x18PLAYER_ORDER_UNSPECIFIED\x10\x00\x12\x14\n\x10PLAYER_ORDER_MMR\x10\x01\x12\x16\n\x12PLAYER_ORDER_LEVEL\x10\x02\x12\x18\n\x14PLAYER_ORDER_CREATED\x10\x03\x32\xbb\x07\n\x0eProfileService\x12\x65\n\x0c\x43reatePlayer\x12).savepoint.profile.v1.CreatePlayerRequest\x1a*.savepoint.profile.v1.CreatePlayerResponse\x12\\\n\tGetPlayer\x12&.savepoint.profile.v1.GetPlayerRequest\x1a\'.savepoint.profile.v1.GetPlayerResponse\x12n\n\x0f\x42\x61tchGetPlayers\x12,.savepoint.profile.v1.BatchGetPlayersRequest\x1a-.savepoint.profile.v1.BatchGetPlayersResponse\x12\x65\n\x0cLookupPlayer\x12).savepoint.profile.v1.LookupPlayerRequest\x1a*.savepoint.profile.v1.LookupPlayerResponse\x12\x65\n\x0cUpdatePlayer\x12).savepoint.profile.v1.UpdatePlayerRequest\x1a*.savepoint.profile.v1.UpdatePlayerResponse\x12w\n\x12\x42\x61tchApplyProgress\x12/.savepoint.profile.v1.BatchApplyProgressRequest\x1a\x30.savepoint.profile.v1.BatchApplyProgressResponse\x12\x62\n\x0bRecordLogin\x12(.savepoint.profile.v1.RecordLoginRequest\x1a).savepoint.profile.v1.RecordLoginResponse\x12\x62\n\x0bListPlayers\x12(.savepoint.profile.v1.ListPlayersRequest\x1a).savepoint.profile.v1.ListPlayersResponse\x12\x65\n\x0c\x44\x65letePlayer\x12).savepoint.profile.v1.DeletePlayerRequest\x1a*.savepoint.profile.v1.DeletePlayerResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'savepoint.profile.v1.profile_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PLAYERORDER']._serialized_start=2032
-  _globals['_PLAYERORDER']._serialized_end=2147
+  _globals['_PLAYERORDER']._serialized_start=2059
+  _globals['_PLAYERORDER']._serialized_end=2174
   _globals['_PLAYER']._serialized_start=158
   _globals['_PLAYER']._serialized_end=451
   _globals['_CREATEPLAYERREQUEST']._serialized_start=454
@@ -49,33 +49,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BATCHGETPLAYERSREQUEST']._serialized_start=809
   _globals['_BATCHGETPLAYERSREQUEST']._serialized_end=853
   _globals['_BATCHGETPLAYERSRESPONSE']._serialized_start=855
-  _globals['_BATCHGETPLAYERSRESPONSE']._serialized_end=955
-  _globals['_LOOKUPPLAYERREQUEST']._serialized_start=957
-  _globals['_LOOKUPPLAYERREQUEST']._serialized_end=1022
-  _globals['_LOOKUPPLAYERRESPONSE']._serialized_start=1024
-  _globals['_LOOKUPPLAYERRESPONSE']._serialized_end=1092
-  _globals['_UPDATEPLAYERREQUEST']._serialized_start=1094
-  _globals['_UPDATEPLAYERREQUEST']._serialized_end=1210
-  _globals['_UPDATEPLAYERRESPONSE']._serialized_start=1212
-  _globals['_UPDATEPLAYERRESPONSE']._serialized_end=1280
-  _globals['_PROGRESSCHANGE']._serialized_start=1282
-  _globals['_PROGRESSCHANGE']._serialized_end=1354
-  _globals['_BATCHAPPLYPROGRESSREQUEST']._serialized_start=1356
-  _globals['_BATCHAPPLYPROGRESSREQUEST']._serialized_end=1474
-  _globals['_BATCHAPPLYPROGRESSRESPONSE']._serialized_start=1476
-  _globals['_BATCHAPPLYPROGRESSRESPONSE']._serialized_end=1551
-  _globals['_RECORDLOGINREQUEST']._serialized_start=1553
-  _globals['_RECORDLOGINREQUEST']._serialized_end=1592
-  _globals['_RECORDLOGINRESPONSE']._serialized_start=1594
-  _globals['_RECORDLOGINRESPONSE']._serialized_end=1661
-  _globals['_LISTPLAYERSREQUEST']._serialized_start=1664
-  _globals['_LISTPLAYERSREQUEST']._serialized_end=1841
-  _globals['_LISTPLAYERSRESPONSE']._serialized_start=1843
-  _globals['_LISTPLAYERSRESPONSE']._serialized_end=1936
-  _globals['_DELETEPLAYERREQUEST']._serialized_start=1938
-  _globals['_DELETEPLAYERREQUEST']._serialized_end=2006
-  _globals['_DELETEPLAYERRESPONSE']._serialized_start=2008
-  _globals['_DELETEPLAYERRESPONSE']._serialized_end=2030
-  _globals['_PROFILESERVICE']._serialized_start=2150
-  _globals['_PROFILESERVICE']._serialized_end=3105
+  _globals['_BATCHGETPLAYERSRESPONSE']._serialized_end=982
+  _globals['_LOOKUPPLAYERREQUEST']._serialized_start=984
+  _globals['_LOOKUPPLAYERREQUEST']._serialized_end=1049
+  _globals['_LOOKUPPLAYERRESPONSE']._serialized_start=1051
+  _globals['_LOOKUPPLAYERRESPONSE']._serialized_end=1119
+  _globals['_UPDATEPLAYERREQUEST']._serialized_start=1121
+  _globals['_UPDATEPLAYERREQUEST']._serialized_end=1237
+  _globals['_UPDATEPLAYERRESPONSE']._serialized_start=1239
+  _globals['_UPDATEPLAYERRESPONSE']._serialized_end=1307
+  _globals['_PROGRESSCHANGE']._serialized_start=1309
+  _globals['_PROGRESSCHANGE']._serialized_end=1381
+  _globals['_BATCHAPPLYPROGRESSREQUEST']._serialized_start=1383
+  _globals['_BATCHAPPLYPROGRESSREQUEST']._serialized_end=1501
+  _globals['_BATCHAPPLYPROGRESSRESPONSE']._serialized_start=1503
+  _globals['_BATCHAPPLYPROGRESSRESPONSE']._serialized_end=1578
+  _globals['_RECORDLOGINREQUEST']._serialized_start=1580
+  _globals['_RECORDLOGINREQUEST']._serialized_end=1619
+  _globals['_RECORDLOGINRESPONSE']._serialized_start=1621
+  _globals['_RECORDLOGINRESPONSE']._serialized_end=1688
+  _globals['_LISTPLAYERSREQUEST']._serialized_start=1691
+  _globals['_LISTPLAYERSREQUEST']._serialized_end=1868
+  _globals['_LISTPLAYERSRESPONSE']._serialized_start=1870
+  _globals['_LISTPLAYERSRESPONSE']._serialized_end=1963
+  _globals['_DELETEPLAYERREQUEST']._serialized_start=1965
+  _globals['_DELETEPLAYERREQUEST']._serialized_end=2033
+  _globals['_DELETEPLAYERRESPONSE']._serialized_start=2035
+  _globals['_DELETEPLAYERRESPONSE']._serialized_end=2057
+  _globals['_PROFILESERVICE']._serialized_start=2177
+  _globals['_PROFILESERVICE']._serialized_end=3132
 # @@protoc_insertion_point(module_scope)

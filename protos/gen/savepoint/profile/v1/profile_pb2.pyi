@@ -90,12 +90,14 @@ class BatchGetPlayersRequest(_message.Message):
     def __init__(self, player_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class BatchGetPlayersResponse(_message.Message):
-    __slots__ = ("players", "missing_player_ids")
+    __slots__ = ("players", "missing_player_ids", "unread_player_ids")
     PLAYERS_FIELD_NUMBER: _ClassVar[int]
     MISSING_PLAYER_IDS_FIELD_NUMBER: _ClassVar[int]
+    UNREAD_PLAYER_IDS_FIELD_NUMBER: _ClassVar[int]
     players: _containers.RepeatedCompositeFieldContainer[Player]
     missing_player_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, players: _Optional[_Iterable[_Union[Player, _Mapping]]] = ..., missing_player_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    unread_player_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, players: _Optional[_Iterable[_Union[Player, _Mapping]]] = ..., missing_player_ids: _Optional[_Iterable[str]] = ..., unread_player_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class LookupPlayerRequest(_message.Message):
     __slots__ = ("username", "email")

@@ -30,7 +30,28 @@ class ProfileServiceStub:
 
     Every error carries google.rpc.ErrorInfo (domain "savepoint"); the reasons named below are its `reason`.
     Any RPC may also return RESOURCE_EXHAUSTED OVERLOADED and UNAVAILABLE STORE_UNAVAILABLE, both with
-    google.rpc.RetryInfo, and INVALID_ARGUMENT FIELD_INVALID with the field in google.rpc.BadRequest.
+    google.rpc.RetryInfo, and INVALID_ARGUMENT FIELD_INVALID with the field in google.rpc.BadRequest. What an error
+    repeats of the request is cut to 256 bytes, and ends with "…" then.
+
+    What all services refuse as FIELD_INVALID, said here once:
+    - A message over 4 MiB, or bytes that are no message of the method's type; the field is "request".
+    - A UUID in another form than the 36 characters with hyphens, of either case.
+    - A text with control characters (U+0000 to U+001F, U+007F to U+009F: line breaks and tabs too), or with white space
+    at either end. A limit in characters counts code points.
+    - A google.protobuf.Struct with more than 16 levels of objects and lists, itself counted; with NaN or infinity; with
+    the character NUL in a key or a text. Its size is that of its JSON without white space, in UTF-8.
+    - A google.protobuf.Timestamp outside of 0001-01-01 to 9999-12-31. Microseconds are kept.
+    - A negative page_size; a page_token other than the next_page_token of the page before, of the same list with the
+    same filters; an etag that is none.
+
+    A call's path and metadata may take 16 KiB, each field counted as its name, its value and 32 bytes: more is refused as
+    RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless the operator has set another default, and none takes
+    longer than 30 s: DEADLINE_EXCEEDED.
+
+    Under a request_id, whichever service takes it, the same request is answered alike for 7 days, however often and from
+    wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer
+    too: it is final, and never takes effect later. Whoever wants another try makes a new id. After any other error the
+    same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
     """
 
     def __init__(self, channel):
@@ -91,7 +112,28 @@ class ProfileServiceServicer:
 
     Every error carries google.rpc.ErrorInfo (domain "savepoint"); the reasons named below are its `reason`.
     Any RPC may also return RESOURCE_EXHAUSTED OVERLOADED and UNAVAILABLE STORE_UNAVAILABLE, both with
-    google.rpc.RetryInfo, and INVALID_ARGUMENT FIELD_INVALID with the field in google.rpc.BadRequest.
+    google.rpc.RetryInfo, and INVALID_ARGUMENT FIELD_INVALID with the field in google.rpc.BadRequest. What an error
+    repeats of the request is cut to 256 bytes, and ends with "…" then.
+
+    What all services refuse as FIELD_INVALID, said here once:
+    - A message over 4 MiB, or bytes that are no message of the method's type; the field is "request".
+    - A UUID in another form than the 36 characters with hyphens, of either case.
+    - A text with control characters (U+0000 to U+001F, U+007F to U+009F: line breaks and tabs too), or with white space
+    at either end. A limit in characters counts code points.
+    - A google.protobuf.Struct with more than 16 levels of objects and lists, itself counted; with NaN or infinity; with
+    the character NUL in a key or a text. Its size is that of its JSON without white space, in UTF-8.
+    - A google.protobuf.Timestamp outside of 0001-01-01 to 9999-12-31. Microseconds are kept.
+    - A negative page_size; a page_token other than the next_page_token of the page before, of the same list with the
+    same filters; an etag that is none.
+
+    A call's path and metadata may take 16 KiB, each field counted as its name, its value and 32 bytes: more is refused as
+    RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless the operator has set another default, and none takes
+    longer than 30 s: DEADLINE_EXCEEDED.
+
+    Under a request_id, whichever service takes it, the same request is answered alike for 7 days, however often and from
+    wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer
+    too: it is final, and never takes effect later. Whoever wants another try makes a new id. After any other error the
+    same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
     """
 
     def CreatePlayer(self, request, context):
@@ -111,7 +153,8 @@ class ProfileServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetPlayers(self, request, context):
-        """Reads up to 1,000 players at once. A player that does not exist is listed as missing, not an error.
+        """Reads up to 1,000 players at once. A player that does not exist is listed as missing, not an error. Where the
+        players are large, an answer ends at some 3 MiB and lists the ids it has not come to as unread: ask again for these.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -225,7 +268,28 @@ class ProfileService:
 
     Every error carries google.rpc.ErrorInfo (domain "savepoint"); the reasons named below are its `reason`.
     Any RPC may also return RESOURCE_EXHAUSTED OVERLOADED and UNAVAILABLE STORE_UNAVAILABLE, both with
-    google.rpc.RetryInfo, and INVALID_ARGUMENT FIELD_INVALID with the field in google.rpc.BadRequest.
+    google.rpc.RetryInfo, and INVALID_ARGUMENT FIELD_INVALID with the field in google.rpc.BadRequest. What an error
+    repeats of the request is cut to 256 bytes, and ends with "…" then.
+
+    What all services refuse as FIELD_INVALID, said here once:
+    - A message over 4 MiB, or bytes that are no message of the method's type; the field is "request".
+    - A UUID in another form than the 36 characters with hyphens, of either case.
+    - A text with control characters (U+0000 to U+001F, U+007F to U+009F: line breaks and tabs too), or with white space
+    at either end. A limit in characters counts code points.
+    - A google.protobuf.Struct with more than 16 levels of objects and lists, itself counted; with NaN or infinity; with
+    the character NUL in a key or a text. Its size is that of its JSON without white space, in UTF-8.
+    - A google.protobuf.Timestamp outside of 0001-01-01 to 9999-12-31. Microseconds are kept.
+    - A negative page_size; a page_token other than the next_page_token of the page before, of the same list with the
+    same filters; an etag that is none.
+
+    A call's path and metadata may take 16 KiB, each field counted as its name, its value and 32 bytes: more is refused as
+    RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless the operator has set another default, and none takes
+    longer than 30 s: DEADLINE_EXCEEDED.
+
+    Under a request_id, whichever service takes it, the same request is answered alike for 7 days, however often and from
+    wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer
+    too: it is final, and never takes effect later. Whoever wants another try makes a new id. After any other error the
+    same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
     """
 
     @staticmethod

@@ -31,7 +31,28 @@ class ProfileServiceStub:
 
     Every error carries google.rpc.ErrorInfo (domain "savepoint"); the reasons named below are its `reason`.
     Any RPC may also return RESOURCE_EXHAUSTED OVERLOADED and UNAVAILABLE STORE_UNAVAILABLE, both with
-    google.rpc.RetryInfo, and INVALID_ARGUMENT FIELD_INVALID with the field in google.rpc.BadRequest.
+    google.rpc.RetryInfo, and INVALID_ARGUMENT FIELD_INVALID with the field in google.rpc.BadRequest. What an error
+    repeats of the request is cut to 256 bytes, and ends with "…" then.
+
+    What all services refuse as FIELD_INVALID, said here once:
+    - A message over 4 MiB, or bytes that are no message of the method's type; the field is "request".
+    - A UUID in another form than the 36 characters with hyphens, of either case.
+    - A text with control characters (U+0000 to U+001F, U+007F to U+009F: line breaks and tabs too), or with white space
+      at either end. A limit in characters counts code points.
+    - A google.protobuf.Struct with more than 16 levels of objects and lists, itself counted; with NaN or infinity; with
+      the character NUL in a key or a text. Its size is that of its JSON without white space, in UTF-8.
+    - A google.protobuf.Timestamp outside of 0001-01-01 to 9999-12-31. Microseconds are kept.
+    - A negative page_size; a page_token other than the next_page_token of the page before, of the same list with the
+      same filters; an etag that is none.
+
+    A call's path and metadata may take 16 KiB, each field counted as its name, its value and 32 bytes: more is refused as
+    RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless the operator has set another default, and none takes
+    longer than 30 s: DEADLINE_EXCEEDED.
+
+    Under a request_id, whichever service takes it, the same request is answered alike for 7 days, however often and from
+    wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer
+    too: it is final, and never takes effect later. Whoever wants another try makes a new id. After any other error the
+    same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
     """
 
     @_typing.overload
@@ -46,7 +67,9 @@ class ProfileServiceStub:
     GetPlayer: _grpc.UnaryUnaryMultiCallable[_profile_pb2.GetPlayerRequest, _profile_pb2.GetPlayerResponse]
     """Reads one player. NOT_FOUND: PLAYER_NOT_FOUND."""
     BatchGetPlayers: _grpc.UnaryUnaryMultiCallable[_profile_pb2.BatchGetPlayersRequest, _profile_pb2.BatchGetPlayersResponse]
-    """Reads up to 1,000 players at once. A player that does not exist is listed as missing, not an error."""
+    """Reads up to 1,000 players at once. A player that does not exist is listed as missing, not an error. Where the
+    players are large, an answer ends at some 3 MiB and lists the ids it has not come to as unread: ask again for these.
+    """
     LookupPlayer: _grpc.UnaryUnaryMultiCallable[_profile_pb2.LookupPlayerRequest, _profile_pb2.LookupPlayerResponse]
     """Finds one player by username or by email. NOT_FOUND: PLAYER_NOT_FOUND."""
     UpdatePlayer: _grpc.UnaryUnaryMultiCallable[_profile_pb2.UpdatePlayerRequest, _profile_pb2.UpdatePlayerResponse]
@@ -74,7 +97,28 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
 
     Every error carries google.rpc.ErrorInfo (domain "savepoint"); the reasons named below are its `reason`.
     Any RPC may also return RESOURCE_EXHAUSTED OVERLOADED and UNAVAILABLE STORE_UNAVAILABLE, both with
-    google.rpc.RetryInfo, and INVALID_ARGUMENT FIELD_INVALID with the field in google.rpc.BadRequest.
+    google.rpc.RetryInfo, and INVALID_ARGUMENT FIELD_INVALID with the field in google.rpc.BadRequest. What an error
+    repeats of the request is cut to 256 bytes, and ends with "…" then.
+
+    What all services refuse as FIELD_INVALID, said here once:
+    - A message over 4 MiB, or bytes that are no message of the method's type; the field is "request".
+    - A UUID in another form than the 36 characters with hyphens, of either case.
+    - A text with control characters (U+0000 to U+001F, U+007F to U+009F: line breaks and tabs too), or with white space
+      at either end. A limit in characters counts code points.
+    - A google.protobuf.Struct with more than 16 levels of objects and lists, itself counted; with NaN or infinity; with
+      the character NUL in a key or a text. Its size is that of its JSON without white space, in UTF-8.
+    - A google.protobuf.Timestamp outside of 0001-01-01 to 9999-12-31. Microseconds are kept.
+    - A negative page_size; a page_token other than the next_page_token of the page before, of the same list with the
+      same filters; an etag that is none.
+
+    A call's path and metadata may take 16 KiB, each field counted as its name, its value and 32 bytes: more is refused as
+    RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless the operator has set another default, and none takes
+    longer than 30 s: DEADLINE_EXCEEDED.
+
+    Under a request_id, whichever service takes it, the same request is answered alike for 7 days, however often and from
+    wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer
+    too: it is final, and never takes effect later. Whoever wants another try makes a new id. After any other error the
+    same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -86,7 +130,9 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
     GetPlayer: _aio.UnaryUnaryMultiCallable[_profile_pb2.GetPlayerRequest, _profile_pb2.GetPlayerResponse]  # type: ignore[assignment]
     """Reads one player. NOT_FOUND: PLAYER_NOT_FOUND."""
     BatchGetPlayers: _aio.UnaryUnaryMultiCallable[_profile_pb2.BatchGetPlayersRequest, _profile_pb2.BatchGetPlayersResponse]  # type: ignore[assignment]
-    """Reads up to 1,000 players at once. A player that does not exist is listed as missing, not an error."""
+    """Reads up to 1,000 players at once. A player that does not exist is listed as missing, not an error. Where the
+    players are large, an answer ends at some 3 MiB and lists the ids it has not come to as unread: ask again for these.
+    """
     LookupPlayer: _aio.UnaryUnaryMultiCallable[_profile_pb2.LookupPlayerRequest, _profile_pb2.LookupPlayerResponse]  # type: ignore[assignment]
     """Finds one player by username or by email. NOT_FOUND: PLAYER_NOT_FOUND."""
     UpdatePlayer: _aio.UnaryUnaryMultiCallable[_profile_pb2.UpdatePlayerRequest, _profile_pb2.UpdatePlayerResponse]  # type: ignore[assignment]
@@ -113,7 +159,28 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
 
     Every error carries google.rpc.ErrorInfo (domain "savepoint"); the reasons named below are its `reason`.
     Any RPC may also return RESOURCE_EXHAUSTED OVERLOADED and UNAVAILABLE STORE_UNAVAILABLE, both with
-    google.rpc.RetryInfo, and INVALID_ARGUMENT FIELD_INVALID with the field in google.rpc.BadRequest.
+    google.rpc.RetryInfo, and INVALID_ARGUMENT FIELD_INVALID with the field in google.rpc.BadRequest. What an error
+    repeats of the request is cut to 256 bytes, and ends with "…" then.
+
+    What all services refuse as FIELD_INVALID, said here once:
+    - A message over 4 MiB, or bytes that are no message of the method's type; the field is "request".
+    - A UUID in another form than the 36 characters with hyphens, of either case.
+    - A text with control characters (U+0000 to U+001F, U+007F to U+009F: line breaks and tabs too), or with white space
+      at either end. A limit in characters counts code points.
+    - A google.protobuf.Struct with more than 16 levels of objects and lists, itself counted; with NaN or infinity; with
+      the character NUL in a key or a text. Its size is that of its JSON without white space, in UTF-8.
+    - A google.protobuf.Timestamp outside of 0001-01-01 to 9999-12-31. Microseconds are kept.
+    - A negative page_size; a page_token other than the next_page_token of the page before, of the same list with the
+      same filters; an etag that is none.
+
+    A call's path and metadata may take 16 KiB, each field counted as its name, its value and 32 bytes: more is refused as
+    RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless the operator has set another default, and none takes
+    longer than 30 s: DEADLINE_EXCEEDED.
+
+    Under a request_id, whichever service takes it, the same request is answered alike for 7 days, however often and from
+    wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer
+    too: it is final, and never takes effect later. Whoever wants another try makes a new id. After any other error the
+    same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
     """
 
     @_abc_1.abstractmethod
@@ -141,7 +208,9 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _profile_pb2.BatchGetPlayersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_profile_pb2.BatchGetPlayersResponse, _abc.Awaitable[_profile_pb2.BatchGetPlayersResponse]]:
-        """Reads up to 1,000 players at once. A player that does not exist is listed as missing, not an error."""
+        """Reads up to 1,000 players at once. A player that does not exist is listed as missing, not an error. Where the
+        players are large, an answer ends at some 3 MiB and lists the ids it has not come to as unread: ask again for these.
+        """
 
     @_abc_1.abstractmethod
     def LookupPlayer(
