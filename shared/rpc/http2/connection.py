@@ -50,6 +50,9 @@ CONNECTION_WINDOW = 8 * 1024 * 1024
 SEND_BUFFER = 512 * 1024
 # A gateway puts the calls of all its clients on few connections. Each unfinished call costs some 3 KB.
 MOST_STREAMS = 2_000
+# Streams that the client has broken and we had to reset, before its connection is given up: the connection of a gateway
+# is everybody's, and each of them costs little.
+MOST_BROKEN_STREAMS = 100_000
 # httpunk leaves out what a head has beyond this, and says nothing. Streams refuse far less, with a status.
 MOST_HEADER_BYTES = 1024 * 1024
 # Parts of requests that are not whole yet, of all streams together.
@@ -90,6 +93,7 @@ class Connection(asyncio.Protocol):
             max_header_list_size=MOST_HEADER_BYTES,
             max_send_buf_size=SEND_BUFFER,
             max_concurrent_streams=MOST_STREAMS,
+            max_local_error_reset_streams=MOST_BROKEN_STREAMS,
             auto_date_header=False,
         )
         self._spare = Stream(self)
