@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
@@ -152,7 +152,7 @@ class Context(aio.ServicerContext[Any, Any]):
         """Whether the head says that messages are compressed."""
         return self._compress
 
-    def status(self) -> tuple[int, str, Sequence[tuple[str, str | bytes]]]:
+    def status(self) -> tuple[int, str, Metadata]:
         """Code, text and trailing metadata that the call ends with."""
         code: int = self._code.value[0] if self._code is not None else 0
         return code, self._details, self._trailing

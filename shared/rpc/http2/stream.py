@@ -16,7 +16,16 @@ from shared.rpc import status
 from shared.rpc.http2 import timeout
 from shared.rpc.http2.context import Context
 from shared.rpc.http2.framing import ENCODINGS, GZIP, IDENTITY, MessageReader, framed, framed_gzip
-from shared.rpc.http2.headers import ACCEPTED_ENCODINGS, CONTENT_TYPE, HEAD, HEAD_GZIP, OK, header_pairs, trailers
+from shared.rpc.http2.headers import (
+    ACCEPTED_ENCODINGS,
+    HEAD,
+    HEAD_GZIP,
+    OK,
+    Metadata,
+    header_pairs,
+    status_alone,
+    trailers,
+)
 from shared.rpc.methods import Served
 from shared.rpc.policies import Call
 from shared.rpc.policies.call import Request
@@ -313,16 +322,13 @@ class Stream:
     def _finish_with(self, error: SavepointError) -> None:
         self._finish(status.number_of(error), status.message_of(error), status.trailers(error))
 
-    def _finish(self, code: int, message: str, metadata: Iterable[tuple[str, str | bytes]]) -> None:
+    def _finish(self, code: int, message: str, metadata: Metadata) -> None:
         """Sends the status: all of the answer is on its way."""
         if self.ended:
             return
         try:
             if not self._head_sent:
-                # Nothing went before: head and status are one.
-                self._connection.send_head(
-                    self, HeaderMap([CONTENT_TYPE, *trailers(code, message, metadata)]), end=True
-                )
+                self._connection.send_head(self, status_alone(code, message, metadata), end=True)
             elif code == 0 and not message and not metadata:
                 self._connection.send_trailers(self, OK)
             else:
