@@ -54,59 +54,39 @@ class StreamGoneError(asyncio.CancelledError):
 class Stream:
     """One call. Made ahead of its first frame, and begun with it."""
 
-    __slots__ = (
-        "_connection",
-        "_context",
-        "_head_sent",
-        "_held",
-        "_messages",
-        "_next",
-        "_reader",
-        "_room",
-        "_timer",
-        "_unreleased",
-        "_whole",
-        "deadline",
-        "ended",
-        "gone",
-        "headers",
-        "id",
-        "reads_gzip",
-        "served",
-        "task",
-    )
-
+    # What every stream begins with. Defaults of the class, since making a stream is a part of every call.
+    id = 0
     headers: HeaderMap
     served: Served
+    # The caller's, on the loop's clock.
+    deadline: float | None = None
+    reads_gzip = False
+    task: asyncio.Task[None] | None = None
+    # The caller has reset the stream or closed the connection.
+    gone = False
+    # All of the answer is on its way, or nobody reads it.
+    ended = False
+    _context: Context | None = None
+    _head_sent = False
+    # None before the head of the request, and once nothing more is read.
+    _reader: MessageReader | None = None
+    # Messages that the handler has not taken yet; an error stands for all that would follow.
+    _messages: deque[bytes | SavepointError]
+    # The caller has sent all of the request.
+    _whole = False
+    # Bytes of a message that is not whole, as the connection has counted them.
+    _held = 0
+    # Bytes taken in that the caller's window has not been given back for.
+    _unreleased = 0
+    # The handler waits for the next message; for room to write.
+    _next: asyncio.Future[None] | None = None
+    _room: asyncio.Future[None] | None = None
+    # Ends a request that never becomes whole.
+    _timer: asyncio.TimerHandle | None = None
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.id = 0
-        # The caller's, on the loop's clock.
-        self.deadline: float | None = None
-        self.reads_gzip = False
-        self.task: asyncio.Task[None] | None = None
-        # The caller has reset the stream or closed the connection.
-        self.gone = False
-        # All of the answer is on its way, or nobody reads it.
-        self.ended = False
-        self._context: Context | None = None
-        self._head_sent = False
-        # None before the head of the request, and once nothing more is read.
-        self._reader: MessageReader | None = None
-        # Messages that the handler has not taken yet; an error stands for all that would follow.
-        self._messages: deque[bytes | SavepointError] = deque()
-        # The caller has sent all of the request.
-        self._whole = False
-        # Bytes of a message that is not whole, as the connection has counted them.
-        self._held = 0
-        # Bytes taken in that the caller's window has not been given back for.
-        self._unreleased = 0
-        # The handler waits for the next message; for room to write.
-        self._next: asyncio.Future[None] | None = None
-        self._room: asyncio.Future[None] | None = None
-        # Ends a request that never becomes whole.
-        self._timer: asyncio.TimerHandle | None = None
+        self._messages = deque()
 
     @property
     def peer(self) -> str:
@@ -362,4 +342,7 @@ class Stream:
 
 def _size(headers: HeaderMap) -> int:
     """As RFC 9113 counts: each name, its value, and 32."""
-    return sum(len(name) + len(value) + 32 for name, value in headers.raw_items())
+    size = 0
+    for name, value in headers.raw_items():
+        size += len(name) + len(value) + 32
+    return size
