@@ -421,8 +421,8 @@ class Connection(asyncio.Protocol):
         self._tasks.discard(task)
         if self._last:
             self._close_when_idle()
-        if not task.cancelled():
-            task.exception()
+        if not task.cancelled() and (error := task.exception()):
+            _log.error("a call's end failed: this is a bug", exc_info=error)
 
     # Rules.
 

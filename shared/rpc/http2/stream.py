@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from grpc import aio
@@ -216,11 +217,11 @@ class Stream:
         """Sends the answer's head, once. Raises StreamGoneError."""
         if self._head_sent:
             return
-        self._head_sent = True
         head = HEAD_GZIP if gzip else HEAD
         if metadata:
             head = HeaderMap([*head.items(), *header_pairs(metadata)])
         self._connection.send_head(self, head)
+        self._head_sent = True
 
     async def write(self, message: bytes, *, gzip: bool) -> None:
         """Sends one message of the answer; waits while the reader has no room for it, until the caller's deadline and
@@ -278,12 +279,12 @@ class Stream:
     async def _run(self, request: Request) -> None:
         context = self._context = Context(self)
         try:
-            answer = await self.served.way(Call(self.served.method, context, request))
-            if answer is not None:
-                self.send_head(gzip=context.gzip)
-                await self.write(answer, gzip=context.compresses_message())
-            self._finish(*context.status())
-        except aio.AbortError:
+            # How an aborted call ends, its context says as for any other.
+            with suppress(aio.AbortError):
+                answer = await self.served.way(Call(self.served.method, context, request))
+                if answer is not None:
+                    self.send_head(gzip=context.gzip)
+                    await self.write(answer, gzip=context.compresses_message())
             self._finish(*context.status())
         except StreamGoneError:
             self.gone = True
@@ -293,7 +294,8 @@ class Stream:
                 self._finish_with(Stopping())
             raise
         except Exception:
-            # The policies log and answer what a call can fail with: this failure is the host's own.
+            # The policies log and answer what a call can fail with. This is the host's own failure, or metadata of the
+            # servicer's that cannot be sent.
             _log.exception("call failed: this is a bug", extra={"rpc_method": self.served.method.path})
             self._finish_with(Bug())
         finally:
