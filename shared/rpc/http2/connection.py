@@ -52,7 +52,7 @@ SEND_BUFFER = 512 * 1024
 MOST_STREAMS = 2_000
 # httpunk leaves out what a head has beyond this, and says nothing. Streams refuse far less, with a status.
 MOST_HEADER_BYTES = 1024 * 1024
-# Parts of requests that are not whole yet, of all streams together.
+# Requests that no handler has taken, whole or not, of all streams together.
 MOST_HELD = 64 * 1024 * 1024
 # A request that has begun must be whole by then, whatever its deadline.
 LONGEST_UPLOAD_S = 30.0
@@ -194,8 +194,8 @@ class Connection(asyncio.Protocol):
         self._after(self._h2.release_capacity(stream.id, size))
 
     def hold(self, more: int) -> bool:
-        """Counts bytes of requests that are not whole; less than 0 where they have become so. Whether all of them
-        together are few enough."""
+        """Counts bytes of requests that no handler has taken; less than 0 where one has. Whether all of them together
+        are few enough."""
         self._held += more
         return self._held <= MOST_HELD
 

@@ -16,7 +16,7 @@ from shared.errors import Bug, DeadlineReached, FieldInvalid, Overloaded, Savepo
 from shared.rpc import status
 from shared.rpc.http2 import timeout
 from shared.rpc.http2.context import Context
-from shared.rpc.http2.framing import ENCODINGS, GZIP, IDENTITY, MessageReader, framed, framed_gzip
+from shared.rpc.http2.framing import ENCODINGS, GZIP, IDENTITY, MessageReader, Zipped, framed, framed_gzip
 from shared.rpc.http2.headers import ACCEPTED_ENCODINGS, CONTENT_TYPE, HEAD, HEAD_GZIP, OK, header_pairs, trailers
 from shared.rpc.methods import Served
 from shared.rpc.policies import Call
@@ -90,7 +90,7 @@ class Stream:
         self._messages: deque[bytes | SavepointError] = deque()
         # The caller has sent all of the request.
         self._whole = False
-        # Bytes of a message that is not whole, as the connection has counted them.
+        # Bytes of messages that the handler has not taken, whole ones or not, as the connection has counted them.
         self._held = 0
         # Bytes taken in that the caller's window has not been given back for.
         self._unreleased = 0
@@ -143,6 +143,7 @@ class Stream:
         if reader is None:
             self._connection.release(self, len(data))
             return
+        begun = reader.held
         try:
             messages = reader.feed(data)
         except FieldInvalid as error:
@@ -150,14 +151,19 @@ class Stream:
             self._fail(error)
             return
         self._messages.extend(messages)
-        if self._messages and self.served.method.streams_requests:
-            # The window is given back once the handler has taken them: the caller goes no faster than it.
-            self._unreleased += len(data)
-            self._wake_handler()
+        if self.served.method.streams_requests:
+            if self._messages:
+                # The window is given back once the handler has taken them: the caller goes no faster than it.
+                self._unreleased += len(data)
+                self._wake_handler()
+            else:
+                self._connection.release(self, len(data))
         else:
             self._connection.release(self, len(data))
-        more, self._held = reader.held - self._held, reader.held
-        if more and not self._connection.hold(more):
+            if len(self._messages) > 1:
+                self._fail(FieldInvalid("request", f"must be one message, and has {len(self._messages)}"))
+                return
+        if not self._hold(self._held + reader.held - begun + sum(map(len, messages))):
             self._fail(Overloaded("too many large requests are on their way at once; try again in a moment"))
 
     def end_of_request(self) -> None:
@@ -169,10 +175,13 @@ class Stream:
             self._fail(FieldInvalid("request", "ends in the middle of a message"))
         elif self.served.method.streams_requests:
             self._wake_handler()
-        elif len(self._messages) == 1:
-            self._start(self._messages.popleft())
+        elif self._messages:
+            try:
+                self._start(self._take())
+            except FieldInvalid as error:
+                self._fail(error)
         else:
-            self._fail(FieldInvalid("request", f"must be one message, and has {len(self._messages)}"))
+            self._fail(FieldInvalid("request", "must be one message, and has none"))
 
     def await_request(self, longest_s: float) -> None:
         """The request has begun and is not whole. It must be by the caller's deadline, in `longest_s` at the latest."""
@@ -184,20 +193,19 @@ class Stream:
 
     async def next_message(self) -> bytes:
         """The next one of a stream of requests. Raises StopAsyncIteration after the last, FieldInvalid for bytes that
-        are none."""
+        are none, StreamGoneError."""
         while not self._messages:
+            if self.ended:
+                raise StreamGoneError
             # All that came was taken: the caller may send as much again.
-            if self._unreleased and not self.ended:
+            if self._unreleased:
                 self._connection.release(self, self._unreleased)
                 self._unreleased = 0
             if self._whole:
                 raise StopAsyncIteration
             self._next = self._connection.loop.create_future()
             await self._next
-        message = self._messages.popleft()
-        if isinstance(message, SavepointError):
-            raise message
-        return message
+        return self._take()
 
     def reset(self, reason: H2Reason) -> None:
         """Ends the stream without an answer."""
@@ -305,10 +313,13 @@ class Stream:
 
     def _fail(self, error: SavepointError) -> None:
         """Nothing more is read. The policies answer the error as any other."""
-        self._drop_reader()
+        begun, self._reader = self._reader.held if self._reader else 0, None
         if self.task is None:
+            self._messages.clear()
+            self._hold(0)
             self._start(error)
         else:
+            self._hold(self._held - begun)
             self._messages.append(error)
             self._wake_handler()
 
@@ -342,14 +353,23 @@ class Stream:
         self.ended = True
         if self._timer is not None:
             self._timer.cancel()
-        self._drop_reader()
+        self._reader = None
+        self._messages.clear()
+        self._hold(0)
         self._connection.forget(self)
 
-    def _drop_reader(self) -> None:
-        self._reader = None
-        if self._held:
-            self._connection.hold(-self._held)
-            self._held = 0
+    def _take(self) -> bytes:
+        """The first message that has come. Raises what stands in its place."""
+        message = self._messages.popleft()
+        if isinstance(message, SavepointError):
+            raise message
+        self._hold(self._held - len(message))
+        return message.unzipped() if isinstance(message, Zipped) else message
+
+    def _hold(self, size: int) -> bool:
+        """Says how many bytes of the request wait here. Whether that is few enough."""
+        more, self._held = size - self._held, size
+        return self._connection.hold(more)
 
     def _wake_handler(self) -> None:
         if self._next is not None and not self._next.done():
