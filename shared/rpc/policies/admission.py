@@ -53,6 +53,9 @@ class Admission(Policy):
             raise
         finally:
             bound.cancel()
+            # While no call ends, nobody else takes those who gave up or were sent away out of the line.
+            while self._line and self._line[0].done():
+                self._line.popleft()
         if not admitted:
             raise Overloaded("too many calls are in flight; try again in a moment")
 
