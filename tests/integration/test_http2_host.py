@@ -1,14 +1,20 @@
 """What the new host promises to itself: frames sent by hand show what the libraries' clients would not do."""
 
+import asyncio
+import gc
 import gzip
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from grpc import aio
 
+from shared.errors import NotFound
 from shared.rpc.http2.connection import Connection
+from shared.rpc.http2.context import Context
 from tests.interop.h2_client import connect, framed, gzipped, request_headers
-from tests.support.echo import EchoHost, echo_host, path
+from tests.support.echo import Echo, EchoHost, echo_host, path, stream_unary, unary_stream, unary_unary
 
 MEGABYTE = 1_000_000
 
@@ -80,3 +86,46 @@ async def test_a_compressed_stream_is_read_to_its_first_fault(echo: EchoHost) ->
         broken = gzip.compress(b"three")[:-1]
         assert (await client.call(headers, framed(broken, compressed=True))).grpc_status == 3
         assert only_connection(echo)._held == 0
+
+
+# What is left of a call.
+
+
+class Refusing(Echo):
+    """Refuses what is empty."""
+
+    async def unary(self, request: bytes, context: Any) -> bytes:
+        """Answers what was asked."""
+        if not request:
+            raise NotFound("NOTHING_HERE", "there is nothing here")
+        return request
+
+
+async def test_a_call_leaves_nothing_for_the_garbage_collector() -> None:
+    """Large messages would stay in memory until it comes, which may be minutes."""
+
+    async def ended(call: Awaitable[Any]) -> None:
+        with suppress(aio.AioRpcError, asyncio.CancelledError):
+            await call
+
+    async with echo_host("httpunk", servicer=Refusing()) as echo, aio.insecure_channel(echo.address) as channel:
+        gc.collect()
+        gc.disable()
+        try:
+            await ended(unary_unary(channel, "Unary")(b"served"))
+            await ended(unary_unary(channel, "Unary")(b""))
+            await ended(unary_unary(channel, "Fail")(b"aborted"))
+            await ended(unary_unary(channel, "Sleep")(b"30", timeout=0.1))
+            cancelled: list[Any] = [unary_unary(channel, "Sleep")(b"30"), unary_stream(channel, "Pour")(b"1000")]
+            cancelled.append(stream_unary(channel, "Sip")())
+            await cancelled[-1].write(b"sip")
+            await asyncio.sleep(0.2)
+            for call in cancelled:
+                call.cancel()
+            async with asyncio.timeout(3):
+                while echo.running():
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(0)
+            assert [found for found in gc.get_objects() if type(found) is Context] == []
+        finally:
+            gc.enable()

@@ -296,11 +296,13 @@ class Stream:
             self._finish(*context.status())
         except StreamGoneError:
             self.gone = True
+            self._end()
         except asyncio.CancelledError:
+            # It ends here, where the task does: raised on, it would stay with the task, and with it all that this call
+            # has in memory, until the garbage is collected.
             if not self.gone:
                 # The host stops, and this call took longer than it waits.
                 self._finish_with(Stopping())
-            raise
         except Exception:
             # The policies log and answer what a call can fail with. This is the host's own failure, or metadata of the
             # servicer's that cannot be sent.
