@@ -3,14 +3,21 @@
 import asyncio
 import gc
 import gzip
+import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import httpunk
 import pytest
+import trustme
 from grpc import aio
+from httpunk import _httpunk as wire
 
 from shared.errors import NotFound
+from shared.rpc.host import ConnectionRules, Tls
 from shared.rpc.http2.connection import Connection
 from shared.rpc.http2.context import Context
 from tests.interop.h2_client import connect, framed, gzipped, request_headers
@@ -129,3 +136,95 @@ async def test_a_call_leaves_nothing_for_the_garbage_collector() -> None:
             assert [found for found in gc.get_objects() if type(found) is Context] == []
         finally:
             gc.enable()
+
+
+# How connections end. The client of `h2_client` does not survive GOAWAY: the library under it takes it for the end.
+
+
+class Leaver:
+    """A client that serves itself from one connection: it opens its windows wide, asks, and reads when it likes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+        self.ended = 0
+        self.goaways = 0
+        self._codec = wire.H2Codec("client")
+        settings = self._codec.serialize_settings(initial_window_size=2**31 - 1)
+        writer.write(wire.H2_PREFACE + settings + self._codec.serialize_window_update(0, 2**30))
+
+    def ask(self, stream_id: int, message: bytes) -> None:
+        """Calls Unary."""
+        headers = httpunk.HeaderMap([("content-type", "application/grpc"), ("te", "trailers")])
+        head = self._codec.serialize_request_headers(
+            stream_id, "POST", path("Unary"), headers, scheme="http", authority="localhost"
+        )
+        self.writer.write(head + self._codec.serialize_data(stream_id, framed(message), True))
+
+    async def read(self) -> None:
+        """Reads to the end of the connection; answers each frame with one, as clients do that open windows."""
+        while data := await self.reader.read(65536):
+            for frame in self._codec.receive(data):
+                if isinstance(frame, wire.H2FramePing) and not frame.ack:
+                    self.writer.write(self._codec.serialize_ping_ack(frame.data))
+                elif isinstance(frame, wire.H2FrameHeaders):
+                    self.ended += frame.end_stream
+                elif isinstance(frame, wire.H2FrameData):
+                    self.writer.write(self._codec.serialize_window_update(0, max(1, frame.flow_controlled_len)))
+                elif isinstance(frame, wire.H2FrameGoAway):
+                    self.goaways += 1
+        self.writer.close()
+
+
+class Large(Echo):
+    """Answers with as many bytes as it is asked for."""
+
+    async def unary(self, request: bytes, context: Any) -> bytes:
+        """Likewise."""
+        return bytes(int(request))
+
+
+@pytest.mark.parametrize("stops", [False, True], ids=["grows old", "stops"])
+async def test_who_reads_late_gets_all_answers_though_the_connection_ends(
+    monkeypatch: pytest.MonkeyPatch, stops: bool
+) -> None:
+    monkeypatch.setattr("shared.rpc.http2.connection.GOAWAY_WITHIN_S", 0.2)
+    rules = ConnectionRules(oldest_s=900 if stops else 0.2)
+    async with echo_host("httpunk", servicer=Large(), rules=rules) as echo:
+        host, _, port = echo.address.rpartition(":")
+        client = Leaver(*await asyncio.open_connection(host, int(port)))
+        # More than the kernels keep: the rest waits in the host.
+        for stream_id in range(1, 81, 2):
+            client.ask(stream_id, b"400000")
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined] # its transport can
+        await asyncio.sleep(0.3)
+        stopping = asyncio.create_task(echo.host.drain(5)) if stops else None
+        await asyncio.sleep(0.7)
+        client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        reading = asyncio.create_task(client.read())
+        if stopping:
+            await stopping
+            await echo.host.stop()
+        async with asyncio.timeout(10):
+            await reading
+        assert (client.ended, client.goaways) == (40, 2)
+
+
+async def test_a_client_whose_encryption_takes_its_time_is_told_of_a_stop_too(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    own = authority.issue_cert("localhost")
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    certificate.write_bytes(own.cert_chain_pems[0].bytes())
+    key.write_bytes(own.private_key_pem.bytes())
+    encryption = ssl.create_default_context()
+    authority.configure_trust(encryption)
+    async with echo_host("httpunk", tls=Tls(certificate, key, None)) as echo:
+        slow = socket.create_connection(("127.0.0.1", int(echo.address.rpartition(":")[2])))
+        slow.setblocking(False)
+        await asyncio.sleep(0.1)
+        await echo.host.drain(5)
+        client = Leaver(*await asyncio.open_connection(sock=slow, ssl=encryption, server_hostname="localhost"))
+        client.ask(1, b"served")
+        async with asyncio.timeout(5):
+            await client.read()
+        assert (client.ended, client.goaways) == (1, 2)
