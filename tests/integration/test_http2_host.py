@@ -153,13 +153,19 @@ class Leaver:
         settings = self._codec.serialize_settings(initial_window_size=2**31 - 1)
         writer.write(wire.H2_PREFACE + settings + self._codec.serialize_window_update(0, 2**30))
 
+    def open(self, stream_id: int, method: str) -> None:
+        """Begins a call."""
+        headers = httpunk.HeaderMap([("content-type", "application/grpc"), ("te", "trailers")])
+        self.writer.write(
+            self._codec.serialize_request_headers(
+                stream_id, "POST", path(method), headers, scheme="http", authority="localhost"
+            )
+        )
+
     def ask(self, stream_id: int, message: bytes) -> None:
         """Calls Unary."""
-        headers = httpunk.HeaderMap([("content-type", "application/grpc"), ("te", "trailers")])
-        head = self._codec.serialize_request_headers(
-            stream_id, "POST", path("Unary"), headers, scheme="http", authority="localhost"
-        )
-        self.writer.write(head + self._codec.serialize_data(stream_id, framed(message), True))
+        self.open(stream_id, "Unary")
+        self.writer.write(self._codec.serialize_data(stream_id, framed(message), True))
 
     async def read(self) -> None:
         """Reads to the end of the connection; answers each frame with one, as clients do that open windows."""
@@ -208,6 +214,21 @@ async def test_who_reads_late_gets_all_answers_though_the_connection_ends(
         async with asyncio.timeout(10):
             await reading
         assert (client.ended, client.goaways) == (40, 2)
+
+
+async def test_a_client_that_is_gone_is_noticed_on_an_old_connection_too() -> None:
+    rules = ConnectionRules(oldest_s=0.1, ping_every_s=0.3, ping_answer_s=0.3)
+    async with echo_host("httpunk", rules=rules) as echo:
+        host, _, port = echo.address.rpartition(":")
+        client = Leaver(*await asyncio.open_connection(host, int(port)))
+        client.open(1, "Chat")
+        # It answers nothing ever after, and neither does its kernel say that it has gone.
+        await asyncio.sleep(0.2)
+        assert echo.running() == 1
+        async with asyncio.timeout(3):
+            while echo.running():
+                await asyncio.sleep(0.01)
+        client.writer.close()
 
 
 async def test_a_client_whose_encryption_takes_its_time_is_told_of_a_stop_too(tmp_path: Path) -> None:

@@ -470,7 +470,7 @@ class Connection(asyncio.Protocol):
             self._last_call = now
         if now > self._old_at or now - self._last_call > rules.idle_s:
             self.drain()
-        elif self._pong_timer is None and now - self._last_frames >= rules.ping_every_s:
+        if self._pong_timer is None and now - self._last_frames >= rules.ping_every_s:
             self._transport.write(_PING_HEAD + _PING)
             self._pong_timer = self.loop.call_later(rules.ping_answer_s, self._miss_pong)
         self._watch_rules()
