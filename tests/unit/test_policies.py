@@ -142,6 +142,17 @@ async def test_admission_refuses_who_finds_no_room_within_a_moment() -> None:
     assert await step(call()) == b"done"
 
 
+async def test_admission_keeps_nothing_of_those_it_refused() -> None:
+    gate, begun = asyncio.Event(), list[int]()
+    policy = Admission(1)
+    step = around(policy, waiting_for(gate, begun))
+    await held(step, gate, 1)
+    await asyncio.gather(*(step(call()) for _ in range(100)), return_exceptions=True)
+    # The one that is in has not left, and may stay for seconds.
+    assert not policy._line
+    gate.set()
+
+
 async def test_admission_lets_in_first_who_came_first() -> None:
     order: list[bytes] = []
     gate = asyncio.Event()
