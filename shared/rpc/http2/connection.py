@@ -178,6 +178,8 @@ class Connection(asyncio.Protocol):
                 timer.cancel()
         self._h2.fail(None)
         self._lose_streams()
+        # It knows this connection: left so, both would stay in memory until the garbage is collected.
+        del self._spare
         self._host.disconnected(self)
 
     def pause_writing(self) -> None:
