@@ -43,6 +43,10 @@ class StreamGoneError(asyncio.CancelledError):
     """Nobody reads the answer any more. For a handler it is what its cancellation is, which is on its way."""
 
 
+class TornError(Exception):
+    """A servicer gave up sending a message in its middle, and goes on as if it had not begun."""
+
+
 class Stream:
     """One call. Made ahead of its first frame, and begun with it."""
 
@@ -56,6 +60,7 @@ class Stream:
         "_reader",
         "_room",
         "_timer",
+        "_torn",
         "_unreleased",
         "_whole",
         "deadline",
@@ -97,6 +102,8 @@ class Stream:
         # The handler waits for the next message; for room to write.
         self._next: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
+        # A message was broken off in its middle: whatever followed would be read as the rest of it.
+        self._torn = False
         # Ends a request that never becomes whole.
         self._timer: asyncio.TimerHandle | None = None
 
@@ -233,7 +240,10 @@ class Stream:
 
     async def write(self, message: bytes, *, gzip: bool) -> None:
         """Sends one message of the answer; waits while the reader has no room for it, until the caller's deadline and
-        for LONGEST_WRITE_S at most. Raises StreamGoneError."""
+        for LONGEST_WRITE_S at most. Raises StreamGoneError; TornError where the handler gave up the message before in
+        its middle."""
+        if self._torn:
+            raise TornError
         data = framed_gzip(message) if gzip else framed(message)
         sent = self._connection.send_data(self, data, 0)
         if sent == len(data):
@@ -249,6 +259,7 @@ class Stream:
                 sent = self._connection.send_data(self, data, sent)
         finally:
             patience.cancel()
+            self._torn = sent < len(data)
 
     def make_room(self) -> None:
         """The reader has room again."""
@@ -293,6 +304,8 @@ class Stream:
                 if answer is not None:
                     self.send_head(gzip=context.gzip)
                     await self.write(answer, gzip=context.compresses_message())
+                if self._torn:
+                    raise TornError
             self._finish(*context.status())
         except StreamGoneError:
             self.gone = True
@@ -304,7 +317,7 @@ class Stream:
                 # The host stops, and this call took longer than it waits.
                 self._finish_with(Stopping())
         except Exception:
-            # The policies log and answer what a call can fail with. This is the host's own failure, or metadata of the
+            # The policies log and answer what a call can fail with. This is the host's own failure, or an answer of the
             # servicer's that cannot be sent.
             _log.exception("call failed: this is a bug", extra={"rpc_method": self.served.method.path})
             self._finish_with(Bug())
