@@ -369,8 +369,9 @@ class Stream:
         if self._timer is not None:
             self._timer.cancel()
         self._reader = None
-        self._messages.clear()
-        self._hold(0)
+        if self._held:
+            self._messages.clear()
+            self._hold(0)
         self._connection.forget(self)
 
     def _take(self) -> bytes:
