@@ -162,6 +162,16 @@ class Leaver:
             )
         )
 
+    def give_up(self, stream_id: int) -> None:
+        """Says all that a client may still say of a call that was not served."""
+        self.writer.write(self._codec.serialize_data(stream_id, framed(b"too late")))
+        self.writer.write(self._codec.serialize_window_update(stream_id, 100))
+        self.writer.write(self._codec.serialize_rst_stream(stream_id, 8))
+
+    def half_close(self, stream_id: int) -> None:
+        """Ends a request."""
+        self.writer.write(self._codec.serialize_data(stream_id, b"", True))
+
     def ask(self, stream_id: int, message: bytes) -> None:
         """Calls Unary."""
         self.open(stream_id, "Unary")
@@ -214,6 +224,24 @@ async def test_who_reads_late_gets_all_answers_though_the_connection_ends(
         async with asyncio.timeout(10):
             await reading
         assert (client.ended, client.goaways) == (40, 2)
+
+
+async def test_a_call_that_comes_too_late_costs_the_others_on_its_connection_nothing(echo: EchoHost) -> None:
+    host, _, port = echo.address.rpartition(":")
+    client = Leaver(*await asyncio.open_connection(host, int(port)))
+    client.open(1, "Join")
+    reading = asyncio.create_task(client.read())
+    draining = asyncio.create_task(echo.host.drain(5))
+    async with asyncio.timeout(3):
+        while client.goaways < 2:
+            await asyncio.sleep(0.01)
+    client.open(3, "Chat")
+    client.give_up(3)
+    client.half_close(1)
+    async with asyncio.timeout(3):
+        await draining
+        await reading
+    assert (client.ended, client.goaways) == (1, 2)
 
 
 async def test_a_client_that_is_gone_is_noticed_on_an_old_connection_too() -> None:

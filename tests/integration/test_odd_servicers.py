@@ -3,13 +3,15 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import grpc
 import pytest
 from grpc import StatusCode, aio
 
-from tests.support.echo import Echo, echo_host, unary_stream, unary_unary
+from tests.interop.h2_client import connect, framed, request_headers
+from tests.support.echo import Echo, echo_host, path, unary_stream, unary_unary
 from tests.support.errors import failure
 
 # HTTP/2 has no such name and no such value.
@@ -49,6 +51,14 @@ class Odd(Echo):
         if request:
             await context.abort(StatusCode.NOT_FOUND, "no more", UNSENDABLE[request.decode()])
 
+    async def pour(self, request: bytes, context: Any) -> AsyncIterator[bytes]:
+        """Gives up a message that its reader has no room for; then it sends another one, or ends."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await context.write(b"large" * 1_000_000)
+        if request:
+            yield request
+
     def __init__(self) -> None:
         super().__init__()
         self.heard = asyncio.Event()
@@ -86,6 +96,14 @@ async def test_so_it_is_in_the_middle_of_a_stream(channel: aio.Channel, what: st
     with pytest.raises(aio.AioRpcError) as raised:
         await call.read()
     assert raised.value.code() is StatusCode.INTERNAL
+
+
+@pytest.mark.parametrize("then", [b"", b"another message"])
+async def test_a_message_that_is_given_up_in_its_middle_is_not_continued_by_the_next(odd: Odd, then: bytes) -> None:
+    async with echo_host("httpunk", servicer=odd) as echo, connect(echo.address, opens_windows=False) as client:
+        answer = await client.call(request_headers(path("Pour")), framed(then))
+        assert answer.grpc_status == StatusCode.INTERNAL.value[0]
+        assert then not in answer.body or not then
 
 
 @pytest.mark.parametrize("way", ["number, set", "number, aborted"])

@@ -320,8 +320,11 @@ class Connection(asyncio.Protocol):
     def _take_control(self, frame: Any, kind: type) -> None:
         h2 = self._h2
         if kind is H2FrameWindowUpdate:
-            self._make_room(h2.recv_window_update(frame))
+            if not self._came_too_late(frame.stream_id):
+                self._make_room(h2.recv_window_update(frame))
         elif kind is H2FrameRstStream:
+            if self._came_too_late(frame.stream_id):
+                return
             lost = h2.recv_reset(frame)
             if lost is not None:
                 cast(Stream, lost[0]).lose()
@@ -346,6 +349,11 @@ class Connection(asyncio.Protocol):
             self._after(flags)
         elif kind is H2FrameStreamError:
             raise H2StreamError(frame.stream_id, frame.error_code, "library")
+
+    def _came_too_late(self, stream_id: int) -> bool:
+        """Whether the last GOAWAY told the client that this stream is not served. What it still sends there is left
+        unread; httpunk does so with HEADERS and DATA, and takes the rest for an attack on the whole connection."""
+        return self._last and self._h2.shutdown_final and stream_id > self._h2.last_processed_id
 
     def _reset_after(self, error: H2StreamError) -> None:
         """The client has broken the protocol on one stream: that one is reset, the others go on."""

@@ -52,6 +52,10 @@ class StreamGoneError(asyncio.CancelledError):
     """Nobody reads the answer any more. For a handler it is what its cancellation is, which is on its way."""
 
 
+class TornError(Exception):
+    """A servicer gave up sending a message in its middle, and goes on as if it had not begun."""
+
+
 class Stream:
     """One call. Made ahead of its first frame, and begun with it."""
 
@@ -84,6 +88,8 @@ class Stream:
     _room: asyncio.Future[None] | None = None
     # Ends a request that never becomes whole.
     _timer: asyncio.TimerHandle | None = None
+    # The handler gave up a message in the middle: nothing more can follow it.
+    _torn = False
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -222,7 +228,10 @@ class Stream:
 
     async def write(self, message: bytes, *, gzip: bool) -> None:
         """Sends one message of the answer; waits while the reader has no room for it, until the caller's deadline and
-        for LONGEST_WRITE_S at most. Raises StreamGoneError."""
+        for LONGEST_WRITE_S at most. Raises StreamGoneError; TornError where the handler gave up the message before in
+        its middle."""
+        if self._torn:
+            raise TornError
         data = framed_gzip(message) if gzip else framed(message)
         sent = self._connection.send_data(self, data, 0)
         if sent == len(data):
@@ -238,6 +247,7 @@ class Stream:
                 sent = self._connection.send_data(self, data, sent)
         finally:
             patience.cancel()
+            self._torn = sent < len(data)
 
     def make_room(self) -> None:
         """The reader has room again."""
@@ -282,6 +292,8 @@ class Stream:
                 if answer is not None:
                     self.send_head(gzip=context.gzip)
                     await self.write(answer, gzip=context.compresses_message())
+                if self._torn:
+                    raise TornError
             self._finish(*context.status())
         except StreamGoneError:
             self.gone = True
@@ -293,7 +305,7 @@ class Stream:
                 # The host stops, and this call took longer than it waits.
                 self._finish_with(Stopping())
         except Exception:
-            # The policies log and answer what a call can fail with. This is the host's own failure, or metadata of the
+            # The policies log and answer what a call can fail with. This is the host's own failure, or an answer of the
             # servicer's that cannot be sent.
             _log.exception("call failed: this is a bug", extra={"rpc_method": self.served.method.path})
             self._finish_with(Bug())
@@ -342,8 +354,9 @@ class Stream:
         if self._timer is not None:
             self._timer.cancel()
         self._reader = None
-        self._messages.clear()
-        self._hold(0)
+        if self._held:
+            self._messages.clear()
+            self._hold(0)
         self._connection.forget(self)
 
     def _take(self) -> bytes:
