@@ -149,8 +149,23 @@ class Postgres:
         await self._connections.watch(mend_after_s)
 
     async def _retried(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        broken = False
+
+        async def once() -> T:
+            nonlocal broken
+            try:
+                return await attempt()
+            except TransientError as error:
+                broken = broken or error.kind is Transient.CONNECTION_TIMEOUT
+                raise
+            except Overloaded as error:
+                if broken:
+                    # Overloaded says that nothing was done. What the attempt did whose connection broke, nobody knows.
+                    raise StoreUnavailable(STORE) from error
+                raise
+
         try:
-            return await self._retrier.run(attempt)
+            return await self._retrier.run(once)
         except TransientError as error:
             raise StoreUnavailable(STORE) from error
 

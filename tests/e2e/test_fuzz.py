@@ -17,7 +17,7 @@ MESSAGES = 40
 
 @pytest.mark.parametrize("seed", SEEDS, ids=["fixed", "random"])
 @pytest.mark.parametrize("large", [False, True], ids=["small", "large"])
-async def test_whatever_is_sent_is_answered_and_nobody_else_notices(suite: RunningStack, seed: str, large: bool) -> None:
+async def test_whatever_is_sent_is_answered_and_nobody_notices(suite: RunningStack, seed: str, large: bool) -> None:
     # With attributes and metadata near their limits, answers are as large as can be.
     messages = MESSAGES // 4 if large else MESSAGES
     found = await fuzz(suite.gateway, unary(), range(messages), seed, large=large)

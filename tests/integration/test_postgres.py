@@ -88,6 +88,33 @@ async def test_an_exhausted_pool_says_overloaded_within_the_deadline(small: Post
     assert [rows for holder in holders for rows in await holder] == [Row(1)] * POOL_SIZE
 
 
+async def test_a_repeat_that_finds_no_room_does_not_say_that_nothing_was_done(small: Postgres) -> None:
+    cut = Query("cut", "select", "none", "SELECT pg_terminate_backend(pg_backend_pid())::int AS value")
+    busy: list[asyncio.Task[list[Row]]] = []
+
+    async def cut_off() -> None:
+        deadline.start(1)
+        await small.fetch(cut, {}, Row)
+
+    async def hold() -> None:
+        # As soon as the broken connection is given up, all of the room is taken.
+        while True:
+            busy.append(asyncio.create_task(small.fetch(SLEEP, {"seconds": 2}, Row)))
+            await asyncio.sleep(0.001)
+
+    busy += [asyncio.create_task(small.fetch(SLEEP, {"seconds": 2}, Row)) for _ in range(POOL_SIZE - 1)]
+    await asyncio.sleep(0.1)
+    caller = asyncio.create_task(cut_off())
+    await asyncio.sleep(0)
+    holder = asyncio.create_task(hold())
+    with pytest.raises(StoreUnavailable):
+        await asyncio.wait_for(caller, 3)
+    holder.cancel()
+    for task in busy:
+        task.cancel()
+    await asyncio.gather(holder, *busy, return_exceptions=True)
+
+
 async def test_a_deadlock_is_repeated_as_a_whole(small: Postgres, database: Postgres) -> None:
     table = f"scratch_{uuid.uuid4().hex}"
     make = Query(

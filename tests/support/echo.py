@@ -100,11 +100,12 @@ async def echo_host(
     most_in_flight: int = 1000,
     rules: ConnectionRules | None = None,
     tls: Tls | None = None,
+    servicer: Echo | None = None,
 ) -> AsyncIterator[EchoHost]:
     """The host called `name`, serving; drained and stopped on the way out."""
     metrics = Metrics()
     host = make_host(name, policies.standard(metrics, Traces("echo", ""), most_in_flight, 10.0), rules)
-    servicer = Echo()
+    servicer = servicer or Echo()
     handlers: Any = {
         "Unary": grpc.unary_unary_rpc_method_handler(servicer.unary),
         "Sleep": grpc.unary_unary_rpc_method_handler(servicer.sleep),

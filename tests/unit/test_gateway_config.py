@@ -46,6 +46,18 @@ def test_a_placeholder_without_a_value_is_refused(tmp_path: Path) -> None:
         render(given)
 
 
+def test_a_service_may_have_several_addresses(tmp_path: Path) -> None:
+    given = values(tmp_path)
+    printed = render(given, {"PROFILE": [("10.0.0.1", 50051), ("10.0.0.2", 50061)]})
+    lines = [line.strip() for line in printed.splitlines()]
+    endpoint = '- endpoint: {address: {socket_address: {address: "%s", port_value: %d}}}'
+    first = lines.index(endpoint % ("10.0.0.1", 50051))
+    assert lines[first + 1] == endpoint % ("10.0.0.2", 50061)
+    assert endpoint % ("profile", 50051) not in lines
+    assert endpoint % ("inventory", 50052) in lines
+    assert render(given, {}) == render(given)
+
+
 @pytest.mark.parametrize("directory", ["plain", "with blanks, 'quotes' and \"more\" \\ of $them"])
 def test_envoy_accepts_it_wherever_the_checkout_is(tmp_path: Path, directory: str) -> None:
     place = tmp_path / directory

@@ -8,14 +8,17 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 SERVICES = ("profile", "inventory", "leaderboard")
-OURS = ("shared", "services", "deploy", "examples", "tests")
+OURS = ("shared", "services", "deploy", "bench", "examples", "tests")
 
 # What a module's name must not be imported by whom: (where, file names or None for all, forbidden).
 RULES = [
     ("protos/gen", None, OURS),
-    ("shared", None, ("services", "deploy", "examples", "tests", "savepoint")),
-    ("services", None, ("deploy", "examples", "tests")),
-    ("examples", None, ("shared", "services", "deploy", "tests")),
+    ("shared", None, ("services", "deploy", "bench", "examples", "tests", "savepoint")),
+    ("services", None, ("deploy", "bench", "examples", "tests")),
+    ("deploy", None, ("bench", "examples", "tests")),
+    ("examples", None, ("shared", "services", "deploy", "bench", "tests")),
+    # It sees services as any client does.
+    ("bench", None, ("services", "examples", "tests")),
     *(
         (f"services/{name}", None, tuple(f"services.{other}" for other in SERVICES if other != name))
         for name in SERVICES

@@ -50,9 +50,12 @@ CONNECTION_WINDOW = 8 * 1024 * 1024
 SEND_BUFFER = 512 * 1024
 # A gateway puts the calls of all its clients on few connections. Each unfinished call costs some 3 KB.
 MOST_STREAMS = 2_000
+# Streams that the client has broken and we had to reset, before its connection is given up: the connection of a gateway
+# is everybody's, and each of them costs little.
+MOST_BROKEN_STREAMS = 100_000
 # httpunk leaves out what a head has beyond this, and says nothing. Streams refuse far less, with a status.
 MOST_HEADER_BYTES = 1024 * 1024
-# Parts of requests that are not whole yet, of all streams together.
+# Requests that no handler has taken, whole or not, of all streams together.
 MOST_HELD = 64 * 1024 * 1024
 # A request that has begun must be whole by then, whatever its deadline.
 LONGEST_UPLOAD_S = 30.0
@@ -65,6 +68,8 @@ STALLED_S = 30.0
 BYTES_A_TURN = 16 * 1024
 # How long GOAWAY may take to be understood, before the connection is closed as soon as it is idle.
 GOAWAY_WITHIN_S = 5.0
+# How long a client that has had all its answers, and knows that it must go, may take to go by itself.
+LEAVE_WITHIN_S = 1.0
 
 _PING_HEAD = b"\x00\x00\x08\x06\x00\x00\x00\x00\x00"
 _PING = b"savepnt!"
@@ -90,6 +95,7 @@ class Connection(asyncio.Protocol):
             max_header_list_size=MOST_HEADER_BYTES,
             max_send_buf_size=SEND_BUFFER,
             max_concurrent_streams=MOST_STREAMS,
+            max_local_error_reset_streams=MOST_BROKEN_STREAMS,
             auto_date_header=False,
         )
         self._spare = Stream(self)
@@ -109,9 +115,11 @@ class Connection(asyncio.Protocol):
         self._last_frames = now
         self._last_call = now
         self._old_at = now + rules.oldest_s * random.uniform(0.9, 1.1)
-        self._pinged = False
         self._preface_timer: asyncio.TimerHandle | None = None
         self._rules_timer: asyncio.TimerHandle | None = None
+        self._goaway_timer: asyncio.TimerHandle | None = None
+        self._pong_timer: asyncio.TimerHandle | None = None
+        self._leave_timer: asyncio.TimerHandle | None = None
 
     # From the transport.
 
@@ -123,11 +131,11 @@ class Connection(asyncio.Protocol):
         certificate = transport.get_extra_info("peercert")
         if certificate:
             self.peer_identities = [name.encode() for _, name in certificate.get("subjectAltName", ())]
-        self._host.connected(self)
         self._h2.begin()
         self._flush_soon()
         self._preface_timer = self.loop.call_later(PREFACE_WITHIN_S, self._close)
         self._watch_rules()
+        self._host.connected(self)
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the client's: all whole frames in them are acted on now."""
@@ -158,7 +166,14 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone, and so is everybody on this connection."""
         self._closed = True
-        for timer in (self._preface_timer, self._rules_timer, self._stall_timer):
+        for timer in (
+            self._preface_timer,
+            self._rules_timer,
+            self._stall_timer,
+            self._goaway_timer,
+            self._pong_timer,
+            self._leave_timer,
+        ):
             if timer is not None:
                 timer.cancel()
         self._h2.fail(None)
@@ -194,8 +209,8 @@ class Connection(asyncio.Protocol):
         self._after(self._h2.release_capacity(stream.id, size))
 
     def hold(self, more: int) -> bool:
-        """Counts bytes of requests that are not whole; less than 0 where they have become so. Whether all of them
-        together are few enough."""
+        """Counts bytes of requests that no handler has taken; less than 0 where one has. Whether all of them together
+        are few enough."""
         self._held += more
         return self._held <= MOST_HELD
 
@@ -232,14 +247,10 @@ class Connection(asyncio.Protocol):
     # For the host.
 
     @property
-    def running(self) -> bool:
-        """Whether any handler runs."""
-        return bool(self._tasks)
-
-    @property
     def drained(self) -> bool:
-        """Whether no call is lost by closing it: the client opens no more, and those that are open wait for events."""
-        return self._last and all(stream.waits_for_events for stream in self._streams)
+        """Whether no call is lost by closing it: the client opens no more, has been sent all answers, and what is open
+        waits for events."""
+        return self._last and self._all_written and all(stream.waits_for_events for stream in self._streams)
 
     def drain(self) -> None:
         """Tells the client to open no more streams here, and closes once those that are open have ended.
@@ -250,7 +261,7 @@ class Connection(asyncio.Protocol):
             return
         self._draining = True
         self._after(self._h2.begin_graceful_shutdown())
-        self.loop.call_later(GOAWAY_WITHIN_S, self._take_no_more)
+        self._goaway_timer = self.loop.call_later(GOAWAY_WITHIN_S, self._take_no_more)
 
     def cancel(self) -> None:
         """Cancels the handlers that still run; their callers hear that the replica stops."""
@@ -259,7 +270,7 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Closes the connection once everything written has gone out."""
-        self._flush()
+        self._write_pending()
         self._close()
 
     def abort(self) -> None:
@@ -321,7 +332,7 @@ class Connection(asyncio.Protocol):
             self._after(flags)
         elif kind is H2FramePing:
             if frame.ack and frame.data == _PING:
-                self._pinged = False
+                self._take_pong()
             else:
                 self._after(h2.recv_ping(frame))
                 if self._draining and h2.shutdown_final:
@@ -388,13 +399,24 @@ class Connection(asyncio.Protocol):
     def _flush(self) -> None:
         """Writes what is queued: one write for all streams of this turn."""
         self._flushing = False
-        if self._closed or not self._writable:
+        if self._writable:
+            self._write_pending()
+            if self._last:
+                self._close_when_idle()
+
+    def _write_pending(self) -> None:
+        if self._closed:
             return
         pending, _ = self._h2.take_pending()
         if pending:
             self._transport.write(bytes(pending))
         pending.release()
         self._make_room(self._h2.credit_written())
+
+    @property
+    def _all_written(self) -> bool:
+        """Whether what streams have sent is in the kernel's hands."""
+        return not self._h2.has_pending() and not self._transport.get_write_buffer_size()
 
     def _take_no_more(self) -> None:
         """The client knows that it must go elsewhere, or should by now."""
@@ -410,8 +432,21 @@ class Connection(asyncio.Protocol):
         self.abort()
 
     def _close_when_idle(self) -> None:
-        if not self._streams and not self._tasks and not self._closed:
-            self.close()
+        if self._idle and self._leave_timer is None:
+            # The client goes by itself now. To whatever it still sends (an acknowledgement, a window) a closed socket
+            # answers by a reset, which takes what is under way of the last answers with it.
+            self._leave_timer = self.loop.call_later(LEAVE_WITHIN_S, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        self._leave_timer = None
+        if self._idle and self._all_written:
+            self._close()
+        elif self._idle:
+            self._close_when_idle()
+
+    @property
+    def _idle(self) -> bool:
+        return not (self._streams or self._tasks or self._closed)
 
     def _close(self) -> None:
         if not self._closed:
@@ -421,8 +456,8 @@ class Connection(asyncio.Protocol):
         self._tasks.discard(task)
         if self._last:
             self._close_when_idle()
-        if not task.cancelled():
-            task.exception()
+        if not task.cancelled() and (error := task.exception()):
+            _log.error("a call's end failed: this is a bug", exc_info=error)
 
     # Rules.
 
@@ -439,16 +474,19 @@ class Connection(asyncio.Protocol):
             self._last_call = now
         if now > self._old_at or now - self._last_call > rules.idle_s:
             self.drain()
-        elif not self._pinged and now - self._last_frames >= rules.ping_every_s:
-            self._pinged = True
+        if self._pong_timer is None and now - self._last_frames >= rules.ping_every_s:
             self._transport.write(_PING_HEAD + _PING)
-            self.loop.call_later(rules.ping_answer_s, self._expect_pong)
+            self._pong_timer = self.loop.call_later(rules.ping_answer_s, self._miss_pong)
         self._watch_rules()
 
-    def _expect_pong(self) -> None:
-        if self._pinged and not self._closed:
-            _log.info("a client answers no ping: closing its connection", extra={"peer": self.peer})
-            self.abort()
+    def _take_pong(self) -> None:
+        if self._pong_timer is not None:
+            self._pong_timer.cancel()
+            self._pong_timer = None
+
+    def _miss_pong(self) -> None:
+        _log.info("a client answers no ping: closing its connection", extra={"peer": self.peer})
+        self.abort()
 
 
 def _peer(name: Any) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
@@ -15,12 +16,14 @@ from shared.rpc.messages import serialized
 if TYPE_CHECKING:
     from shared.rpc.http2.stream import Stream
 
+_log = logging.getLogger("savepoint.http2")
+
 
 class Context(aio.ServicerContext[Any, Any]):
     """The context of one call on a stream."""
 
     # Defaults of the class: most calls change none of them, and making a context is a part of every call.
-    _code: grpc.StatusCode | None = None
+    _code: grpc.StatusCode | int | None = None
     _details = ""
     _metadata: Metadata | None = None
     _trailing: Metadata = ()
@@ -98,7 +101,7 @@ class Context(aio.ServicerContext[Any, Any]):
     # How it ends.
 
     def set_code(self, code: Any) -> None:
-        """The status that the call ends with."""
+        """The status that the call ends with, or its number."""
         self._code = code
 
     def set_details(self, details: str) -> None:
@@ -115,7 +118,7 @@ class Context(aio.ServicerContext[Any, Any]):
 
     async def abort(self, code: Any, details: str = "", trailing_metadata: Any = ()) -> NoReturn:
         """Ends the call with an error."""
-        if code is grpc.StatusCode.OK:
+        if code in (grpc.StatusCode.OK, 0):
             raise ValueError("a call cannot be aborted with OK")
         self._code, self._details = code, details
         if trailing_metadata:
@@ -145,17 +148,20 @@ class Context(aio.ServicerContext[Any, Any]):
     def end(self) -> None:
         """Calls those who asked to hear of the end."""
         for callback in self._callbacks:
-            callback(self)
+            try:
+                callback(self)
+            except Exception:
+                _log.exception("a callback at the end of a call failed: this is a bug")
 
     @property
     def gzip(self) -> bool:
         """Whether the head says that messages are compressed."""
         return self._compress
 
-    def status(self) -> tuple[int, str, Sequence[tuple[str, str | bytes]]]:
+    def status(self) -> tuple[int, str, Metadata]:
         """Code, text and trailing metadata that the call ends with."""
-        code: int = self._code.value[0] if self._code is not None else 0
-        return code, self._details, self._trailing
+        code = self._code or 0
+        return code if isinstance(code, int) else code.value[0], self._details, self._trailing
 
     def compresses_message(self) -> bool:
         """Whether the message that is about to be sent is compressed."""

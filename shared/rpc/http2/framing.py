@@ -28,6 +28,24 @@ def framed_gzip(message: bytes) -> bytes:
     return b"\x01" + len(body).to_bytes(4, "big") + body
 
 
+class Zipped(bytes):
+    """A message as it came, compressed. It is unpacked when its turn has come: the caller's window counts these bytes,
+    and a thousand times as many may come of them."""
+
+    def unzipped(self) -> bytes:
+        """The message. Never more than the largest request, however much it would unfold to. Raises FieldInvalid."""
+        expander = zlib.decompressobj(_GZIP_WINDOW)
+        try:
+            message = expander.decompress(self, LARGEST_REQUEST + 1)
+        except zlib.error as error:
+            raise FieldInvalid("request", "is flagged as gzip, and these bytes are not") from error
+        if len(message) > LARGEST_REQUEST:
+            raise FieldInvalid("request", f"must be at most {LARGEST_REQUEST} bytes once unzipped; split the call")
+        if not expander.eof or expander.unused_data:
+            raise FieldInvalid("request", "is flagged as gzip, and ends too early or too late")
+        return message
+
+
 class MessageReader:
     """Cuts the bytes of one stream into messages, however they are spread over frames."""
 
@@ -72,18 +90,4 @@ class MessageReader:
             raise FieldInvalid("request", f"must begin with a compression flag of 0 or 1, and has {flag}")
         if self._encoding != GZIP:
             raise FieldInvalid("request", "is flagged as compressed, and grpc-encoding names no compression")
-        return _unzipped(body)
-
-
-def _unzipped(body: bytes) -> bytes:
-    """Never makes more than the largest request of it, however much it would unfold to."""
-    expander = zlib.decompressobj(_GZIP_WINDOW)
-    try:
-        message = expander.decompress(body, LARGEST_REQUEST + 1)
-    except zlib.error as error:
-        raise FieldInvalid("request", "is flagged as gzip, and these bytes are not") from error
-    if len(message) > LARGEST_REQUEST:
-        raise FieldInvalid("request", f"must be at most {LARGEST_REQUEST} bytes once unzipped; split the call")
-    if not expander.eof or expander.unused_data:
-        raise FieldInvalid("request", "is flagged as gzip, and ends too early or too late")
-    return message
+        return Zipped(body)

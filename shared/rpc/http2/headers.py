@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import quote
 
 from httpunk import HeaderMap
@@ -47,7 +48,14 @@ def header_pairs(metadata: Iterable[tuple[str, str | bytes]]) -> list[tuple[str,
     return [(key.lower(), _value(value)) for key, value in metadata]
 
 
-def trailers(code: int, message: str, metadata: Iterable[tuple[str, str | bytes]]) -> list[tuple[str, str]]:
+# The same refusals come again and again: in floods, when there is least time to make them.
+@lru_cache(maxsize=256)
+def status_alone(code: int, message: str, metadata: Metadata) -> HeaderMap:
+    """The whole answer of a call that failed before it had one: head and status in one."""
+    return HeaderMap([CONTENT_TYPE, *trailers(code, message, metadata)])
+
+
+def trailers(code: int, message: str, metadata: Metadata) -> list[tuple[str, str]]:
     """A status as header fields."""
     fields = [("grpc-status", str(code))]
     if message:

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -15,7 +15,8 @@ from shared.rpc.policies import Policies
 # Clients that come at once, as after a restart; the kernel has a limit of its own.
 _BACKLOG = 4096
 _POLL_S = 0.02
-# How long a connection may take to close once nothing runs on it.
+# How long calls may take to end once they are cancelled, and clients to go then; and connections to close after that.
+_END_WITHIN_S = 1.0
 _CLOSE_WITHIN_S = 1.0
 
 
@@ -27,6 +28,7 @@ class Http2Host:
         self._methods = Methods(policies)
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
+        self._draining = False
 
     def add_generic_rpc_handlers(self, generic_rpc_handlers: "Sequence[grpc.GenericRpcHandler]") -> None:
         """What generated code calls."""
@@ -59,26 +61,21 @@ class Http2Host:
     async def drain(self, bound_s: float) -> None:
         """Takes no new connection, sends GOAWAY on those there are, and waits for the calls."""
         self._stop_listening()
-        loop = asyncio.get_running_loop()
-        until = loop.time() + bound_s
+        self._draining = True
         for connection in self._connections:
             connection.drain()
-        while loop.time() < until and not all(connection.drained for connection in self._connections):
-            await asyncio.sleep(_POLL_S)
+        await _comes_true(lambda: all(connection.drained for connection in self._connections), bound_s)
 
     async def stop(self) -> None:
         """Ends what is left."""
         self._stop_listening()
         for connection in list(self._connections):
             connection.cancel()
-        loop = asyncio.get_running_loop()
-        until = loop.time() + _CLOSE_WITHIN_S
-        while any(connection.running for connection in self._connections) and loop.time() < until:
-            await asyncio.sleep(_POLL_S)
+        # Clients that know of the end go by themselves once they have their answers.
+        await _comes_true(lambda: not self._connections, _END_WITHIN_S)
         for connection in list(self._connections):
             connection.close()
-        while self._connections and loop.time() < until:
-            await asyncio.sleep(_POLL_S)
+        await _comes_true(lambda: not self._connections, _CLOSE_WITHIN_S)
         for connection in list(self._connections):
             connection.abort()
 
@@ -94,8 +91,10 @@ class Http2Host:
         return self._methods.find(path)
 
     def connected(self, connection: Connection) -> None:
-        """A client has come."""
+        """A client has come; during a drain too, where encryption took its time."""
         self._connections.add(connection)
+        if self._draining:
+            connection.drain()
 
     def disconnected(self, connection: Connection) -> None:
         """A client has gone."""
@@ -105,6 +104,14 @@ class Http2Host:
         if self._server is not None:
             self._server.close()
             self._server = None
+
+
+async def _comes_true(condition: Callable[[], bool], bound_s: float) -> None:
+    """Returns when it does, after `bound_s` at the latest."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + bound_s
+    while not condition() and loop.time() < until:
+        await asyncio.sleep(_POLL_S)
 
 
 def _ssl_context(tls: Tls) -> ssl.SSLContext:

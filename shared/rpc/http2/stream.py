@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from grpc import aio
@@ -15,8 +16,17 @@ from shared.errors import Bug, DeadlineReached, FieldInvalid, Overloaded, Savepo
 from shared.rpc import status
 from shared.rpc.http2 import timeout
 from shared.rpc.http2.context import Context
-from shared.rpc.http2.framing import ENCODINGS, GZIP, IDENTITY, MessageReader, framed, framed_gzip
-from shared.rpc.http2.headers import ACCEPTED_ENCODINGS, CONTENT_TYPE, HEAD, HEAD_GZIP, OK, header_pairs, trailers
+from shared.rpc.http2.framing import ENCODINGS, GZIP, IDENTITY, MessageReader, Zipped, framed, framed_gzip
+from shared.rpc.http2.headers import (
+    ACCEPTED_ENCODINGS,
+    HEAD,
+    HEAD_GZIP,
+    OK,
+    Metadata,
+    header_pairs,
+    status_alone,
+    trailers,
+)
 from shared.rpc.methods import Served
 from shared.rpc.policies import Call
 from shared.rpc.policies.call import Request
@@ -45,59 +55,39 @@ class StreamGoneError(asyncio.CancelledError):
 class Stream:
     """One call. Made ahead of its first frame, and begun with it."""
 
-    __slots__ = (
-        "_connection",
-        "_context",
-        "_head_sent",
-        "_held",
-        "_messages",
-        "_next",
-        "_reader",
-        "_room",
-        "_timer",
-        "_unreleased",
-        "_whole",
-        "deadline",
-        "ended",
-        "gone",
-        "headers",
-        "id",
-        "reads_gzip",
-        "served",
-        "task",
-    )
-
+    # What every stream begins with. Defaults of the class, since making a stream is a part of every call.
+    id = 0
     headers: HeaderMap
     served: Served
+    # The caller's, on the loop's clock.
+    deadline: float | None = None
+    reads_gzip = False
+    task: asyncio.Task[None] | None = None
+    # The caller has reset the stream or closed the connection.
+    gone = False
+    # All of the answer is on its way, or nobody reads it.
+    ended = False
+    _context: Context | None = None
+    _head_sent = False
+    # None before the head of the request, and once nothing more is read.
+    _reader: MessageReader | None = None
+    # Messages that the handler has not taken yet; an error stands for all that would follow.
+    _messages: deque[bytes | SavepointError]
+    # The caller has sent all of the request.
+    _whole = False
+    # Bytes of messages that the handler has not taken, whole ones or not, as the connection has counted them.
+    _held = 0
+    # Bytes taken in that the caller's window has not been given back for.
+    _unreleased = 0
+    # The handler waits for the next message; for room to write.
+    _next: asyncio.Future[None] | None = None
+    _room: asyncio.Future[None] | None = None
+    # Ends a request that never becomes whole.
+    _timer: asyncio.TimerHandle | None = None
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.id = 0
-        # The caller's, on the loop's clock.
-        self.deadline: float | None = None
-        self.reads_gzip = False
-        self.task: asyncio.Task[None] | None = None
-        # The caller has reset the stream or closed the connection.
-        self.gone = False
-        # All of the answer is on its way, or nobody reads it.
-        self.ended = False
-        self._context: Context | None = None
-        self._head_sent = False
-        # None before the head of the request, and once nothing more is read.
-        self._reader: MessageReader | None = None
-        # Messages that the handler has not taken yet; an error stands for all that would follow.
-        self._messages: deque[bytes | SavepointError] = deque()
-        # The caller has sent all of the request.
-        self._whole = False
-        # Bytes of a message that is not whole, as the connection has counted them.
-        self._held = 0
-        # Bytes taken in that the caller's window has not been given back for.
-        self._unreleased = 0
-        # The handler waits for the next message; for room to write.
-        self._next: asyncio.Future[None] | None = None
-        self._room: asyncio.Future[None] | None = None
-        # Ends a request that never becomes whole.
-        self._timer: asyncio.TimerHandle | None = None
+        self._messages = deque()
 
     @property
     def peer(self) -> str:
@@ -142,6 +132,7 @@ class Stream:
         if reader is None:
             self._connection.release(self, len(data))
             return
+        begun = reader.held
         try:
             messages = reader.feed(data)
         except FieldInvalid as error:
@@ -149,14 +140,19 @@ class Stream:
             self._fail(error)
             return
         self._messages.extend(messages)
-        if self._messages and self.served.method.streams_requests:
-            # The window is given back once the handler has taken them: the caller goes no faster than it.
-            self._unreleased += len(data)
-            self._wake_handler()
+        if self.served.method.streams_requests:
+            if self._messages:
+                # The window is given back once the handler has taken them: the caller goes no faster than it.
+                self._unreleased += len(data)
+                self._wake_handler()
+            else:
+                self._connection.release(self, len(data))
         else:
             self._connection.release(self, len(data))
-        more, self._held = reader.held - self._held, reader.held
-        if more and not self._connection.hold(more):
+            if len(self._messages) > 1:
+                self._fail(FieldInvalid("request", f"must be one message, and has {len(self._messages)}"))
+                return
+        if not self._hold(self._held + reader.held - begun + sum(map(len, messages))):
             self._fail(Overloaded("too many large requests are on their way at once; try again in a moment"))
 
     def end_of_request(self) -> None:
@@ -168,10 +164,13 @@ class Stream:
             self._fail(FieldInvalid("request", "ends in the middle of a message"))
         elif self.served.method.streams_requests:
             self._wake_handler()
-        elif len(self._messages) == 1:
-            self._start(self._messages.popleft())
+        elif self._messages:
+            try:
+                self._start(self._take())
+            except FieldInvalid as error:
+                self._fail(error)
         else:
-            self._fail(FieldInvalid("request", f"must be one message, and has {len(self._messages)}"))
+            self._fail(FieldInvalid("request", "must be one message, and has none"))
 
     def await_request(self, longest_s: float) -> None:
         """The request has begun and is not whole. It must be by the caller's deadline, in `longest_s` at the latest."""
@@ -183,20 +182,19 @@ class Stream:
 
     async def next_message(self) -> bytes:
         """The next one of a stream of requests. Raises StopAsyncIteration after the last, FieldInvalid for bytes that
-        are none."""
+        are none, StreamGoneError."""
         while not self._messages:
+            if self.ended:
+                raise StreamGoneError
             # All that came was taken: the caller may send as much again.
-            if self._unreleased and not self.ended:
+            if self._unreleased:
                 self._connection.release(self, self._unreleased)
                 self._unreleased = 0
             if self._whole:
                 raise StopAsyncIteration
             self._next = self._connection.loop.create_future()
             await self._next
-        message = self._messages.popleft()
-        if isinstance(message, SavepointError):
-            raise message
-        return message
+        return self._take()
 
     def reset(self, reason: H2Reason) -> None:
         """Ends the stream without an answer."""
@@ -216,11 +214,11 @@ class Stream:
         """Sends the answer's head, once. Raises StreamGoneError."""
         if self._head_sent:
             return
-        self._head_sent = True
         head = HEAD_GZIP if gzip else HEAD
         if metadata:
             head = HeaderMap([*head.items(), *header_pairs(metadata)])
         self._connection.send_head(self, head)
+        self._head_sent = True
 
     async def write(self, message: bytes, *, gzip: bool) -> None:
         """Sends one message of the answer; waits while the reader has no room for it, until the caller's deadline and
@@ -278,22 +276,25 @@ class Stream:
     async def _run(self, request: Request) -> None:
         context = self._context = Context(self)
         try:
-            answer = await self.served.way(Call(self.served.method, context, request))
-            if answer is not None:
-                self.send_head(gzip=context.gzip)
-                await self.write(answer, gzip=context.compresses_message())
-            self._finish(*context.status())
-        except aio.AbortError:
+            # How an aborted call ends, its context says as for any other.
+            with suppress(aio.AbortError):
+                answer = await self.served.way(Call(self.served.method, context, request))
+                if answer is not None:
+                    self.send_head(gzip=context.gzip)
+                    await self.write(answer, gzip=context.compresses_message())
             self._finish(*context.status())
         except StreamGoneError:
             self.gone = True
+            self._end()
         except asyncio.CancelledError:
+            # It ends here, where the task does: raised on, it would stay with the task, and with it all that this call
+            # has in memory, until the garbage is collected.
             if not self.gone:
                 # The host stops, and this call took longer than it waits.
                 self._finish_with(Stopping())
-            raise
         except Exception:
-            # The policies log and answer what a call can fail with: this failure is the host's own.
+            # The policies log and answer what a call can fail with. This is the host's own failure, or metadata of the
+            # servicer's that cannot be sent.
             _log.exception("call failed: this is a bug", extra={"rpc_method": self.served.method.path})
             self._finish_with(Bug())
         finally:
@@ -303,26 +304,26 @@ class Stream:
 
     def _fail(self, error: SavepointError) -> None:
         """Nothing more is read. The policies answer the error as any other."""
-        self._drop_reader()
+        begun, self._reader = self._reader.held if self._reader else 0, None
         if self.task is None:
+            self._messages.clear()
+            self._hold(0)
             self._start(error)
         else:
+            self._hold(self._held - begun)
             self._messages.append(error)
             self._wake_handler()
 
     def _finish_with(self, error: SavepointError) -> None:
         self._finish(status.number_of(error), status.message_of(error), status.trailers(error))
 
-    def _finish(self, code: int, message: str, metadata: Iterable[tuple[str, str | bytes]]) -> None:
+    def _finish(self, code: int, message: str, metadata: Metadata) -> None:
         """Sends the status: all of the answer is on its way."""
         if self.ended:
             return
         try:
             if not self._head_sent:
-                # Nothing went before: head and status are one.
-                self._connection.send_head(
-                    self, HeaderMap([CONTENT_TYPE, *trailers(code, message, metadata)]), end=True
-                )
+                self._connection.send_head(self, status_alone(code, message, metadata), end=True)
             elif code == 0 and not message and not metadata:
                 self._connection.send_trailers(self, OK)
             else:
@@ -340,14 +341,23 @@ class Stream:
         self.ended = True
         if self._timer is not None:
             self._timer.cancel()
-        self._drop_reader()
+        self._reader = None
+        self._messages.clear()
+        self._hold(0)
         self._connection.forget(self)
 
-    def _drop_reader(self) -> None:
-        self._reader = None
-        if self._held:
-            self._connection.hold(-self._held)
-            self._held = 0
+    def _take(self) -> bytes:
+        """The first message that has come. Raises what stands in its place."""
+        message = self._messages.popleft()
+        if isinstance(message, SavepointError):
+            raise message
+        self._hold(self._held - len(message))
+        return message.unzipped() if isinstance(message, Zipped) else message
+
+    def _hold(self, size: int) -> bool:
+        """Says how many bytes of the request wait here. Whether that is few enough."""
+        more, self._held = size - self._held, size
+        return self._connection.hold(more)
 
     def _wake_handler(self) -> None:
         if self._next is not None and not self._next.done():
@@ -356,4 +366,7 @@ class Stream:
 
 def _size(headers: HeaderMap) -> int:
     """As RFC 9113 counts: each name, its value, and 32."""
-    return sum(len(name) + len(value) + 32 for name, value in headers.raw_items())
+    size = 0
+    for name, value in headers.raw_items():
+        size += len(name) + len(value) + 32
+    return size

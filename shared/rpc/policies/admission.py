@@ -11,7 +11,7 @@ from collections import deque
 from shared.errors import Overloaded
 from shared.rpc.policies.call import Call, Method, Policy, Step
 
-LONGEST_WAIT_S = 0.025
+LONGEST_WAIT_S = 0.035
 
 
 class Admission(Policy):
@@ -19,7 +19,9 @@ class Admission(Policy):
 
     def __init__(self, most: int) -> None:
         self._room = most
-        self._line: deque[asyncio.Future[bool]] = deque()
+        # Who waits, each with the time until which; who came first stands first, for the place and for the time.
+        self._line: deque[tuple[float, asyncio.Future[bool]]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
 
     def around(self, method: Method, proceed: Step) -> Step:
         """`proceed`, once there is room. Raises Overloaded."""
@@ -42,8 +44,10 @@ class Admission(Policy):
         """Returns when a leaving call has handed over its room."""
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[bool] = loop.create_future()
-        self._line.append(turn)
-        bound = loop.call_later(LONGEST_WAIT_S, _send_away, turn)
+        until = loop.time() + LONGEST_WAIT_S
+        self._line.append((until, turn))
+        if self._timer is None:
+            self._timer = loop.call_at(until, self._send_away)
         try:
             admitted = await turn
         except asyncio.CancelledError:
@@ -51,20 +55,25 @@ class Admission(Policy):
                 # The room came at the very moment when the caller gave up.
                 self._leave()
             raise
-        finally:
-            bound.cancel()
         if not admitted:
             raise Overloaded("too many calls are in flight; try again in a moment")
 
     def _leave(self) -> None:
         while self._line:
-            turn = self._line.popleft()
+            _, turn = self._line.popleft()
             if not turn.done():
                 turn.set_result(True)
                 return
         self._room += 1
 
-
-def _send_away(turn: asyncio.Future[bool]) -> None:
-    if not turn.done():
-        turn.set_result(False)
+    def _send_away(self) -> None:
+        """Refuses those who have waited long enough."""
+        self._timer = None
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        while self._line and self._line[0][0] <= now:
+            _, turn = self._line.popleft()
+            if not turn.done():
+                turn.set_result(False)
+        if self._line:
+            self._timer = loop.call_at(self._line[0][0], self._send_away)

@@ -43,6 +43,9 @@ class Failures(Policy):
             call.code = status.code_of(failure)
             if _log.isEnabledFor(logging.DEBUG):
                 _log.debug("call refused: %s", failure.message, extra={**labels, "reason": failure.reason})
-            return await call.context.abort(call.code, status.message_of(failure), status.trailers(failure))
+            message, trailers = status.message_of(failure), status.trailers(failure)
+            # It knows this frame by its traceback: the two would stay until the garbage is collected.
+            del failure
+            return await call.context.abort(call.code, message, trailers)
 
         return answered

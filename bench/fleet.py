@@ -1,0 +1,125 @@
+"""The whole suite with so many replicas of each service behind the gateway, as a rolling restart needs them."""
+
+import asyncio
+import re
+import urllib.request
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench.bed import Services
+from bench.seed import Seed, sow
+from deploy.gateway.render import Address
+from deploy.local import ports
+from deploy.local.alone import Service, migrate, running
+from deploy.local.embedded import Silent
+from deploy.local.embedded import stores as embedded_stores
+from deploy.local.gateway import Gateway
+from deploy.local.layout import Layout
+from deploy.local.settings import StackSettings
+from deploy.local.stack import Stack
+from deploy.local.suite import Stores
+
+# As in production: the gateway notices, then calls are refused.
+_NOTICE = {"SHUTDOWN_NOTICE_S": "1"}
+_HEALTHY = re.compile(r'^envoy_cluster_membership_healthy\{envoy_cluster_name="(\w+)"\} (\d+)$', re.MULTILINE)
+
+
+class _Gateway(Gateway):
+    """One whose backends somebody else has started."""
+
+    needs = ()
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """`replicas`: the services by name. `gateway` is its host:port, `gateway_pid` its process."""
+
+    stores: Stores
+    replicas: Mapping[str, list[Service]]
+    gateway: str
+    gateway_pid: int
+    gateway_metrics_port: int
+
+    @property
+    def services(self) -> Services:
+        """The first replicas of the two that most operations are about."""
+        return Services(self.replicas["profile"][0], self.replicas["leaderboard"][0])
+
+    async def sow(self) -> Seed:
+        """Something to find, made through the gateway."""
+        return await sow(self.gateway, self.gateway)
+
+    async def whole(self, within_s: float = 20) -> None:
+        """Waits until the gateway holds every replica for healthy. Raises TimeoutError."""
+        wanted = {(name, str(len(replicas))) for name, replicas in self.replicas.items()}
+        async with asyncio.timeout(within_s):
+            while not wanted <= set(_HEALTHY.findall(await self._metrics())):
+                await asyncio.sleep(0.05)
+
+    async def _metrics(self) -> str:
+        def read() -> str:
+            with urllib.request.urlopen(f"http://{ports.HOST}:{self.gateway_metrics_port}/metrics", timeout=5) as page:
+                return str(page.read(), "utf-8")
+
+        return await asyncio.to_thread(read)
+
+
+@asynccontextmanager
+async def fleet(replicas: int, settings: Mapping[str, str]) -> AsyncIterator[Fleet]:
+    """Stores, replicas with these settings, and a gateway before them, all SERVING, for as long as the context is."""
+    async with AsyncExitStack() as stack:
+        directory = Path(stack.enter_context(TemporaryDirectory(prefix="savepoint-bench-")))
+        stores = await stack.enter_async_context(embedded_stores(directory / "stores"))
+        profile = {"DATABASE_URL": stores.postgres_url("profile"), "REDIS_URL": stores.cache_url}
+        inventory = {"DATABASE_URL": stores.postgres_url("inventory")}
+        await migrate("profile", profile)
+        await migrate("inventory", inventory)
+
+        async def start(name: str, environment: Mapping[str, str]) -> list[Service]:
+            started = []
+            for number in range(replicas):
+                logs = directory / f"{name}-{number}"
+                logs.mkdir()
+                context = running(name, {**_NOTICE, **environment, **settings}, logs)
+                started.append(await stack.enter_async_context(context))
+            return started
+
+        profiles = await start("profile", profile)
+        # gRPC's own way to name several addresses, where no DNS name stands for all of them.
+        targets = "ipv4:" + ",".join(each.address for each in profiles)
+        services = {
+            "profile": profiles,
+            "inventory": await start("inventory", inventory | {"PROFILE_TARGET": targets}),
+            "leaderboard": await start("leaderboard", {"REDIS_URL": stores.ranks_url}),
+        }
+        gateway = await stack.enter_async_context(_gateway(directory / "gateway", services))
+        made = Fleet(stores, services, *gateway)
+        await made.whole()
+        yield made
+
+
+@asynccontextmanager
+async def _gateway(directory: Path, services: Mapping[str, list[Service]]) -> AsyncIterator[tuple[str, int, int]]:
+    variables = StackSettings.port_variables()
+    chosen = dict(zip(variables, ports.free(len(variables)), strict=True))
+    settings = StackSettings.model_validate({name.lower(): port for name, port in chosen.items()})
+    layout = Layout.of(directory)
+    addresses = {name.upper(): [_address(each) for each in replicas] for name, replicas in services.items()}
+    gateway = _Gateway(layout, settings, addresses)
+    stack = Stack(layout, [gateway], {}, Silent())
+    await stack.claim({})
+    await stack.start()
+    try:
+        process = stack.units[gateway.name].process
+        assert process is not None  # noqa: S101 # `start` has started it
+        yield gateway.address, process.pid, settings.gateway_metrics_port
+    finally:
+        await stack.stop()
+
+
+def _address(service: Service) -> Address:
+    host, _, port = service.address.rpartition(":")
+    return host, int(port)
