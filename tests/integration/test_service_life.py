@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
+import psycopg
 import pytest
 import trustme
 from grpc import aio
@@ -62,6 +63,18 @@ async def test_a_store_that_is_not_there_stops_the_start_with_one_reason(
     code, message = await starts_with(environment, "serve")
     assert code == 1
     assert "the postgresql store does not answer" in message
+    assert "Traceback" not in message
+
+
+async def test_a_database_that_is_not_in_utf8_stops_the_start(
+    profile_environment: dict[str, str], stores: Stores, tmp_path: Path
+) -> None:
+    async with await psycopg.AsyncConnection.connect(stores.postgres_url("postgres"), autocommit=True) as connection:
+        await connection.execute("CREATE DATABASE ascii TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
+    service = Service("profile", profile_environment, tmp_path / "log")
+    code, message = await starts_with({**service.environment, "DATABASE_URL": stores.postgres_url("ascii")}, "serve")
+    assert code == 1
+    assert "DATABASE_URL names a database in SQL_ASCII" in message
     assert "Traceback" not in message
 
 
