@@ -19,6 +19,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 from shared import deadline
 from shared.errors import DeadlineReached, Overloaded, StoreUnavailable
 from shared.postgres_lease import CANCEL_S, GRACE_S, STATEMENT_TIMEOUT_S, Connection, Lease
+from shared.settings import SettingsError
 from shared.telemetry.metrics import Metrics
 
 T = TypeVar("T")
@@ -60,11 +61,18 @@ class Connections:
         metrics.watch_connections(STORE, lambda: self._active)
 
     async def open(self, within_s: float) -> None:
-        """Returns when the smallest number of connections stands. Raises StoreUnavailable."""
+        """Returns when the smallest number of connections stands. Raises StoreUnavailable, and SettingsError for a
+        database that cannot hold every text."""
         try:
             await self._pool.open(wait=True, timeout=within_s)
+            async with self._pool.connection(timeout=CONNECT_TIMEOUT_S) as connection:
+                encoding = connection.info.parameter_status("server_encoding")
         except PoolTimeout as error:
             raise StoreUnavailable(STORE) from error
+        if encoding != "UTF8":
+            raise SettingsError(
+                f"setting DATABASE_URL names a database in {encoding}: it takes one that was made with ENCODING 'UTF8'"
+            )
 
     async def close(self) -> None:
         """Ends all work, within seconds."""
@@ -266,6 +274,7 @@ def _options() -> dict[str, Any]:
         "autocommit": True,
         "connect_timeout": CONNECT_TIMEOUT_S,
         "application_name": "savepoint",
+        "client_encoding": "UTF8",
         "options": f"-c statement_timeout={STATEMENT_TIMEOUT_S}s"
         f" -c idle_in_transaction_session_timeout={STATEMENT_TIMEOUT_S}s -c timezone=UTC"
         # Every query goes by its index whatever the values: planning it anew costs nearly as much as running it.

@@ -23,6 +23,8 @@ SERVICE = "profile"
 CALL_BOUND_S = 5.0
 
 _OPTIONS = [
+    # Every replica of profile gets its share; gRPC alone would stay with one of them.
+    ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     # A profile service that comes back is found within a second; gRPC alone would wait up to two minutes.
@@ -30,6 +32,8 @@ _OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 2_000),
     ("grpc.max_reconnect_backoff_ms", 1_000),
+    # So is one that comes back elsewhere; gRPC alone would ask for its address twice a minute at most.
+    ("grpc.dns_min_time_between_resolutions_ms", 1_000),
 ]
 
 

@@ -259,15 +259,21 @@ async def test_a_client_that_is_gone_is_noticed_on_an_old_connection_too() -> No
         client.writer.close()
 
 
-async def test_a_client_whose_encryption_takes_its_time_is_told_of_a_stop_too(tmp_path: Path) -> None:
+def encrypted(directory: Path) -> tuple[Tls, ssl.SSLContext]:
+    """A host's certificate, and what a client needs to trust it."""
     authority = trustme.CA()
     own = authority.issue_cert("localhost")
-    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    certificate, key = directory / "cert.pem", directory / "key.pem"
     certificate.write_bytes(own.cert_chain_pems[0].bytes())
     key.write_bytes(own.private_key_pem.bytes())
     encryption = ssl.create_default_context()
     authority.configure_trust(encryption)
-    async with echo_host("httpunk", tls=Tls(certificate, key, None)) as echo:
+    return Tls(certificate, key, None), encryption
+
+
+async def test_a_client_whose_encryption_takes_its_time_is_told_of_a_stop_too(tmp_path: Path) -> None:
+    tls, encryption = encrypted(tmp_path)
+    async with echo_host("httpunk", tls=tls) as echo:
         slow = socket.create_connection(("127.0.0.1", int(echo.address.rpartition(":")[2])))
         slow.setblocking(False)
         await asyncio.sleep(0.1)
@@ -277,3 +283,24 @@ async def test_a_client_whose_encryption_takes_its_time_is_told_of_a_stop_too(tm
         async with asyncio.timeout(5):
             await client.read()
         assert (client.ended, client.goaways) == (1, 2)
+
+
+async def test_a_client_that_never_ends_its_encryption_is_cut_off(tmp_path: Path) -> None:
+    tls, encryption = encrypted(tmp_path)
+    async with echo_host("httpunk", tls=tls) as echo:
+        port = int(echo.address.rpartition(":")[2])
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=encryption, server_hostname="localhost")
+        # From now on it reads nothing, and so never learns that it should say goodbye.
+        writer.transport.pause_reading()  # type: ignore[attr-defined] # missing in its types
+        async with asyncio.timeout(3):
+            while not echo.host.connections:
+                await asyncio.sleep(0.01)
+        connection = only_connection(echo)
+        # The drain closes it, then the stop does, and at last it is aborted.
+        connection.close()
+        connection.close()
+        connection.abort()
+        async with asyncio.timeout(3):
+            while echo.host.connections:
+                await asyncio.sleep(0.01)
+        writer.transport.abort()

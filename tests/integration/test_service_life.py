@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
+import psycopg
 import pytest
 import trustme
 from grpc import aio
@@ -62,6 +63,18 @@ async def test_a_store_that_is_not_there_stops_the_start_with_one_reason(
     code, message = await starts_with(environment, "serve")
     assert code == 1
     assert "the postgresql store does not answer" in message
+    assert "Traceback" not in message
+
+
+async def test_a_database_that_is_not_in_utf8_stops_the_start(
+    profile_environment: dict[str, str], stores: Stores, tmp_path: Path
+) -> None:
+    async with await psycopg.AsyncConnection.connect(stores.postgres_url("postgres"), autocommit=True) as connection:
+        await connection.execute("CREATE DATABASE ascii TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
+    service = Service("profile", profile_environment, tmp_path / "log")
+    code, message = await starts_with({**service.environment, "DATABASE_URL": stores.postgres_url("ascii")}, "serve")
+    assert code == 1
+    assert "DATABASE_URL names a database in SQL_ASCII" in message
     assert "Traceback" not in message
 
 
@@ -151,18 +164,34 @@ async def test_bytes_that_are_no_message_and_messages_too_large_are_the_callers_
     assert (await failure(unknown(b""))).code is grpc.StatusCode.UNIMPLEMENTED
 
 
-async def test_services_take_encrypted_calls_from_each_other_and_tell_their_own_health(
+def encrypted(directory: Path) -> tuple[dict[str, str], grpc.ChannelCredentials]:
+    """A service's settings with which it takes calls of clients that it knows only, and what makes us one of them."""
+    authority = trustme.CA()
+    own = authority.issue_cert("127.0.0.1", "localhost")
+    cert, key, ca = directory / "cert.pem", directory / "key.pem", directory / "ca.pem"
+    cert.write_bytes(b"".join(blob.bytes() for blob in own.cert_chain_pems))
+    key.write_bytes(own.private_key_pem.bytes())
+    ca.write_bytes(authority.cert_pem.bytes())
+    credentials = grpc.ssl_channel_credentials(ca.read_bytes(), key.read_bytes(), cert.read_bytes())
+    return {"TLS_CERTIFICATE": str(cert), "TLS_KEY": str(key), "TLS_CLIENT_CA": str(ca)}, credentials
+
+
+@pytest.mark.parametrize("rpc_host", ["httpunk", "grpc_aio"])
+async def test_a_service_that_takes_encrypted_calls_tells_its_own_health(
+    profile_environment: dict[str, str], tmp_path: Path, rpc_host: str
+) -> None:
+    tls, credentials = encrypted(tmp_path)
+    environment = {**profile_environment, **tls, "RPC_HOST": rpc_host}
+    async with running("profile", environment, tmp_path, credentials) as service:
+        assert await starts_with(service.environment, "health") == (0, "")
+
+
+async def test_services_take_encrypted_calls_from_each_other(
     stores: Stores, profile_environment: dict[str, str], tmp_path: Path
 ) -> None:
-    authority = trustme.CA()
-    certificate = authority.issue_cert("127.0.0.1", "localhost")
-    cert, key, ca = tmp_path / "cert.pem", tmp_path / "key.pem", tmp_path / "ca.pem"
-    cert.write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
-    key.write_bytes(certificate.private_key_pem.bytes())
-    ca.write_bytes(authority.cert_pem.bytes())
-    tls = {"TLS_CERTIFICATE": str(cert), "TLS_KEY": str(key), "TLS_CLIENT_CA": str(ca)}
-    credentials = grpc.ssl_channel_credentials(ca.read_bytes(), key.read_bytes(), cert.read_bytes())
-    inventory_environment = {"DATABASE_URL": stores.postgres_url("inventory"), "PROFILE_CA": str(ca), **tls}
+    tls, credentials = encrypted(tmp_path)
+    authority = {"PROFILE_CA": tls["TLS_CLIENT_CA"]}
+    inventory_environment = {"DATABASE_URL": stores.postgres_url("inventory"), **authority, **tls}
     await migrate("inventory", inventory_environment)
     async with (
         running("profile", {**profile_environment, **tls}, tmp_path, credentials) as profile,
@@ -170,7 +199,6 @@ async def test_services_take_encrypted_calls_from_each_other_and_tell_their_own_
             "inventory", {**inventory_environment, "PROFILE_TARGET": profile.address}, tmp_path, credentials
         ) as inventory,
     ):
-        assert (await starts_with(profile.environment, "health"))[0] == 0
         name = uuid.uuid4().hex
         request = pb.CreatePlayerRequest(username=name, email=f"{name}@example.com")
         player = (await ProfileServiceStub(profile.channel).CreatePlayer(request)).player

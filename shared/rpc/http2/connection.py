@@ -459,7 +459,8 @@ class Connection(asyncio.Protocol):
         return not (self._streams or self._tasks or self._closed)
 
     def _close(self) -> None:
-        if not self._closed:
+        # An encrypted transport that is closed twice lets go of its socket, and can no longer be aborted.
+        if not self._transport.is_closing():
             self._transport.close()
 
     def _ran(self, task: asyncio.Task[None]) -> None:
