@@ -212,6 +212,8 @@ class Stream:
         self.gone = True
         if self.task is not None:
             self.task.cancel()
+            # One that had not begun keeps its frame, and that this stream: both would stay until the next collection.
+            self.task = None
         self._end()
 
     # The answer, as it goes out.
