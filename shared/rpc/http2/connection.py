@@ -107,7 +107,8 @@ class Connection(asyncio.Protocol):
         self._flushing = False
         self._writable = True
         self._stall_timer: asyncio.TimerHandle | None = None
-        # GOAWAY has been sent; and no stream can come any more.
+        # The client has sent GOAWAY; we have; and no stream can come any more.
+        self._client_leaves = False
         self._draining = False
         self._last = False
         self._closed = False
@@ -153,7 +154,8 @@ class Connection(asyncio.Protocol):
             for stream in self._begun:
                 stream.await_request(LONGEST_UPLOAD_S)
             self._begun.clear()
-        self._after(self._h2.maybe_goaway_reply())
+        if self._client_leaves:
+            self._after(self._h2.maybe_goaway_reply())
         if len(data) > BYTES_A_TURN:
             # uvloop would go on reading this socket for as long as there is something in it.
             self._transport.pause_reading()
@@ -343,6 +345,7 @@ class Connection(asyncio.Protocol):
                 if self._draining and h2.shutdown_final:
                     self._take_no_more()
         elif kind is H2FrameGoAway:
+            self._client_leaves = True
             aborted, flags = h2.recv_go_away(frame)
             for stream, _ in aborted:
                 cast(Stream, stream).lose()

@@ -372,7 +372,7 @@ class Stream:
     def _hold(self, size: int) -> bool:
         """Says how many bytes of the request wait here. Whether that is few enough."""
         more, self._held = size - self._held, size
-        return self._connection.hold(more)
+        return not more or self._connection.hold(more)
 
     def _wake_handler(self) -> None:
         if self._next is not None and not self._next.done():
