@@ -1,6 +1,7 @@
 """Hostile and broken peers: each attack gets the right answer, and nobody else notices.
 
-The host that RPC_HOST names is attacked, as in all tests that start a service. The sizes here are small; `python -m tests.wire --full` attacks in earnest.
+The host that RPC_HOST names is attacked, as in all tests that start a service. The sizes here are small;
+`python -m tests.wire --full` attacks in earnest.
 """
 
 import os
