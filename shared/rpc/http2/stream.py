@@ -15,6 +15,7 @@ from httpunk import H2Reason, HeaderMap
 from shared.errors import Bug, DeadlineReached, FieldInvalid, Overloaded, SavepointError, Stopping
 from shared.rpc import status
 from shared.rpc.http2 import timeout
+from shared.rpc.http2.bounds import LONGEST_WRITE_S, MOST_METADATA_BYTES
 from shared.rpc.http2.context import Context
 from shared.rpc.http2.framing import ENCODINGS, GZIP, IDENTITY, MessageReader, Zipped, framed, framed_gzip
 from shared.rpc.http2.headers import (
@@ -41,11 +42,6 @@ _log = logging.getLogger("savepoint.http2")
 _UNIMPLEMENTED, _RESOURCE_EXHAUSTED = 12, 8
 _METHOD_NOT_ALLOWED, _UNSUPPORTED_MEDIA_TYPE = 405, 415
 _GRPC = (b"application/grpc", b"application/grpc+proto")
-
-# How long a message of an answer may take to be read.
-LONGEST_WRITE_S = 30.0
-# As gRPC's own servers: more metadata than this is refused.
-MOST_METADATA_BYTES = 16 * 1024
 
 
 class StreamGoneError(asyncio.CancelledError):
