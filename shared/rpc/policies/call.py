@@ -4,6 +4,7 @@ A call of any kind is one coroutine: it takes the request (a message, or a strea
 answer's message; where the answer is a stream, it writes the messages to the context and its result is None.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -67,9 +68,9 @@ class Call:
         self.code: grpc.StatusCode | None = None
 
 
-class Policy:
+class Policy(ABC):
     """A rule that every call passes. Made once a process; `around` is asked once for each method."""
 
+    @abstractmethod
     def around(self, method: Method, proceed: Step) -> Step:
         """`proceed` with the rule kept around it; `proceed` itself where the rule does not concern the method."""
-        raise NotImplementedError
