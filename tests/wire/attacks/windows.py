@@ -39,7 +39,7 @@ async def a_connection_window_never_opened(target: Target, size: int) -> Answer:
         return await connection.settle()
 
 
-@attack(small=8, full=100, peak_mb=_HUNDRED_ANSWERS_MB)
+@attack(small=24, full=100, peak_mb=_HUNDRED_ANSWERS_MB)
 async def a_reader_that_stops(target: Target, size: int) -> Answer:
     """All windows wide open, and a socket that is never read."""
     async with connected(target, settings=_OPEN, receive_buffer=4096) as connection:
