@@ -38,8 +38,8 @@ demo: $(READY) ## play 49,520 real matches through the gateway (DEMO_FILE= DEMO_
 	@$(BIN)/python -m examples.internationals $(if $(JSON),--json)
 
 .PHONY: test
-test: $(READY) ## run the tests, on real stores of their own (ARGS= names some)
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(READY) ## run the tests, on real stores of their own (ARGS= names some; ARGS="-n 0 …": in one process)
+	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 .PHONY: interop
 interop: $(READY) ## run gRPC's official cases with grpcio, grpc-js and grpc-go (needs npm, and Debian's grpc-go)

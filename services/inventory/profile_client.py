@@ -23,8 +23,13 @@ SERVICE = "profile"
 CALL_BOUND_S = 5.0
 
 _OPTIONS = [
-    # Every replica of profile gets its share; gRPC alone would stay with one of them.
-    ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
+    # Every replica of profile gets its share; gRPC alone would stay with one of them. A replica that is about to stop
+    # says so by its health, and gets no more calls.
+    (
+        "grpc.service_config",
+        '{"loadBalancingConfig": [{"round_robin": {}}],'
+        ' "healthCheckConfig": {"serviceName": "savepoint.profile.v1.ProfileService"}}',
+    ),
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     # A profile service that comes back is found within a second; gRPC alone would wait up to two minutes.

@@ -8,7 +8,8 @@ writers are caches of their own, as in processes of their own.
 import asyncio
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import pytest
 from redis.asyncio import Redis
@@ -22,6 +23,8 @@ from shared.telemetry.metrics import Metrics
 from shared.valkey import Valkey
 
 STEP_BOUND_S = 5
+# Plays mostly wait.
+_AT_ONCE = 12
 
 
 class Actor(ABC):
@@ -64,9 +67,10 @@ class Actor(ABC):
 class Scene:
     """One player, in the database and in nobody's cache yet."""
 
-    def __init__(self, database: Postgres, server: Valkey, player_id: uuid.UUID) -> None:
+    def __init__(self, database: Postgres, server: Valkey, client: Redis, player_id: uuid.UUID) -> None:
         self.database = database
         self.server = server
+        self.client = client
         self.player_id = player_id
 
     def cache(self) -> PlayerCache:
@@ -108,13 +112,48 @@ class Writer(Actor):
             written(player.player_id, player.version, player)
 
 
+@dataclass(frozen=True)
+class Stage:
+    """Where the plays are played: each with a player of its own, several at a time."""
+
+    database: Postgres
+    server: Valkey
+    client: Redis
+
+    async def scene(self) -> Scene:
+        name = uuid.uuid4().hex
+        new = {"player_id": None, "username": name, "email": f"{name}@example.com", "attributes": "{}"}
+        [player] = await self.database.fetch(QUERIES["create_player"], new, Player, repeatable=False)
+        return Scene(self.database, self.server, self.client, player.player_id)
+
+    async def play_all(
+        self, orders: Iterable[Sequence[str]], cast: Callable[[Scene], dict[str, Actor]], *, cached: bool = False
+    ) -> None:
+        """Plays every order, with the actors that `cast` finds for it."""
+        waiting = iter(orders)
+
+        async def troupe() -> None:
+            for order in waiting:
+                scene = await self.scene()
+                await play(scene, cast(scene), order, cached=cached)
+
+        async with asyncio.TaskGroup() as troupes:
+            for _ in range(_AT_ONCE):
+                troupes.create_task(troupe())
+
+
 @pytest.fixture
-async def scene(database: Postgres, cache_server: Valkey, stores: Stores) -> AsyncIterator[tuple[Scene, Redis]]:
-    name = uuid.uuid4().hex
-    new = {"player_id": None, "username": name, "email": f"{name}@example.com", "attributes": "{}"}
-    [player] = await database.fetch(QUERIES["create_player"], new, Player, repeatable=False)
+async def stage(database: Postgres, cache_server: Valkey, stores: Stores) -> AsyncIterator[Stage]:
     async with Redis.from_url(stores.cache_url, protocol=3) as client:
-        yield Scene(database, cache_server, player.player_id), client
+        yield Stage(database, cache_server, client)
+
+
+def reader_and_writer(scene: Scene) -> dict[str, Actor]:
+    return {"reader": Reader(scene), "writer": Writer(scene)}
+
+
+def reader_and_two_writers(scene: Scene) -> dict[str, Actor]:
+    return {"reader": Reader(scene), "first": Writer(scene), "second": Writer(scene)}
 
 
 def orders(**steps: int) -> Iterator[tuple[str, ...]]:
@@ -132,9 +171,8 @@ def orders_with_two_writers() -> Iterator[tuple[str, ...]]:
     return (order for order in orders(reader=3, first=3, second=3) if order.index("first") < order.index("second"))
 
 
-async def play(
-    scene: Scene, client: Redis, actors: dict[str, Actor], order: Sequence[str], *, cached: bool = False
-) -> None:
+async def play(scene: Scene, actors: dict[str, Actor], order: Sequence[str], *, cached: bool) -> None:
+    client = scene.client
     await client.delete(entry_key(scene.player_id))
     if cached:
         await scene.cache().get([scene.player_id], scene.load)
@@ -165,37 +203,32 @@ def test_the_orders_are_all_there() -> None:
     assert len(list(orders_with_two_writers())) == 1680 / 2
 
 
-async def test_a_reader_and_a_writer(scene: tuple[Scene, Redis]) -> None:
-    for order in orders(reader=3, writer=3):
-        await play(*scene, {"reader": Reader(scene[0]), "writer": Writer(scene[0])}, order)
+async def test_a_reader_and_a_writer(stage: Stage) -> None:
+    await stage.play_all(orders(reader=3, writer=3), reader_and_writer)
 
 
-async def test_a_reader_and_a_writer_in_one_process(scene: tuple[Scene, Redis]) -> None:
-    for order in orders(reader=3, writer=3):
-        cache = scene[0].cache()
-        await play(*scene, {"reader": Reader(scene[0], cache), "writer": Writer(scene[0], cache)}, order)
+async def test_a_reader_and_a_writer_in_one_process(stage: Stage) -> None:
+    def cast(scene: Scene) -> dict[str, Actor]:
+        cache = scene.cache()
+        return {"reader": Reader(scene, cache), "writer": Writer(scene, cache)}
+
+    await stage.play_all(orders(reader=3, writer=3), cast)
 
 
-async def test_a_reader_and_a_writer_that_dies_after_its_commit(scene: tuple[Scene, Redis]) -> None:
-    for order in orders(reader=3, writer=2):
-        await play(*scene, {"reader": Reader(scene[0]), "writer": Writer(scene[0])}, order)
+async def test_a_reader_and_a_writer_that_dies_after_its_commit(stage: Stage) -> None:
+    await stage.play_all(orders(reader=3, writer=2), reader_and_writer)
 
 
-async def test_a_reader_and_a_writer_over_a_cached_player(scene: tuple[Scene, Redis]) -> None:
-    for order in orders(reader=3, writer=3):
-        await play(*scene, {"reader": Reader(scene[0]), "writer": Writer(scene[0])}, order, cached=True)
+async def test_a_reader_and_a_writer_over_a_cached_player(stage: Stage) -> None:
+    await stage.play_all(orders(reader=3, writer=3), reader_and_writer, cached=True)
 
 
-async def test_a_reader_and_two_writers(scene: tuple[Scene, Redis]) -> None:
-    for order in orders_with_two_writers():
-        actors: dict[str, Actor] = {"reader": Reader(scene[0]), "first": Writer(scene[0]), "second": Writer(scene[0])}
-        await play(*scene, actors, order)
+async def test_a_reader_and_two_writers(stage: Stage) -> None:
+    await stage.play_all(orders_with_two_writers(), reader_and_two_writers)
 
 
-async def test_a_reader_and_two_writers_of_which_one_dies_after_its_commit(scene: tuple[Scene, Redis]) -> None:
-    for order in orders(reader=3, first=3, second=2):
-        actors: dict[str, Actor] = {"reader": Reader(scene[0]), "first": Writer(scene[0]), "second": Writer(scene[0])}
-        await play(*scene, actors, order)
+async def test_a_reader_and_two_writers_of_which_one_dies_after_its_commit(stage: Stage) -> None:
+    await stage.play_all(orders(reader=3, first=3, second=2), reader_and_two_writers)
 
 
 class Forgetful(Writer):
@@ -209,23 +242,21 @@ class Forgetful(Writer):
             await self.pause()
 
 
-async def test_a_reader_and_two_writers_of_which_one_does_not_know_what_it_wrote(scene: tuple[Scene, Redis]) -> None:
-    for order in orders(reader=2, first=3, second=3):
-        actors: dict[str, Actor] = {
-            "reader": Reader(scene[0]),
-            "first": Writer(scene[0]),
-            "second": Forgetful(scene[0]),
-        }
-        await play(*scene, actors, order)
+async def test_a_reader_and_two_writers_of_which_one_does_not_know_what_it_wrote(stage: Stage) -> None:
+    def cast(scene: Scene) -> dict[str, Actor]:
+        return {**reader_and_two_writers(scene), "second": Forgetful(scene)}
+
+    await stage.play_all(orders(reader=2, first=3, second=3), cast)
 
 
-async def test_a_reader_whose_lease_was_evicted_fills_nothing(scene: tuple[Scene, Redis]) -> None:
-    (stage, client), (reader, writer) = scene, (Reader(scene[0]), Writer(scene[0]))
-    await client.delete(entry_key(stage.player_id))
+async def test_a_reader_whose_lease_was_evicted_fills_nothing(stage: Stage) -> None:
+    scene = await stage.scene()
+    reader, writer = Reader(scene), Writer(scene)
+    await scene.client.delete(entry_key(scene.player_id))
     await reader.step()  # looks
     await reader.step()  # loads the old row
     for _ in range(3):
         await writer.step()
-    await client.delete(entry_key(stage.player_id))
+    await scene.client.delete(entry_key(scene.player_id))
     await reader.step()  # fills
-    await look_twice(stage, ["eviction"])
+    await look_twice(scene, ["eviction"])

@@ -43,9 +43,25 @@ class Report:
     healthy: Calls
     violations: Sequence[str] = field(default=())
 
+    @property
+    def memory_kept(self) -> float:
+        """MB by which the service is larger than before."""
+        return self.memory_after - self.memory_before
+
 
 async def measure(attack: Attack, size: int, target: Target, pid: int, host: str, healthy: Healthy) -> Report:
-    """Makes the attack and judges it. `pid` is the service's process; `host` says which outcomes are right."""
+    """Makes the attack and judges it. `pid` is the service's process; `host` says which outcomes are right.
+
+    An attack after which memory stays higher is made once more: what the allocator keeps, to use it again, it keeps
+    once; what leaks grows with every attack.
+    """
+    report = await _attacked(attack, size, target, pid, healthy)
+    if report.memory_kept > GROWTH_BOUND_MB:
+        report = await _attacked(attack, size, target, pid, healthy)
+    return _judged(report, expected(attack.name, host), attack.peak_mb)
+
+
+async def _attacked(attack: Attack, size: int, target: Target, pid: int, healthy: Healthy) -> Report:
     process = psutil.Process(pid)
     await healthy.mark()
     before, cpu = _memory(process), _cpu(process)
@@ -61,7 +77,7 @@ async def measure(attack: Attack, size: int, target: Target, pid: int, host: str
         await asyncio.sleep(_SHORTEST_S - (time.perf_counter() - begun))
         after = await _memory_in_the_end(process, before)
     calls = await healthy.mark()
-    report = Report(
+    return Report(
         attack=attack.name,
         size=size,
         answer={name: count for name, count in sorted(answer.items()) if count},
@@ -73,7 +89,6 @@ async def measure(attack: Attack, size: int, target: Target, pid: int, host: str
         memory_after=after,
         healthy=calls,
     )
-    return _judged(report, expected(attack.name, host), attack.peak_mb)
 
 
 def _judged(report: Report, allowed: Expected, peak_mb: int) -> Report:
@@ -89,8 +104,8 @@ def _judged(report: Report, allowed: Expected, peak_mb: int) -> Report:
         violations.append(f"a healthy call took {healthy.slowest_s:.2f} s")
     if report.fresh_call_s > FRESH_BOUND_S:
         violations.append(f"a fresh connection's call took {report.fresh_call_s:.2f} s")
-    if report.memory_after - report.memory_before > GROWTH_BOUND_MB:
-        violations.append(f"memory stays {report.memory_after - report.memory_before:.0f} MB higher")
+    if report.memory_kept > GROWTH_BOUND_MB:
+        violations.append(f"memory stays {report.memory_kept:.0f} MB higher, each time")
     if report.memory_peak - report.memory_before > peak_mb:
         violations.append(f"memory rose by {report.memory_peak - report.memory_before:.0f} MB; bound {peak_mb}")
     return Report(**{**vars(report), "violations": violations})

@@ -11,7 +11,7 @@ from collections import deque
 from shared.errors import Overloaded
 from shared.rpc.policies.call import Call, Method, Policy, Step
 
-LONGEST_WAIT_S = 0.035
+LONGEST_WAIT_S = 0.03
 
 
 class Admission(Policy):
