@@ -5,7 +5,7 @@ import sys
 
 from deploy.local import down, status, up
 from deploy.local.settings import StackSettings
-from shared.settings import SettingsError, load
+from shared.service.settings import SettingsError, load
 
 _EXIT_CODES = """
 exit codes: 0 done; 1 could not be done, and why; 2 not understood, or a setting that cannot work;

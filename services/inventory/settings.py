@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from shared.settings import PostgresSettings, ServiceSettings, listens, shows_metrics
+from shared.service.settings import PostgresSettings, ServiceSettings, listens, shows_metrics
 
 
 class InventorySettings(ServiceSettings, PostgresSettings):

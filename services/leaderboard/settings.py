@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from shared.settings import ServiceSettings, ValkeySettings, listens, shows_metrics
+from shared.service.settings import ServiceSettings, ValkeySettings, listens, shows_metrics
 
 
 class LeaderboardSettings(ServiceSettings, ValkeySettings):

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from shared.settings import PostgresSettings, ServiceSettings, ValkeySettings, listens, shows_metrics
+from shared.service.settings import PostgresSettings, ServiceSettings, ValkeySettings, listens, shows_metrics
 
 
 class ProfileSettings(ServiceSettings, PostgresSettings, ValkeySettings):

@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 from grpc import aio
 
-from shared.errors import Stopping
+from shared.contract.errors import Stopping
 from shared.rpc import status
 from shared.rpc.host import CannotListenError, ConnectionRules, Tls
 from shared.rpc.messages import LARGEST_REQUEST, serialized

@@ -4,7 +4,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from shared.errors import FieldInvalid
+from shared.contract.errors import FieldInvalid
 
 LARGEST_REQUEST = 4 * 1024 * 1024
 

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode
 
-from shared import errors
+from shared.contract import errors
 
 DOMAIN = "savepoint"
 
@@ -32,7 +32,7 @@ _CODES: dict[type[errors.SavepointError], StatusCode] = {
     errors.RequestIdReused: StatusCode.INVALID_ARGUMENT,
     errors.NotFound: StatusCode.NOT_FOUND,
     errors.AlreadyExists: StatusCode.ALREADY_EXISTS,
-    errors.Unmet: StatusCode.FAILED_PRECONDITION,
+    errors.PreconditionFailed: StatusCode.FAILED_PRECONDITION,
     errors.EtagMismatch: StatusCode.ABORTED,
     errors.Overloaded: StatusCode.RESOURCE_EXHAUSTED,
     errors.StoreUnavailable: StatusCode.UNAVAILABLE,

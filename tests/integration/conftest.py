@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from deploy.local.suite import Stores
-from shared import postgres, valkey
-from shared.postgres import Postgres
+from shared.stores import postgres, valkey
+from shared.stores.postgres import Postgres
+from shared.stores.valkey import Valkey
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.store import StoreTelemetry
 from shared.telemetry.traces import Traces
-from shared.valkey import Valkey
 
 
 @pytest.fixture(scope="session")

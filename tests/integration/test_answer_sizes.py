@@ -20,10 +20,10 @@ from savepoint.match.v1.match_pb2_grpc import MatchServiceStub
 from savepoint.profile.v1 import profile_pb2
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 
-from services.inventory import match_servicer
-from services.inventory import servicer as inventory_servicer
-from services.leaderboard import servicer as leaderboard_servicer
-from services.profile import servicer as profile_servicer
+from services.inventory.items import servicer as inventory_servicer
+from services.inventory.matches import servicer as match_servicer
+from services.leaderboard.boards import servicer as leaderboard_servicer
+from services.profile.players import servicer as profile_servicer
 from tests.conftest import Players
 from tests.support.service import Service
 

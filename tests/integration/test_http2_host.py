@@ -16,7 +16,7 @@ import trustme
 from grpc import aio
 from httpunk import _httpunk as wire
 
-from shared.errors import NotFound
+from shared.contract.errors import NotFound
 from shared.rpc.host import ConnectionRules, Tls
 from shared.rpc.http2.connection import Connection
 from shared.rpc.http2.context import Context

@@ -25,22 +25,23 @@ from savepoint.profile.v1 import profile_pb2, wallet_pb2
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 from savepoint.profile.v1.wallet_pb2_grpc import WalletServiceStub
 
-from services.inventory.item import Grant, ItemKey
-from services.inventory.known_players import KnownPlayers
-from services.inventory.match import Match, MatchPlayer, MatchResult, new_match_id
-from services.inventory.match_store import MatchStore
-from services.inventory.store import ItemStore
-from services.profile.cache import PlayerCache
-from services.profile.player import NewPlayer, PlayerChange, Progress
-from services.profile.store import PlayerStore
-from services.profile.wallet_store import WalletStore
-from shared import deadline
-from shared.errors import DeadlineReached, Unmet
-from shared.idempotency import RequestKey, Requests
-from shared.postgres import Params, Postgres
-from shared.queries import Query
+from services.inventory.items.store import ItemStore
+from services.inventory.items.types import Grant, ItemKey
+from services.inventory.known_players.known_players import KnownPlayers
+from services.inventory.matches.store import MatchStore
+from services.inventory.matches.types import Match, MatchPlayer, MatchResult, new_match_id
+from services.profile.player_cache.cache import PlayerCache
+from services.profile.players.store import PlayerStore
+from services.profile.players.types import NewPlayer, PlayerChange, Progress
+from services.profile.wallets.store import WalletStore
+from shared.contract.errors import DeadlineReached, PreconditionFailed
+from shared.stores.postgres import Params, Postgres
+from shared.stores.postgres.queries import Query
+from shared.stores.requests.key import RequestKey
+from shared.stores.requests.records import RequestRecords
+from shared.stores.valkey import Valkey
 from shared.telemetry.metrics import Metrics
-from shared.valkey import Valkey
+from shared.work import deadline
 from tests.conftest import Players
 from tests.support.errors import failure
 from tests.support.service import Service
@@ -225,10 +226,10 @@ def _not_after() -> datetime:
 
 
 @asynccontextmanager
-async def strict(url: str) -> AsyncIterator[tuple[Postgres, Requests]]:
+async def strict(url: str) -> AsyncIterator[tuple[Postgres, RequestRecords]]:
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         database = cast("Postgres", Strict(connection))
-        requests = Requests(database)
+        requests = RequestRecords(database)
         yield database, requests
         await requests.close()
 
@@ -309,7 +310,7 @@ async def test_items_and_matches_do_not_change_after_the_deadline(inventory: Ser
         # A refusal that was decided here, not by the statement.
         again = partial(matches.finish_match, match.match_id, MatchResult(None, None, []), key())
         await late(again)
-        with pytest.raises(Unmet):
+        with pytest.raises(PreconditionFailed):
             await again()
         await matches.close()
         await known.close()

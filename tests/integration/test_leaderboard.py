@@ -15,10 +15,10 @@ from savepoint.leaderboard.v1 import leaderboard_pb2 as pb
 from savepoint.leaderboard.v1.leaderboard_pb2_grpc import LeaderboardServiceStub
 
 from deploy.local.suite import Stores
-from services.leaderboard.ranking import CREATE_LEADERBOARD, DELETE_LEADERBOARD, REMOVE_ENTRY
-from shared import valkey
+from services.leaderboard.boards.store import CREATE_LEADERBOARD, DELETE_LEADERBOARD, REMOVE_ENTRY
+from shared.stores import valkey
+from shared.stores.valkey import Valkey
 from shared.telemetry.store import StoreTelemetry
-from shared.valkey import Valkey
 from tests.support.errors import failure
 from tests.support.service import Service
 

@@ -9,10 +9,10 @@ from savepoint.leaderboard.v1.leaderboard_pb2_grpc import LeaderboardServiceStub
 from savepoint.profile.v1 import profile_pb2
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 
-from services.profile.player import Wallet
-from services.profile.store import QUERIES
-from shared.postgres import Postgres, Transaction
-from shared.queries import Query
+from services.profile.players.store import QUERIES
+from services.profile.wallets.types import Wallet
+from shared.stores.postgres import Postgres, Transaction
+from shared.stores.postgres.queries import Query
 from tests.conftest import Players
 from tests.support.service import Service
 

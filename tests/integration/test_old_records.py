@@ -15,7 +15,7 @@ from savepoint.profile.v1 import profile_pb2
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 
 from deploy.local.suite import Stores
-from shared.idempotency import RequestKey
+from shared.stores.requests.key import RequestKey
 from tests.support.service import Service
 
 # Makes of a board's record one of 0.1: fingerprint and answer, nothing else.

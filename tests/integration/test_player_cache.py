@@ -11,14 +11,14 @@ from savepoint.profile.v1 import profile_pb2 as pb
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 
 from deploy.local.suite import Stores
-from services.profile.cache import PlayerCache, Players, entry_key
 from services.profile.player import Player
-from services.profile.store import QUERIES
-from shared import valkey
-from shared.postgres import Postgres
+from services.profile.player_cache.cache import PlayerCache, Players, entry_key
+from services.profile.players.store import QUERIES
+from shared.stores import valkey
+from shared.stores.postgres import Postgres
+from shared.stores.valkey import Valkey
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.store import StoreTelemetry
-from shared.valkey import Valkey
 from tests import conftest
 from tests.support.service import running
 

@@ -15,12 +15,12 @@ import pytest
 from redis.asyncio import Redis
 
 from deploy.local.suite import Stores
-from services.profile.cache import PlayerCache, Players, entry_key
 from services.profile.player import Player
-from services.profile.store import QUERIES
-from shared.postgres import Postgres
+from services.profile.player_cache.cache import PlayerCache, Players, entry_key
+from services.profile.players.store import QUERIES
+from shared.stores.postgres import Postgres
+from shared.stores.valkey import Valkey
 from shared.telemetry.metrics import Metrics
-from shared.valkey import Valkey
 
 STEP_BOUND_S = 5
 # Plays mostly wait.

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceAsyncStub
 
 from deploy.local.suite import Stores
-from services.profile.store import POSITION, PlayerOrder, Position
-from shared.paging import Pages
+from services.profile.players.store import PlayerOrder
+from services.profile.players.types import POSITION, PlayerPosition
+from shared.contract.paging import Pages
 from tests.conftest import Players
 from tests.support.errors import failure
 from tests.support.service import Service
@@ -246,7 +247,7 @@ async def test_a_position_forged_for_a_list_is_refused(stub: "ProfileServiceAsyn
     # Whoever knows the code can make tokens; what does not belong into the list's order must not reach the database.
     last = uuid.UUID(int=7)
     for order, value in ((PlayerOrder.CREATED, 5), (PlayerOrder.MMR, 2**40), (PlayerOrder.LEVEL, datetime.now(UTC))):
-        token = Pages("ListPlayers", order.name, 0, 2**31 - 1).token(Position(value, last), POSITION)
+        token = Pages("ListPlayers", order.name, 0, 2**31 - 1).token(PlayerPosition(value, last), POSITION)
         request = pb.ListPlayersRequest(order=f"PLAYER_ORDER_{order.name}", page_token=token)
         assert (await failure(stub.ListPlayers(request))).field == "page_token"
 

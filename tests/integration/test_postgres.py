@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from shared import deadline, postgres
-from shared.errors import DeadlineReached, Overloaded, StoreUnavailable
-from shared.postgres import Postgres, Transaction
-from shared.queries import Query
+from shared.contract.errors import DeadlineReached, Overloaded, StoreUnavailable
+from shared.stores import postgres
+from shared.stores.postgres import Postgres, Transaction
+from shared.stores.postgres.queries import Query
 from shared.telemetry.store import StoreTelemetry
+from shared.work import deadline
 
 POOL_SIZE = 5
 

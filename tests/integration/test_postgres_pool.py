@@ -17,13 +17,14 @@ from savepoint.profile.v1.wallet_pb2_grpc import WalletServiceStub
 
 from deploy.local import embedded
 from deploy.local.suite import Stores
-from shared import deadline, postgres
-from shared.errors import DeadlineReached, SavepointError, StoreUnavailable
-from shared.postgres import Postgres, Transaction
-from shared.queries import Query
+from shared.contract.errors import DeadlineReached, SavepointError, StoreUnavailable
+from shared.stores import postgres
+from shared.stores.postgres import Postgres, Transaction
+from shared.stores.postgres.queries import Query
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.store import StoreTelemetry
 from shared.telemetry.traces import Traces
+from shared.work import deadline
 from tests.conftest import Players
 from tests.integration.test_postgres import ONE, POOL_SIZE, SLEEP, Row, all_connections_are_free
 from tests.integration.test_telemetry import value

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.inventory import profile_client
+from services.inventory.known_players import profile_client
 from shared.telemetry.traces import Traces
 from tests.support.service import Service, running
 

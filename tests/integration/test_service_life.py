@@ -228,8 +228,8 @@ import asyncio
 from contextlib import asynccontextmanager
 
 from services.leaderboard.settings import LeaderboardSettings
-from shared import cli
-from shared.service import Hosted
+from shared.service import cli
+from shared.service.serve import Hosted
 
 async def fail():
     await asyncio.sleep(0.1)

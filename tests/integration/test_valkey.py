@@ -8,10 +8,11 @@ import pytest
 from redis.asyncio import Redis
 
 from deploy.local.suite import Stores
-from shared import deadline, valkey
-from shared.errors import DeadlineReached, StoreUnavailable
+from shared.contract.errors import DeadlineReached, StoreUnavailable
+from shared.stores import valkey
+from shared.stores.valkey import Script, Valkey
 from shared.telemetry.store import StoreTelemetry
-from shared.valkey import Script, Valkey
+from shared.work import deadline
 
 CALLERS = 50
 CLIENT_NAME = "under-test"

@@ -11,9 +11,9 @@ from grpc import aio
 from savepoint.profile.v1 import wallet_pb2 as pb
 from savepoint.profile.v1.wallet_pb2_grpc import WalletServiceStub
 
-from services.profile.player import LedgerEntry
-from shared.postgres import Postgres
-from shared.queries import Query
+from services.profile.wallets.types import LedgerEntry
+from shared.stores.postgres import Postgres
+from shared.stores.postgres.queries import Query
 
 if TYPE_CHECKING:
     from savepoint.profile.v1.wallet_pb2_grpc import WalletServiceAsyncStub

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from shared import deadline
-from shared.batching import MANY, Batcher
-from shared.errors import DeadlineReached
+from shared.contract.errors import DeadlineReached
+from shared.work import deadline
+from shared.work.batching import MANY, Batcher
 
 
 class Work:

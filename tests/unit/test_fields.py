@@ -9,9 +9,9 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import TypeAdapter
 
-from shared import fields, json_struct
-from shared.errors import FieldInvalid
-from shared.paging import Pages
+from shared.contract import fields, json_struct
+from shared.contract.errors import FieldInvalid
+from shared.contract.paging import Pages
 
 NUMBER = TypeAdapter(int)
 

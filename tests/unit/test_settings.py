@@ -7,7 +7,7 @@ import pytest
 from services.inventory.settings import InventorySettings
 from services.leaderboard.settings import LeaderboardSettings
 from services.profile.settings import ProfileSettings
-from shared.settings import SettingsError, load
+from shared.service.settings import SettingsError, load
 
 GOOD = {"DATABASE_URL": "postgresql://u:secret@host/db", "REDIS_URL": "redis://host:6379/0"}
 

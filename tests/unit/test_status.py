@@ -7,7 +7,7 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc import StatusCode
 
-from shared import errors
+from shared.contract import errors
 from shared.rpc import status
 
 ROOT = Path(__file__).parent.parent.parent
@@ -43,7 +43,7 @@ def test_an_error_carries_reason_field_and_when_to_come_back() -> None:
 
 
 def test_the_domain_is_savepoint_and_metadata_is_text() -> None:
-    [(_, value)] = status.trailers(errors.Unmet("INSUFFICIENT_COINS", "no", have=1, need=2))
+    [(_, value)] = status.trailers(errors.PreconditionFailed("INSUFFICIENT_COINS", "no", have=1, need=2))
     info = error_details_pb2.ErrorInfo()
     assert status.details_of(value)[0].Unpack(info)
     assert (info.domain, dict(info.metadata)) == ("savepoint", {"have": "1", "need": "2"})
@@ -55,7 +55,11 @@ def test_every_reason_in_the_code_is_documented() -> None:
     documented = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
     raised = set()
     for file in [*(ROOT / "shared").rglob("*.py"), *(ROOT / "services").rglob("*.py")]:
-        raised |= set(re.findall(r'(?:NotFound|Unmet|AlreadyExists)\(\s*"([A-Z_]+)"', file.read_text(encoding="utf-8")))
+        raised |= set(
+            re.findall(
+                r'(?:NotFound|PreconditionFailed|AlreadyExists)\(\s*"([A-Z_]+)"', file.read_text(encoding="utf-8")
+            )
+        )
         raised |= set(re.findall(r'super\(\).__init__\(\s*"([A-Z_]+)"', file.read_text(encoding="utf-8")))
     for file in (ROOT / "services").rglob("*.sql"):
         raised |= set(re.findall(r"'reason', '([A-Z_]+)'", file.read_text(encoding="utf-8")))

@@ -7,8 +7,8 @@ import inspect
 import pytest
 from google.rpc import error_details_pb2
 
-from shared import errors
-from shared.errors import SavepointError
+from shared.contract import errors
+from shared.contract.errors import SavepointError
 from shared.rpc import status
 from tests.unit.test_status import KINDS
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from services.profile import username
-from shared.errors import FieldInvalid
+from services.profile.players import username
+from shared.contract.errors import FieldInvalid
 
 MATCHES = Path(__file__).parent.parent.parent / "examples" / "data" / "internationals.csv.gz"
 

@@ -2,7 +2,7 @@
 
 import zlib
 
-from shared.errors import FieldInvalid
+from shared.contract.errors import FieldInvalid
 from shared.rpc.messages import LARGEST_REQUEST, too_large
 
 PREFIX = 5

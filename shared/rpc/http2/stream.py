@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from grpc import aio
 from httpunk import H2Reason, HeaderMap
 
-from shared.errors import Bug, DeadlineReached, FieldInvalid, Overloaded, SavepointError, Stopping
+from shared.contract.errors import Bug, DeadlineReached, FieldInvalid, Overloaded, SavepointError, Stopping
 from shared.rpc import status
 from shared.rpc.http2 import timeout
 from shared.rpc.http2.bounds import LONGEST_WRITE_S, MOST_METADATA_BYTES

@@ -2,7 +2,7 @@
 
 import re
 
-from shared.errors import FieldInvalid
+from shared.contract.errors import FieldInvalid
 
 _FORM = re.compile(rb"(\d{1,8})([HMSmun])")
 _SECONDS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}

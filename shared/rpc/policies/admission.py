@@ -8,7 +8,7 @@ and it is what keeps callers who come back at once from costing the service more
 import asyncio
 from collections import deque
 
-from shared.errors import Overloaded
+from shared.contract.errors import Overloaded
 from shared.rpc.policies.call import Call, Method, Policy, Step
 
 LONGEST_WAIT_S = 0.03

@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 from grpc import aio
 
-from shared.errors import SavepointError
+from shared.contract.errors import SavepointError
 
 Context = aio.ServicerContext[Any, Any]
 

@@ -3,9 +3,9 @@ gRPC's, which does not."""
 
 import asyncio
 
-from shared import deadline
-from shared.errors import DeadlineReached
+from shared.contract.errors import DeadlineReached
 from shared.rpc.policies.call import Call, Method, Policy, Step
+from shared.work import deadline
 
 LONGEST_CALL_S = 30.0
 _SHAVE_S = 0.02

@@ -4,7 +4,7 @@ import logging
 
 from grpc import StatusCode, aio
 
-from shared.errors import Bug, SavepointError
+from shared.contract.errors import Bug, SavepointError
 from shared.rpc import status
 from shared.rpc.policies.call import Call, Method, Policy, Step
 

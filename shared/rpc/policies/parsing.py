@@ -6,8 +6,8 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from shared.errors import FieldInvalid, SavepointError
-from shared.json_struct import DEEPEST
+from shared.contract.errors import FieldInvalid, SavepointError
+from shared.contract.json_struct import DEEPEST
 from shared.rpc.messages import LARGEST_REQUEST, too_large
 from shared.rpc.policies.call import Call, Method, Policy, Step
 

@@ -1,0 +1,20 @@
+"""The area of items: InventoryService."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from savepoint.inventory.v1.inventory_pb2_grpc import add_InventoryServiceServicer_to_server
+
+from services.inventory.items.servicer import InventoryServicer
+from services.inventory.items.store import ItemStore
+from services.inventory.stores import Stores
+from shared.service.hosted import Served
+
+
+@asynccontextmanager
+async def area(stores: Stores) -> AsyncIterator[Served]:
+    """What it serves, for as long as the context is."""
+    store = ItemStore(stores.database, stores.requests, stores.players)
+    yield Served(
+        "savepoint.inventory.v1.InventoryService", InventoryServicer(store), add_InventoryServiceServicer_to_server
+    )

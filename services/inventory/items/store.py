@@ -1,0 +1,126 @@
+"""Items in PostgreSQL. A method for each RPC, a query of the same name for each method."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TypeVar
+from uuid import UUID
+
+from pydantic import TypeAdapter
+
+from services.inventory.items.types import GRANTS, ITEM, ITEMS, Grant, Item, ItemKey, ItemPosition
+from services.inventory.known_players.known_players import KnownPlayers
+from shared.contract.errors import DeadlineReached, EtagMismatch, NotFound, PreconditionFailed
+from shared.contract.paging import Page
+from shared.stores.errors import OutOfRange
+from shared.stores.postgres import Params, Postgres, queries
+from shared.stores.requests.key import RequestKey
+from shared.stores.requests.records import RequestRecords
+from shared.stores.requests.refusal import Refusal, outcome
+
+QUERIES = queries.load(Path(__file__).with_name("queries.sql"))
+
+
+_START = ItemPosition("", "")
+# Of a write that should have touched a row, and did not.
+_ATTEMPTS = 3
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    answer: str
+
+
+class ItemStore:
+    """Every change and its request record are one statement: all of it happens, or none."""
+
+    def __init__(self, database: Postgres, requests: RequestRecords, players: KnownPlayers) -> None:
+        self._database = database
+        self._requests = requests
+        self._players = players
+
+    async def grant_item(self, grant: Grant, key: RequestKey) -> Item:
+        """Raises NotFound, PreconditionFailed, RequestIdReused."""
+        params = {**asdict(grant), **key.params()}
+
+        async def effect() -> Item | Refusal | None:
+            await self._players.require([grant.player_id])
+            return await self._granted("grant_item", params, ITEM)
+
+        return await self._requests.once(key, effect, ITEM.validate_json)
+
+    async def batch_grant_items(self, grants: Sequence[Grant], key: RequestKey) -> list[Item]:
+        """All or nothing; an item for each grant, as it is after all of them, without its metadata. Raises NotFound,
+        PreconditionFailed, RequestIdReused."""
+        params = {"grants": GRANTS.dump_json(list(grants)).decode(), **key.params()}
+
+        async def effect() -> list[Item] | Refusal | None:
+            await self._players.require([grant.player_id for grant in grants])
+            return await self._granted("batch_grant_items", params, ITEMS)
+
+        return await self._requests.once(key, effect, ITEMS.validate_json)
+
+    async def consume_item(self, item: ItemKey, quantity: int, key: RequestKey) -> Item:
+        """Raises PreconditionFailed, RequestIdReused."""
+        params = {**item.params(), "quantity": quantity, **key.params()}
+
+        async def effect() -> Item | Refusal | None:
+            return await self._recorded("consume_item", params, ITEM)
+
+        return await self._requests.once(key, effect, ITEM.validate_json)
+
+    async def get_item(self, item: ItemKey) -> Item:
+        """Raises NotFound."""
+        rows = await self._database.fetch(QUERIES["get_item"], item.params(), Item)
+        if not rows:
+            raise _item_not_found(item)
+        return rows[0]
+
+    async def list_items(
+        self, player_id: UUID, item_type: str | None, after: ItemPosition | None, limit: int
+    ) -> Page[Item]:
+        """Up to `limit` items after a position."""
+        after = after or _START
+        params = {
+            "player_id": player_id,
+            "item_type": item_type,
+            "after_type": after.item_type,
+            "after_id": after.item_id,
+            # One more than the page shows whether there is a next one.
+            "limit": limit + 1,
+        }
+        query = QUERIES["list_items" if item_type is None else "list_items_of_type"]
+        found = await self._database.fetch(query, params, Item)
+        return Page(found[:limit], more=len(found) > limit)
+
+    async def update_item_metadata(self, item: ItemKey, metadata: str, version: int | None) -> Item:
+        """Raises NotFound, EtagMismatch."""
+        query, params = QUERIES["update_item_metadata"], {**item.params(), "metadata": metadata, "version": version}
+        for _ in range(_ATTEMPTS):
+            rows = await self._database.fetch(query, params, Item, repeatable=version is None)
+            if rows:
+                return rows[0]
+            current = (await self.get_item(item)).version
+            if version not in (None, current):
+                raise EtagMismatch(str(current))
+            # The item was granted a moment ago; or the statement was too late, and will be so again.
+        raise DeadlineReached
+
+    async def _granted(self, query: str, params: Params, kind: TypeAdapter[T]) -> T | Refusal | None:
+        try:
+            return await self._recorded(query, params, kind)
+        except OutOfRange as error:
+            raise PreconditionFailed(
+                "QUANTITY_LIMIT", "a player would own more than 9223372036854775807 of an item"
+            ) from error
+
+    async def _recorded(self, query: str, params: Params, kind: TypeAdapter[T]) -> T | Refusal | None:
+        """What the query has recorded; None if it left everything as it was."""
+        rows = await self._database.fetch(QUERIES[query], params, _Answered, repeatable=True)
+        return outcome(rows[0].answer, kind.validate_json) if rows else None
+
+
+def _item_not_found(item: ItemKey) -> NotFound:
+    return NotFound("ITEM_NOT_FOUND", "the player has no such item", **item.params())

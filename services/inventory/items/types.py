@@ -1,0 +1,62 @@
+"""What the inventory service knows of items."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import TypeAdapter
+
+from shared.stores.postgres import Params
+
+
+@dataclass(frozen=True, slots=True)
+class ItemKey:
+    """What makes a stack the same: player, type and id."""
+
+    player_id: UUID
+    item_type: str
+    item_id: str
+
+    def params(self) -> Params:
+        """As parameters of a query."""
+        return {"player_id": self.player_id, "item_type": self.item_type, "item_id": self.item_id}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One stack. `metadata` is JSON text; a higher `version` is the later one."""
+
+    player_id: UUID
+    item_type: str
+    item_id: str
+    quantity: int
+    metadata: str
+    acquired_at: datetime
+    updated_at: datetime
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What to give to whom; `metadata` None leaves that of an item the player already has."""
+
+    player_id: UUID
+    item_type: str
+    item_id: str
+    quantity: int
+    metadata: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemPosition:
+    """A place in a player's list of items: the last one's type and id."""
+
+    item_type: str
+    item_id: str
+
+
+# The JSON of these is what the request records and a batch's query hold.
+ITEM = TypeAdapter(Item)
+ITEMS = TypeAdapter(list[Item])
+GRANTS = TypeAdapter(list[Grant])
+POSITION = TypeAdapter(ItemPosition)

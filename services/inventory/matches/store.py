@@ -1,0 +1,170 @@
+"""Matches in PostgreSQL. A method for each RPC, a query of the same name for each method."""
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+from services.inventory.known_players.known_players import KnownPlayers
+from services.inventory.matches.types import MATCH, Match, MatchPosition, MatchResult, finished
+from shared.contract.errors import AlreadyExists, NotFound, SavepointError
+from shared.contract.paging import LARGEST_PAGE_BYTES, Page
+from shared.stores.errors import ConstraintViolated
+from shared.stores.postgres import Postgres, queries
+from shared.stores.requests.key import RequestKey
+from shared.stores.requests.records import RequestRecords
+from shared.stores.requests.refusal import Refusal, outcome
+from shared.work import deadline
+from shared.work.batching import BATCH_BOUND_S, Batcher
+
+QUERIES = queries.load(Path(__file__).with_name("queries.sql"))
+
+# Matches of one page are read in such parts, so that of large ones no more are read than fit a page.
+PART = 50
+
+
+_START = MatchPosition(datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    match: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    request_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class _RecordRequest:
+    """A match to be written; the store takes those of many callers together. `until` is when its call's deadline is, in
+    the event loop's time."""
+
+    match: Match
+    key: RequestKey
+    until: float
+
+    def touches(self) -> Iterable[Hashable]:
+        """What no two matches of one statement may have in common."""
+        return self.key.request_id, self.match.match_id
+
+    def json(self, until: float) -> str:
+        """As the query takes it, in a statement whose deadline is `until`."""
+        request_id, method, fingerprint = self.key.request_id, self.key.method, self.key.fingerprint.hex()
+        earlier_s = max(0.0, until - self.until)
+        match = MATCH.dump_json(self.match).decode()
+        return (
+            f'{{"request_id":"{request_id}","method":"{method}","fingerprint":"{fingerprint}",'
+            f'"earlier_s":{earlier_s},"match":{match}}}'
+        )
+
+
+class MatchStore:
+    """Every change and its request record are one statement: all of it happens, or none."""
+
+    def __init__(self, database: Postgres, requests: RequestRecords, players: KnownPlayers) -> None:
+        self._database = database
+        self._requests = requests
+        self._players = players
+        self._records: Batcher[_RecordRequest, Match | None] = Batcher(self._record, _RecordRequest.touches)
+
+    async def start_match(self, match: Match, key: RequestKey) -> Match:
+        """Raises NotFound, AlreadyExists, RequestIdReused."""
+        return await self.record_match(match, key)
+
+    async def record_match(self, match: Match, key: RequestKey) -> Match:
+        """Raises NotFound, AlreadyExists, RequestIdReused."""
+
+        async def effect() -> Match | None:
+            await self._players.require([player.player_id for player in match.players])
+            return await self._records.do(_RecordRequest(match, key, deadline.until(BATCH_BOUND_S)))
+
+        return await self._requests.once(key, effect, MATCH.validate_json)
+
+    async def finish_match(self, match_id: UUID, result: MatchResult, key: RequestKey) -> Match:
+        """Raises NotFound, PreconditionFailed, FieldInvalid, RequestIdReused."""
+
+        async def effect() -> Match | Refusal | None:
+            await self._players.require([player.player_id for player in result.players])
+            match = finished(await self.get_match(match_id), result)
+            params = {"match": MATCH.dump_json(match).decode(), **key.params()}
+            rows = await self._database.fetch(QUERIES["finish_match"], params, _Answered, repeatable=True)
+            return outcome(rows[0].answer, MATCH.validate_json) if rows else None
+
+        return await self._requests.once(key, effect, MATCH.validate_json)
+
+    async def get_match(self, match_id: UUID) -> Match:
+        """Raises NotFound."""
+        rows = await self._get([match_id])
+        if not rows:
+            raise NotFound("MATCH_NOT_FOUND", "no match has this match_id", match_id=match_id)
+        return MATCH.validate_json(rows[0].match)
+
+    async def list_matches(
+        self, player_id: UUID | None, game_mode: str | None, after: MatchPosition | None, limit: int
+    ) -> Page[Match]:
+        """Up to `limit` matches after a position, fewer where they are large."""
+        after = after or _START
+        params = {
+            "player_id": player_id,
+            "game_mode": game_mode,
+            "after": after.started_at,
+            "after_id": after.match_id,
+            # One more than the page shows whether there is a next one.
+            "limit": limit + 1,
+        }
+        found = await self._database.fetch(QUERIES[_list_query(player_id, game_mode)], params, MatchPosition)
+        wanted = [position.match_id for position in found[:limit]]
+        matches: list[Match] = []
+        room = LARGEST_PAGE_BYTES
+        while room > 0 and len(matches) < len(wanted):
+            rows = await self._get(wanted[len(matches) : len(matches) + PART])
+            matches += [MATCH.validate_json(row.match) for row in rows]
+            room -= sum(len(row.match) for row in rows)
+        return Page(matches, more=len(found) > len(matches))
+
+    async def close(self) -> None:
+        """Ends what is under way."""
+        await self._records.close()
+
+    async def _record(self, asked: Sequence[_RecordRequest]) -> list[Match | Exception | None]:
+        """The match recorded for each request, None for one that was done before or too late, or why it fails."""
+        until = deadline.until(BATCH_BOUND_S)
+        params = {"asked": f"[{','.join(request.json(until) for request in asked)}]"}
+        try:
+            rows = await self._database.fetch(QUERIES["record_match"], params, _Recorded, repeatable=True)
+        except ConstraintViolated as error:
+            if error.name not in ("matches_pkey", "match_players_pkey"):
+                raise
+            if len(asked) == 1:
+                return [_match_id_taken(asked[0].match.match_id)]
+            # One match's fault, and nothing has happened: each is tried by itself, so that the others go through.
+            return [await self._record_alone(request) for request in asked]
+        recorded = {row.request_id for row in rows}
+        return [request.match if request.key.request_id in recorded else None for request in asked]
+
+    async def _record_alone(self, request: _RecordRequest) -> Match | Exception | None:
+        try:
+            return (await self._record([request]))[0]
+        except SavepointError as error:
+            return error
+
+    async def _get(self, match_ids: Sequence[UUID]) -> list[_Found]:
+        return await self._database.fetch(QUERIES["get_matches"], {"match_ids": list(match_ids)}, _Found)
+
+
+def _list_query(player_id: UUID | None, game_mode: str | None) -> str:
+    if player_id is None:
+        return "list_matches" if game_mode is None else "list_matches_of_game_mode"
+    return "list_matches_of_player" if game_mode is None else "list_matches_of_player_and_game_mode"
+
+
+def _match_id_taken(match_id: UUID) -> AlreadyExists:
+    return AlreadyExists("MATCH_ID_TAKEN", "a match with this match_id exists already", match_id=match_id)

@@ -1,0 +1,44 @@
+"""What the areas of the inventory service share: the database, its request records, which players are known."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from services.inventory.known_players import profile_client
+from services.inventory.known_players.known_players import KnownPlayers
+from services.inventory.settings import InventorySettings
+from shared.service.hosted import Runtime
+from shared.stores import postgres
+from shared.stores.postgres import Postgres
+from shared.stores.requests.records import RequestRecords
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Open and answering; the profile service may be down."""
+
+    database: Postgres
+    requests: RequestRecords
+    players: KnownPlayers
+
+
+@asynccontextmanager
+async def stores(runtime: Runtime[InventorySettings]) -> AsyncIterator[Stores]:
+    """The stores, for as long as the context is. Raises StoreUnavailable when the database does not answer."""
+    settings = runtime.settings
+    async with (
+        postgres.connect(
+            settings.database_url,
+            settings.connection_pool_size,
+            settings.store_start_timeout_s,
+            runtime.store_telemetry(postgres.STORE),
+        ) as database,
+        profile_client.connect(settings.profile_target, settings.profile_ca, settings.tls(), runtime.traces) as profile,
+    ):
+        players = KnownPlayers(database, profile.existing)
+        requests = RequestRecords(database)
+        try:
+            yield Stores(database, requests, players)
+        finally:
+            await requests.close()
+            await players.close()

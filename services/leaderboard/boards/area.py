@@ -1,0 +1,21 @@
+"""The area of boards and their entries: LeaderboardService."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from savepoint.leaderboard.v1.leaderboard_pb2_grpc import add_LeaderboardServiceServicer_to_server
+
+from services.leaderboard.boards.servicer import LeaderboardServicer
+from services.leaderboard.boards.store import BoardStore
+from services.leaderboard.stores import Stores
+from shared.service.hosted import Served
+
+
+@asynccontextmanager
+async def area(stores: Stores) -> AsyncIterator[Served]:
+    """What it serves, for as long as the context is."""
+    yield Served(
+        "savepoint.leaderboard.v1.LeaderboardService",
+        LeaderboardServicer(BoardStore(stores.server)),
+        add_LeaderboardServiceServicer_to_server,
+    )

@@ -1,0 +1,211 @@
+"""Boards in Valkey. A method for each RPC; all it does on a board is one call of one script.
+
+A board's keys share a hash tag, so that they stay together in a cluster. What a request_id was used for is kept with
+the board as well: each board remembers what was done on it, and a batch over several boards is atomic on each of them.
+
+That there was no board is a final answer under a request_id too. An answer belongs to the board it was given on: one
+that is deleted and made anew, though it has the same leaderboard_id, knows nothing of it.
+
+A script call is sent again when its connection broke, and may then find its own work. Creating, deleting and removing
+recognise it (`call`). Submitting under a request_id does too. Submitting without one sets the same score once more:
+whoever minds that a score set by another in between is replaced brings a request_id.
+"""
+
+import secrets
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from services.leaderboard.boards.types import BoardPosition, Entry, Leaderboard, Submission, Submitted
+from shared.contract.errors import AlreadyExists, NotFound, RequestIdReused
+from shared.stores.requests.key import RequestKey
+from shared.stores.valkey import Valkey, load_script
+
+_LUA = Path(__file__).parent / "lua"
+CREATE_LEADERBOARD = load_script(_LUA / "create_leaderboard.lua", "leaderboards", writes=True)
+GET_LEADERBOARD = load_script(_LUA / "get_leaderboard.lua", "leaderboards", writes=False)
+DELETE_LEADERBOARD = load_script(_LUA / "delete_leaderboard.lua", "leaderboards", writes=True)
+SUBMIT_SCORES = load_script(_LUA / "submit_scores.lua", "leaderboard_entries", writes=True)
+FIND_REQUEST = load_script(_LUA / "find_request.lua", "leaderboard_requests", writes=False)
+GET_ENTRY = load_script(_LUA / "get_entry.lua", "leaderboard_entries", writes=False)
+LIST_TOP = load_script(_LUA / "list_top.lua", "leaderboard_entries", writes=False)
+LIST_AROUND = load_script(_LUA / "list_around.lua", "leaderboard_entries", writes=False)
+REMOVE_ENTRY = load_script(_LUA / "remove_entry.lua", "leaderboard_entries", writes=True)
+
+REQUEST_KEPT_S = 7 * 24 * 3600
+# Longer than any call may take (shared/rpc/policies/deadlines.py): after that, nothing is sent again.
+CALL_KEPT_S = 60
+# What submit_scores.lua answers for each submission.
+_ANSWERS = 5
+# What a record holds: place, score, subscore, updated_at, metadata.
+_LINES = 5
+
+
+class BoardStore:
+    """Everything about boards and their entries."""
+
+    def __init__(self, valkey: Valkey) -> None:
+        self._valkey = valkey
+
+    async def create_leaderboard(self, leaderboard_id: str) -> Leaderboard:
+        """Raises AlreadyExists."""
+        board, _, _ = _keys(leaderboard_id)
+        created_at = await self._valkey.run(CREATE_LEADERBOARD, [board], [secrets.token_hex(8)])
+        if created_at is None:
+            message = "a leaderboard with this leaderboard_id exists already"
+            raise AlreadyExists("LEADERBOARD_EXISTS", message, leaderboard_id=leaderboard_id)
+        return Leaderboard(leaderboard_id, 0, int(created_at))
+
+    async def get_leaderboard(self, leaderboard_id: str) -> Leaderboard:
+        """Raises NotFound."""
+        board, ranks, _ = _keys(leaderboard_id)
+        answer = await self._valkey.run(GET_LEADERBOARD, [board, ranks])
+        if answer is None:
+            raise _leaderboard_not_found(leaderboard_id)
+        created_at, entry_count = answer
+        return Leaderboard(leaderboard_id, entry_count, int(created_at))
+
+    async def delete_leaderboard(self, leaderboard_id: str) -> None:
+        """Raises NotFound."""
+        keys = [*_keys(leaderboard_id), _call_key(leaderboard_id)]
+        if await self._valkey.run(DELETE_LEADERBOARD, keys, [CALL_KEPT_S]) is None:
+            raise _leaderboard_not_found(leaderboard_id)
+
+    async def submit_score(self, submission: Submission, key: RequestKey | None) -> Submitted:
+        """Raises NotFound; with a key, RequestIdReused."""
+        call = _submit_call(submission.leaderboard_id, [submission], key, brief=False)
+        result = _submitted([submission], await self._valkey.run(SUBMIT_SCORES, *call), key)[0]
+        if isinstance(result, NotFound):
+            raise result
+        return result
+
+    async def batch_submit_scores(
+        self, submissions: Sequence[Submission], key: RequestKey | None
+    ) -> list[Submitted | NotFound]:
+        """What became of each, in their order, without metadata and what was before. With a key, raises
+        RequestIdReused."""
+        places: dict[str, list[int]] = {}
+        for place, submission in enumerate(submissions):
+            places.setdefault(submission.leaderboard_id, []).append(place)
+        if key and len(places) > 1:
+            await self._refuse_reused(list(places), key)
+        groups = [[submissions[place] for place in board_places] for board_places in places.values()]
+        calls = [_submit_call(group[0].leaderboard_id, group, key, brief=True) for group in groups]
+        answers = await self._valkey.run_each(SUBMIT_SCORES, calls)
+        results: dict[int, Submitted | NotFound] = {}
+        for board_places, group, answer in zip(places.values(), groups, answers, strict=True):
+            results.update(zip(board_places, _submitted(group, answer, key), strict=True))
+        return [results[place] for place in range(len(submissions))]
+
+    async def get_entry(self, leaderboard_id: str, entry_id: str) -> Entry:
+        """Raises NotFound."""
+        answer = await self._valkey.run(GET_ENTRY, _keys(leaderboard_id), [entry_id])
+        return _entries(leaderboard_id, entry_id, answer)[0]
+
+    async def list_top(self, leaderboard_id: str, after: BoardPosition | None, limit: int) -> list[Entry]:
+        """Up to `limit` entries after a position. Raises NotFound."""
+        position = [after.score, after.place] if after else ["", ""]
+        answer = await self._valkey.run(LIST_TOP, _keys(leaderboard_id), [limit, *position])
+        return _entries(leaderboard_id, "", answer)
+
+    async def list_around(self, leaderboard_id: str, entry_id: str, neighbours: int) -> list[Entry]:
+        """An entry among up to `neighbours` on each side. Raises NotFound."""
+        answer = await self._valkey.run(LIST_AROUND, _keys(leaderboard_id), [entry_id, neighbours])
+        return _entries(leaderboard_id, entry_id, answer)
+
+    async def remove_entry(self, leaderboard_id: str, entry_id: str) -> None:
+        """Raises NotFound."""
+        keys = [*_keys(leaderboard_id), _call_key(leaderboard_id)]
+        removed = await self._valkey.run(REMOVE_ENTRY, keys, [entry_id, CALL_KEPT_S])
+        if removed is None:
+            raise _leaderboard_not_found(leaderboard_id)
+        if not removed:
+            raise _entry_not_found(leaderboard_id, entry_id)
+
+    async def _refuse_reused(self, leaderboard_ids: list[str], key: RequestKey) -> None:
+        """Looks at every board of a batch before the first is changed, so that a refused batch changes none."""
+        calls = [((_keys(i)[0], _request_key(i, key)), (_fingerprint(key),)) for i in leaderboard_ids]
+        if any(await self._valkey.run_each(FIND_REQUEST, calls)):
+            raise RequestIdReused(key.request_id)
+
+
+def _keys(leaderboard_id: str) -> tuple[str, str, str]:
+    """The board, its ranks, its entries."""
+    board = f"board:{{{leaderboard_id}}}"
+    return board, f"{board}:ranks", f"{board}:entries"
+
+
+def _request_key(leaderboard_id: str, key: RequestKey) -> str:
+    return f"board:{{{leaderboard_id}}}:request:{key.request_id}"
+
+
+def _call_key(leaderboard_id: str) -> str:
+    return f"board:{{{leaderboard_id}}}:call:{secrets.token_hex(8)}"
+
+
+def _fingerprint(key: RequestKey) -> bytes:
+    return key.method.encode() + b":" + key.fingerprint
+
+
+def _submit_call(
+    leaderboard_id: str, submissions: Sequence[Submission], key: RequestKey | None, *, brief: bool
+) -> tuple[list[str], list[str | int | bytes]]:
+    """KEYS and ARGV of submit_scores.lua."""
+    keys = list(_keys(leaderboard_id))
+    args: list[str | int | bytes] = ["", REQUEST_KEPT_S, "1" if brief else ""]
+    if key:
+        keys.append(_request_key(leaderboard_id, key))
+        args[0] = _fingerprint(key)
+    for submission in submissions:
+        # As an unsigned number in hexadecimal, subscores sort as text: Lua has no 64-bit integers to do it with.
+        digits = f"{submission.subscore + 2**63:016x}"
+        args += (submission.entry_id, submission.score, submission.subscore, digits, submission.metadata or "")
+    return keys, args
+
+
+def _submitted(
+    submissions: Sequence[Submission], answer: Any, key: RequestKey | None
+) -> Sequence[Submitted | NotFound]:
+    """What submit_scores.lua answered for one board. Raises RequestIdReused."""
+    if answer is None:
+        return [_leaderboard_not_found(submission.leaderboard_id) for submission in submissions]
+    if key and answer == b"reused":
+        raise RequestIdReused(key.request_id)
+    results = []
+    for at, submission in zip(range(0, len(answer), _ANSWERS), submissions, strict=True):
+        changed, rank, record, rank_before, before = answer[at : at + _ANSWERS]
+        entry = _entry(submission.entry_id, rank, record)
+        previous = _entry(submission.entry_id, rank_before, before) if before else None
+        results.append(Submitted(entry, previous, changed == 1))
+    return results
+
+
+def _entries(leaderboard_id: str, entry_id: str, answer: Any) -> list[Entry]:
+    """What a reading script answered: the rank of the first entry, the lines of all entry_ids and of all records. No
+    line holds a line break: entry_ids have no control characters, and JSON escapes them. Raises NotFound."""
+    if answer is None:
+        raise _leaderboard_not_found(leaderboard_id)
+    if not answer:
+        raise _entry_not_found(leaderboard_id, entry_id)
+    first, entry_ids, records = answer
+    lines = records.decode().split("\n")
+    places, scores, subscores, times, metadata = (lines[at::_LINES] for at in range(_LINES))
+    # Column by column: a page of a thousand spends its time here. No entries are one empty line, which zip drops.
+    columns = (entry_ids.decode().split("\n"), places, map(int, scores), map(int, subscores), count(first), metadata)
+    return list(map(Entry._make, zip(*columns, map(int, times), strict=False)))
+
+
+def _entry(entry_id: str, rank: int, record: bytes) -> Entry:
+    place, score, subscore, updated_at_us, metadata = record.decode().split("\n")
+    return Entry(entry_id, place, int(score), int(subscore), rank, metadata, int(updated_at_us))
+
+
+def _leaderboard_not_found(leaderboard_id: str) -> NotFound:
+    message = "no leaderboard has this leaderboard_id; create it first"
+    return NotFound("LEADERBOARD_NOT_FOUND", message, leaderboard_id=leaderboard_id)
+
+
+def _entry_not_found(leaderboard_id: str, entry_id: str) -> NotFound:
+    message = "the leaderboard has no entry with this entry_id; submit a score for it first"
+    return NotFound("ENTRY_NOT_FOUND", message, leaderboard_id=leaderboard_id, entry_id=entry_id)

@@ -1,0 +1,67 @@
+"""What the leaderboard service knows of boards and their entries."""
+
+from dataclasses import dataclass
+from typing import Annotated, NamedTuple
+
+from pydantic import Field, TypeAdapter
+
+# A score is a double in the store; beyond, a double no longer tells one integer from the next.
+LARGEST_SCORE = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class Leaderboard:
+    """One board. `created_at_us` is in microseconds since 1970."""
+
+    leaderboard_id: str
+    entry_count: int
+    created_at_us: int
+
+
+class Entry(NamedTuple):
+    """One entry as it stood at one moment. A page makes up to a thousand, and a tuple takes half of what a frozen
+    dataclass does.
+
+    `place` orders equal scores: the greater text leads. `metadata` is JSON text, empty where none was ever set.
+    `updated_at_us` is in microseconds since 1970.
+    """
+
+    entry_id: str
+    place: str
+    score: int
+    subscore: int
+    rank: int
+    metadata: str
+    updated_at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A score to be set. `metadata` None leaves an entry's as it is."""
+
+    leaderboard_id: str
+    entry_id: str
+    score: int
+    subscore: int
+    metadata: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What a submission did. `changed` says whether score or subscore are other than before."""
+
+    entry: Entry
+    previous: Entry | None
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BoardPosition:
+    """Somewhere in a board's order, whether or not an entry stands there."""
+
+    score: Annotated[int, Field(ge=-LARGEST_SCORE, le=LARGEST_SCORE)]
+    place: Annotated[str, Field(pattern=r"^[0-9a-f]{28}$")]
+
+
+# The JSON of this is what a page token holds.
+POSITION = TypeAdapter(BoardPosition)

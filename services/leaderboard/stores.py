@@ -1,0 +1,33 @@
+"""What the areas of the leaderboard service share: the Valkey that holds the boards."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from services.leaderboard.settings import LeaderboardSettings
+from shared.service.hosted import Runtime
+from shared.stores import valkey
+from shared.stores.valkey import Valkey
+
+# The largest batch takes some 10 ms in the store; who waits longer waits for a server that is gone.
+ANSWER_TIMEOUT_S = 2
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Open and answering."""
+
+    server: Valkey
+
+
+@asynccontextmanager
+async def stores(runtime: Runtime[LeaderboardSettings]) -> AsyncIterator[Stores]:
+    """The store, for as long as the context is. Raises StoreUnavailable when it does not answer."""
+    settings = runtime.settings
+    async with valkey.connect(
+        settings.redis_url,
+        runtime.store_telemetry(valkey.STORE),
+        answer_timeout_s=ANSWER_TIMEOUT_S,
+        start_timeout_s=settings.store_start_timeout_s,
+    ) as server:
+        yield Stores(server)

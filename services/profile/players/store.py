@@ -1,0 +1,290 @@
+"""Players in PostgreSQL, behind their cache. A method for each RPC, a query of the same name for each method."""
+
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+from typing import TypeVar
+from uuid import UUID
+
+from services.profile.player import PLAYER, Player
+from services.profile.player_cache.cache import PlayerCache
+from services.profile.players.types import PLAYERS, NewPlayer, PlayerChange, PlayerPosition, Progress
+from shared.contract.errors import (
+    AlreadyExists,
+    DeadlineReached,
+    EtagMismatch,
+    NotFound,
+    SavepointError,
+    player_not_found,
+)
+from shared.stores.errors import ConstraintViolated
+from shared.stores.postgres import Postgres, queries
+from shared.stores.requests.key import RequestKey
+from shared.stores.requests.records import RequestRecords
+from shared.stores.requests.refusal import Refusal, outcome
+from shared.work import deadline
+from shared.work.batching import BATCH_BOUND_S, Batcher
+
+QUERIES = queries.load(Path(__file__).with_name("queries.sql"))
+
+_TAKEN = {
+    "players_username_key": ("USERNAME_TAKEN", "this username is taken; choose another"),
+    "players_email_key": ("EMAIL_TAKEN", "this email address belongs to another player"),
+    "players_pkey": ("PLAYER_ID_TAKEN", "a player with this player_id exists already"),
+}
+_LAST_ID = UUID(int=2**128 - 1)
+# Of a write that should have touched a row, and did not.
+_ATTEMPTS = 3
+
+T = TypeVar("T")
+
+
+class PlayerOrder(Enum):
+    """How ListPlayers sorts, each from the top: its query, the column, and what lies above its first page."""
+
+    MMR = ("list_players_by_mmr", "mmr", 2**31 - 1)
+    LEVEL = ("list_players_by_level", "level", 2**31 - 1)
+    CREATED = ("list_players_by_created", "created_at", datetime.max.replace(tzinfo=UTC))
+
+    def position(self, player: Player) -> PlayerPosition:
+        """Where a player stands in this order."""
+        return PlayerPosition(getattr(player, self.value[1]), player.player_id)
+
+    def holds(self, position: PlayerPosition) -> bool:
+        """Whether it can be a position in this order."""
+        last = self.value[2]
+        if isinstance(last, datetime):
+            return isinstance(position.value, datetime) and position.value.tzinfo is not None
+        return isinstance(position.value, int) and 0 <= position.value <= last
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Progressed:
+    request_id: UUID
+    answer: str
+    attributes: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressRequest:
+    """One BatchApplyProgress; the store takes those of many callers together. `until` is when its call's deadline is,
+    in the event loop's time."""
+
+    changes: Sequence[Progress]
+    key: RequestKey
+    until: float
+
+    def touches(self) -> Iterable[Hashable]:
+        """What no two requests of one statement may have in common."""
+        return [self.key.request_id, *(change.player_id for change in self.changes)]
+
+
+class PlayerStore:
+    """Everything about players but their coins, which WalletStore moves."""
+
+    def __init__(self, database: Postgres, requests: RequestRecords, cache: PlayerCache) -> None:
+        self._database = database
+        self._requests = requests
+        self._cache = cache
+        self._progress: Batcher[ProgressRequest, list[Player] | Refusal | None] = Batcher(
+            self._apply_progress, ProgressRequest.touches, weight=lambda request: len(request.changes), most=500
+        )
+
+    async def create_player(self, new: NewPlayer, key: RequestKey | None) -> Player:
+        """Raises AlreadyExists; with a key, RequestIdReused."""
+        if key is None:
+            try:
+                rows = await self._database.fetch(QUERIES["create_player"], asdict(new), Player)
+            except ConstraintViolated as error:
+                raise _taken(error) from error
+            if not rows:
+                raise DeadlineReached
+            return rows[0]
+        params = {**asdict(new), **key.params()}
+
+        async def effect() -> Player | Refusal | None:
+            try:
+                rows = await self._database.fetch(QUERIES["create_player_once"], params, _Answered, repeatable=True)
+            except ConstraintViolated as error:
+                raise _taken(error) from error
+            return outcome(rows[0].answer, PLAYER.validate_json) if rows else None
+
+        return await self._requests.once(key, effect, PLAYER.validate_json)
+
+    async def get_player(self, player_id: UUID) -> Player:
+        """Raises NotFound."""
+        return await self._get(player_id)
+
+    async def batch_get_players(self, player_ids: Sequence[UUID]) -> dict[UUID, Player]:
+        """Those that exist, by id."""
+        return await self._cache.get(player_ids, self._load)
+
+    async def lookup_player(self, *, username: str | None = None, email: str | None = None) -> Player:
+        """By either. Raises NotFound."""
+        query, key = ("lookup_by_username", username) if username is not None else ("lookup_by_email", email)
+        rows = await self._database.fetch(QUERIES[query], {"key": key}, Player)
+        if not rows:
+            raise NotFound("PLAYER_NOT_FOUND", "no player has this name or address", key=key)
+        return rows[0]
+
+    async def update_player(self, change: PlayerChange) -> Player:
+        """Raises NotFound, EtagMismatch, AlreadyExists."""
+
+        async def write() -> list[Player]:
+            try:
+                return await self._database.fetch(
+                    QUERIES["update_player"], asdict(change), Player, repeatable=change.version is None
+                )
+            except ConstraintViolated as error:
+                raise _taken(error) from error
+
+        return await self._write_one(change.player_id, write, change.version)
+
+    async def batch_apply_progress(self, changes: Sequence[Progress], key: RequestKey) -> list[Player]:
+        """All or nothing; the players after it, without their attributes. Raises NotFound, PreconditionFailed,
+        RequestIdReused."""
+        request = ProgressRequest(changes, key, deadline.until(BATCH_BOUND_S))
+        return await self._requests.once(key, lambda: self._progress.do(request), PLAYERS.validate_json)
+
+    async def record_login(self, player_id: UUID) -> Player:
+        """Raises NotFound."""
+
+        async def write() -> list[Player]:
+            params = {"player_id": player_id}
+            return await self._database.fetch(QUERIES["record_login"], params, Player, repeatable=True)
+
+        return await self._write_one(player_id, write)
+
+    async def list_players(
+        self, order: PlayerOrder, min_mmr: int, max_mmr: int, after: PlayerPosition | None, limit: int
+    ) -> list[Player]:
+        """Up to `limit` players after a position."""
+        query, _, start = order.value
+        params = {
+            "min_mmr": min_mmr,
+            "max_mmr": max_mmr,
+            "after": after.value if after else start,
+            "after_id": after.player_id if after else _LAST_ID,
+            "limit": limit,
+        }
+        return await self._database.fetch(QUERIES[query], params, Player)
+
+    async def delete_player(self, player_id: UUID, version: int | None) -> None:
+        """Raises NotFound, EtagMismatch."""
+
+        async def write() -> list[_Version]:
+            params = {"player_id": player_id, "version": version}
+            return await self._database.fetch(QUERIES["delete_player"], params, _Version, repeatable=False)
+
+        async with self._cache.writing([player_id]) as written:
+            written(player_id, (await self._touched(player_id, write, version)).version, None)
+
+    async def close(self) -> None:
+        """Ends what is under way."""
+        await self._progress.close()
+
+    async def _apply_progress(
+        self, requests: Sequence[ProgressRequest]
+    ) -> list[list[Player] | Refusal | Exception | None]:
+        """What each request came to, None for one that was done before or too late, or why it fails."""
+        outcomes = await self._progress_outcomes(requests)
+        if outcomes is not None:
+            return [outcomes.get(request.key.request_id) for request in requests]
+        if len(requests) == 1:
+            return [None]
+        # A twin's fault: each is tried by itself, so that the others do not suffer from it.
+        return [await self._apply_alone(request) for request in requests]
+
+    async def _apply_alone(self, request: ProgressRequest) -> list[Player] | Refusal | Exception | None:
+        try:
+            return (await self._apply_progress([request]))[0]
+        except SavepointError as error:
+            return error
+
+    async def _progress_outcomes(
+        self, requests: Sequence[ProgressRequest]
+    ) -> dict[UUID, list[Player] | Refusal] | None:
+        """What was recorded under each request_id; None if a twin was faster, and nothing of the statement happened."""
+        player_ids = [change.player_id for request in requests for change in request.changes]
+        outcomes: dict[UUID, list[Player] | Refusal] = {}
+        async with self._cache.writing(player_ids) as written:
+            try:
+                rows = await self._progress_rows(requests, player_ids)
+            except ConstraintViolated as error:
+                if error.name != "requests_pkey":
+                    raise
+                return None
+            for row in rows:
+                players = outcomes[row.request_id] = outcome(row.answer, PLAYERS.validate_json)
+                if not isinstance(players, Refusal):
+                    for player, attributes in zip(players, row.attributes, strict=True):
+                        written(player.player_id, player.version, replace(player, attributes=attributes))
+        return outcomes
+
+    async def _progress_rows(
+        self, requests: Sequence[ProgressRequest], player_ids: Sequence[UUID]
+    ) -> list[_Progressed]:
+        changes = [change for request in requests for change in request.changes]
+        until = deadline.until(BATCH_BOUND_S)
+        params = {
+            "request_ids": [request.key.request_id for request in requests],
+            "method": requests[0].key.method,
+            "fingerprints": [request.key.fingerprint for request in requests],
+            "earlier_s": [max(0.0, until - request.until) for request in requests],
+            "numbers": [number for number, request in enumerate(requests, 1) for _ in request.changes],
+            "player_ids": player_ids,
+            "mmr_deltas": [change.mmr_delta for change in changes],
+            "xp_deltas": [change.xp_delta for change in changes],
+        }
+        return await self._database.fetch(QUERIES["batch_apply_progress"], params, _Progressed, repeatable=True)
+
+    async def _write_one(
+        self, player_id: UUID, write: Callable[[], Awaitable[list[Player]]], version: int | None = None
+    ) -> Player:
+        async with self._cache.writing([player_id]) as written:
+            player = await self._touched(player_id, write, version)
+            written(player_id, player.version, player)
+        return player
+
+    async def _touched(self, player_id: UUID, write: Callable[[], Awaitable[list[T]]], version: int | None) -> T:
+        """The row that a write touched. Raises NotFound, EtagMismatch when it is not the version that the caller saw,
+        DeadlineReached."""
+        for _ in range(_ATTEMPTS):
+            if rows := await write():
+                return rows[0]
+            current = (await self._load([player_id])).get(player_id)
+            if current is None:
+                raise player_not_found(player_id)
+            if version not in (None, current.version):
+                raise EtagMismatch(str(current.version))
+            # The player was made a moment ago; or the write was too late, and will be so again.
+        raise DeadlineReached
+
+    async def _get(self, player_id: UUID) -> Player:
+        player = (await self._cache.get([player_id], self._load)).get(player_id)
+        if player is None:
+            raise player_not_found(player_id)
+        return player
+
+    async def _load(self, player_ids: Sequence[UUID]) -> dict[UUID, Player]:
+        rows = await self._database.fetch(QUERIES["batch_get_players"], {"player_ids": list(player_ids)}, Player)
+        return {player.player_id: player for player in rows}
+
+
+def _taken(error: ConstraintViolated) -> Exception:
+    if error.name not in _TAKEN:
+        return error
+    reason, message = _TAKEN[error.name]
+    return AlreadyExists(reason, message)

@@ -1,0 +1,55 @@
+"""What ProfileService changes of players."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import TypeAdapter
+
+from services.profile.player import Player
+
+
+@dataclass(frozen=True, slots=True)
+class NewPlayer:
+    """A player to be made; `player_id` None lets the store choose."""
+
+    player_id: UUID | None
+    username: str
+    email: str
+    attributes: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerChange:
+    """What UpdatePlayer sets: None leaves a field as it is. `version` is what the caller saw, None for any."""
+
+    player_id: UUID
+    version: int | None
+    username: str | None
+    email: str | None
+    attributes: str | None
+    mmr: int | None
+    level: int | None
+    xp: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What one player earned."""
+
+    player_id: UUID
+    mmr_delta: int
+    xp_delta: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerPosition:
+    """A place in a list of players: the last one's value in the list's order, and its id."""
+
+    value: int | datetime
+    player_id: UUID
+
+
+# The JSON of these is what the request records and the page tokens hold.
+PLAYERS = TypeAdapter(list[Player])
+POSITION = TypeAdapter(PlayerPosition)

@@ -1,0 +1,48 @@
+"""What the areas of the profile service share: the database, its request records, the cache of players."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from services.profile.player_cache.cache import PlayerCache
+from services.profile.settings import ProfileSettings
+from shared.service.hosted import Runtime
+from shared.stores import postgres, valkey
+from shared.stores.postgres import Postgres
+from shared.stores.requests.records import RequestRecords
+
+# A cache that takes longer than this is slower than what it is there to spare.
+CACHE_TIMEOUT_S = 0.25
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Open and answering; the cache may be down."""
+
+    database: Postgres
+    requests: RequestRecords
+    cache: PlayerCache
+
+
+@asynccontextmanager
+async def stores(runtime: Runtime[ProfileSettings]) -> AsyncIterator[Stores]:
+    """The stores, for as long as the context is. Raises StoreUnavailable when the database does not answer."""
+    settings = runtime.settings
+    async with (
+        postgres.connect(
+            settings.database_url,
+            settings.connection_pool_size,
+            settings.store_start_timeout_s,
+            runtime.store_telemetry(postgres.STORE),
+        ) as database,
+        valkey.connect(
+            settings.redis_url, runtime.store_telemetry(valkey.STORE), answer_timeout_s=CACHE_TIMEOUT_S
+        ) as cache_server,
+    ):
+        cache = PlayerCache(cache_server, settings.cache_ttl_s, runtime.metrics.cache("players"))
+        requests = RequestRecords(database)
+        try:
+            yield Stores(database, requests, cache)
+        finally:
+            await requests.close()
+            await cache.close()

@@ -1,0 +1,18 @@
+"""The area of wallets: WalletService."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from savepoint.profile.v1.wallet_pb2_grpc import add_WalletServiceServicer_to_server
+
+from services.profile.stores import Stores
+from services.profile.wallets.servicer import WalletServicer
+from services.profile.wallets.store import WalletStore
+from shared.service.hosted import Served
+
+
+@asynccontextmanager
+async def area(stores: Stores) -> AsyncIterator[Served]:
+    """What it serves, for as long as the context is."""
+    store = WalletStore(stores.database, stores.requests, stores.cache)
+    yield Served("savepoint.profile.v1.WalletService", WalletServicer(store), add_WalletServiceServicer_to_server)

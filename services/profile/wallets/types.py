@@ -1,0 +1,53 @@
+"""What the profile service knows of coins: wallets and the ledger's entries."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import TypeAdapter
+
+
+@dataclass(frozen=True, slots=True)
+class Wallet:
+    """A player's coins; `coins` includes the held ones."""
+
+    player_id: UUID
+    coins: int
+    held_coins: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One movement of one player's coins."""
+
+    entry_id: UUID
+    player_id: UUID
+    delta: int
+    coins_after: int
+    kind: str
+    reason: str
+    reference: str
+    request_id: UUID
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """What AdjustCoins did."""
+
+    wallet: Wallet
+    entry: LedgerEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """What TransferCoins did."""
+
+    transfer_id: UUID
+    sender: Wallet
+    receiver: Wallet
+
+
+# The JSON of these is what the request records hold.
+ADJUSTMENT = TypeAdapter(Adjustment)
+TRANSFER = TypeAdapter(Transfer)

@@ -1,0 +1,128 @@
+"""What can go wrong, in the words of the domain. No gRPC and no driver in here: `status` translates to the one,
+`postgres` and `valkey` from the other.
+
+Every error has a `reason` that programs match on, a message that tells a person what to do, and metadata with the
+values the message speaks of. The reasons are listed in docs/errors.md.
+
+An error may repeat what the request said, and a request may say 4 MiB: so everything that an error holds is cut here,
+once, whoever raises it. What is longer than a peer's header limits would cost everybody on the connection their calls.
+"""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+# In bytes of UTF-8. A value may be an email address, of 254 characters at most.
+LONGEST_VALUE = 256
+LONGEST_MESSAGE = 1000
+_CUT = "…"
+
+
+class SavepointError(Exception):
+    """The family's head: raise one of the kinds below."""
+
+    def __init__(self, reason: str, message: str, **metadata: object) -> None:
+        self.reason = reason
+        self.message = cut(message, LONGEST_MESSAGE)
+        self.metadata: Mapping[str, str] = {key: cut(str(value), LONGEST_VALUE) for key, value in metadata.items()}
+        super().__init__(self.message)
+
+
+class FieldInvalid(SavepointError):
+    """A request's field is malformed, missing or out of its range. `field` is its path, say "changes[2].player_id"."""
+
+    def __init__(self, field: str, description: str) -> None:
+        self.field = cut(field, LONGEST_VALUE)
+        self.description = cut(description, LONGEST_MESSAGE - LONGEST_VALUE)
+        super().__init__("FIELD_INVALID", f"{self.field}: {self.description}", field=self.field)
+
+
+class RequestIdReused(SavepointError):
+    """A request_id came again with another content."""
+
+    def __init__(self, request_id: object) -> None:
+        super().__init__(
+            "REQUEST_ID_REUSED",
+            "this request_id was used for another request; make a new UUID for a new request",
+            request_id=request_id,
+        )
+
+
+class NotFound(SavepointError):
+    """What the request names does not exist."""
+
+
+def player_not_found(player_id: UUID) -> NotFound:
+    """The error for an id that no player has."""
+    return NotFound("PLAYER_NOT_FOUND", "no player has this player_id; create the player first", player_id=player_id)
+
+
+class AlreadyExists(SavepointError):
+    """What the request wants to make, or a name it wants to take, is there already."""
+
+
+class PreconditionFailed(SavepointError):
+    """The state does not allow it: too few coins, a match already finished."""
+
+
+class EtagMismatch(SavepointError):
+    """Somebody changed the thing since the caller read it."""
+
+    def __init__(self, current: str) -> None:
+        super().__init__(
+            "ETAG_MISMATCH",
+            "it has changed since you read it; read it again and repeat the change",
+            current_etag=current,
+        )
+
+
+class Overloaded(SavepointError):
+    """More work than there is room for; the same call may well succeed a moment later."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("OVERLOADED", message)
+
+
+class StoreUnavailable(SavepointError):
+    """A store did not answer, the retries included."""
+
+    def __init__(self, store: str) -> None:
+        super().__init__("STORE_UNAVAILABLE", f"the {store} store does not answer; try again in a moment", store=store)
+
+
+class DependencyUnavailable(SavepointError):
+    """Another Savepoint service did not answer."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__(
+            "SERVICE_UNAVAILABLE", f"the {service} service does not answer; try again in a moment", service=service
+        )
+
+
+class Stopping(SavepointError):
+    """This process takes no new calls: it is about to end, and another one serves, or will in a moment."""
+
+    def __init__(self) -> None:
+        super().__init__("SERVICE_STOPPING", "this replica is stopping; try again in a moment")
+
+
+class DeadlineReached(SavepointError):
+    """The time the caller gave is over. What was begun in a transaction has been rolled back, unless its commit was
+    already on the way: a request_id makes it safe to ask again."""
+
+    def __init__(self) -> None:
+        super().__init__("DEADLINE_EXCEEDED", "the call's deadline passed before the work was done")
+
+
+class Bug(SavepointError):
+    """Savepoint itself is wrong. The caller gets no detail; the log has all of it."""
+
+    def __init__(self) -> None:
+        super().__init__("BUG", "Savepoint failed in a way it should not; the service's log has the details")
+
+
+def cut(text: str, most: int) -> str:
+    """The text, or as much of its beginning as fits into `most` bytes of UTF-8, with "…" to say that it was longer."""
+    # A character has 4 bytes at most: nearly all texts are short enough to be seen so without encoding them.
+    if len(text) * 4 <= most or len(encoded := text[: most + 1].encode()) <= most:
+        return text
+    return encoded[: most - len(_CUT.encode())].decode(errors="ignore") + _CUT

@@ -1,0 +1,111 @@
+"""google.protobuf.Struct to JSON and back, refusing what JSON or PostgreSQL's jsonb cannot hold."""
+
+import json
+import math
+import re
+from typing import Any
+
+from google.protobuf.struct_pb2 import ListValue, Struct, Value
+
+from shared.contract.errors import FieldInvalid
+
+# The levels that a Struct may have, itself counted: an object or a list inside another is one more. Protobuf's parsers
+# refuse to read more than 100 messages inside each other, and a level takes three of them: a Struct, its map's entry,
+# a Value. An answer wraps the Struct in a few more, so what can be sent can be too deep to be answered.
+DEEPEST = 16
+
+# Releases before the bound stored what their parser took. Up to here a client can read it, however an answer wraps it.
+_DEEPEST_READABLE = 30
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]')
+
+
+def to_json(struct: Struct, field: str, most_bytes: int) -> str:
+    """The struct as JSON text. Raises FieldInvalid for NaN, infinity, a NUL character, more than DEEPEST levels, or
+    more than `most_bytes`."""
+    if not struct.fields:
+        return "{}"
+    try:
+        plain = _object(struct, field, DEEPEST)
+    except _TooDeep as error:
+        raise FieldInvalid(field, f"must have at most {DEEPEST} levels of objects and lists, and has more") from error
+    text = json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
+    size = len(text.encode())
+    if size > most_bytes:
+        raise FieldInvalid(field, f"must be at most {most_bytes} bytes as JSON, and has {size}")
+    return text
+
+
+def from_json(text: str) -> Struct:
+    """The struct of a JSON object that `to_json` made. What an earlier release stored deeper than a client can read is
+    in it as text, the JSON of it: one row must not make the lists unreadable that it stands in."""
+    struct = Struct()
+    if text != "{}":
+        struct.update(json.loads(_readable(text)))
+    return struct
+
+
+def _readable(text: str) -> str:
+    if text.count("{") + text.count("[") <= _DEEPEST_READABLE:
+        return text
+    level = 0
+    parts: list[str] = []
+    done = 0
+    for token in _TOKEN.finditer(text):
+        match token.group():
+            case "{" | "[":
+                level += 1
+                if level == _DEEPEST_READABLE + 1:
+                    parts.append(text[done : token.start()])
+                    done = token.start()
+            case "}" | "]":
+                if level == _DEEPEST_READABLE + 1:
+                    parts.append(json.dumps(text[done : token.end()], ensure_ascii=False))
+                    done = token.end()
+                level -= 1
+    return "".join(parts) + text[done:]
+
+
+class _TooDeep(Exception):
+    """There are more levels than may be."""
+
+
+def _object(struct: Struct, field: str, levels: int) -> dict[str, Any]:
+    if not levels:
+        raise _TooDeep
+    return {_text(key, field): _plain(value, f"{field}.{key}", levels - 1) for key, value in struct.fields.items()}
+
+
+def _list(values: ListValue, field: str, levels: int) -> list[Any]:
+    if not levels:
+        raise _TooDeep
+    return [_plain(item, f"{field}[{place}]", levels - 1) for place, item in enumerate(values.values)]
+
+
+def _plain(value: Value, field: str, levels: int) -> Any:
+    match value.WhichOneof("kind"):
+        case "number_value":
+            return _number(value.number_value, field)
+        case "string_value":
+            return _text(value.string_value, field)
+        case "bool_value":
+            return value.bool_value
+        case "struct_value":
+            return _object(value.struct_value, field, levels)
+        case "list_value":
+            return _list(value.list_value, field, levels)
+        case _:
+            return None
+
+
+def _number(number: float, field: str) -> float | int:
+    if not math.isfinite(number):
+        raise FieldInvalid(field, f"must be a finite number, and is {number}")
+    # What a double holds exactly as an integer reads better, and stays the same, without a ".0".
+    return int(number) if number.is_integer() and abs(number) <= 2**53 else number
+
+
+def _text(text: str, field: str) -> str:
+    if "\0" in text:
+        raise FieldInvalid(field, "must not contain the NUL character")
+    return text

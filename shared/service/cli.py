@@ -1,0 +1,55 @@
+"""`python -m services.<name> serve | migrate | health`: the same for every service."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TypeVar
+
+import uvloop
+
+from shared import __version__
+from shared.rpc.probe import NotServingError, probe
+from shared.service.hosted import Build
+from shared.service.serve import BackgroundError, StartError, serve
+from shared.service.settings import PostgresSettings, ServiceSettings, SettingsError, load
+from shared.stores.postgres.migrations import MigrationError, migrate
+
+S = TypeVar("S", bound=ServiceSettings)
+
+
+def main(name: str, kind: type[S], build: Build[S], folder: Path | None = None) -> None:
+    """Does what the command line says and exits: 0, or 1 with a line on stderr that says why.
+
+    `folder` is the service's own, of a service that has migrations: in it or in its areas, in folders of that name."""
+    parser = argparse.ArgumentParser(prog=f"python -m services.{name}", description=f"Savepoint's {name} service.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("serve", help="run the service until SIGTERM; settings come from the environment")
+    commands.add_parser("health", help="exit 0 if the service at LISTEN is SERVING")
+    commands.add_parser("settings", help="list the settings with what they take and their defaults")
+    if folder:
+        commands.add_parser("migrate", help="bring the database at DATABASE_URL to this version, then exit")
+    command = parser.parse_args().command
+    try:
+        if command == "serve":
+            uvloop.run(serve(name, load(kind), build))
+        elif command == "health":
+            settings = load(kind)
+            probe(settings.listen, settings.tls_certificate, settings.tls_key)
+        elif command == "settings":
+            print(_settings_table(kind))
+        elif folder:
+            database_url = load(PostgresSettings).database_url
+            print(uvloop.run(migrate(database_url, folder, load(kind).store_start_timeout_s)))
+    except (SettingsError, StartError, BackgroundError, MigrationError, NotServingError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+
+
+def _settings_table(kind: type[ServiceSettings]) -> str:
+    rows = [
+        (name.upper(), "required" if field.is_required() else repr(field.default), field.description or "")
+        for name, field in kind.model_fields.items()
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    return "\n".join(f"{name:<{widths[0]}}  {default:<{widths[1]}}  {text}" for name, default, text in rows)

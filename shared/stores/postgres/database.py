@@ -1,0 +1,216 @@
+"""PostgreSQL: single statements, transactions; the one place that knows the driver's errors.
+
+A statement or transaction waits no longer than the current call's deadline allows. What it has begun by then ends by
+itself a moment later, or is cancelled on the server (shared/stores/postgres/lease.py); nothing new is begun.
+
+A query whose effect must not come after the call's deadline says `clock_timestamp() <= %(not_after)s` where its work
+begins; the parameter is filled in here, in the server's time. A server that freezes with the statement in its hands and
+goes on later then does nothing.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import errors as pg
+from psycopg.rows import class_row
+from psycopg_pool import PoolTimeout
+
+from shared.contract.errors import DeadlineReached, Overloaded, StoreUnavailable
+from shared.stores.errors import ConstraintViolated, OutOfRange
+from shared.stores.postgres.lease import Lease
+from shared.stores.postgres.pool import STORE, Connections
+from shared.stores.postgres.queries import Query
+from shared.telemetry.store import StoreTelemetry
+from shared.work import deadline
+from shared.work.retry import Retrier, Transient, TransientError
+
+T = TypeVar("T")
+Params = Mapping[str, Any]
+
+__all__ = ["STORE", "Params", "Postgres", "Transaction", "connect"]
+
+# A health check that takes longer has failed.
+PING_S = 1.5
+# So long the pool may be wrong before it is mended.
+MEND_AFTER_S = 10.0
+_NOT_AFTER = "%(not_after)s"
+
+
+class Transaction:
+    """Statements that take effect together. Handed to the work of `Postgres.transaction`."""
+
+    def __init__(self, lease: Lease, telemetry: StoreTelemetry) -> None:
+        self._lease = lease
+        self._telemetry = telemetry
+
+    async def fetch(self, query: Query, params: Params, into: type[T]) -> list[T]:
+        """Runs a query; each row becomes an `into`, made from its columns by name. Raises DeadlineReached, also where
+        the server found that it came too late."""
+        sql, params = await self._begin(query, params)
+        with self._telemetry.query(query.name, query.query_type, query.table) as measured:
+            async with self._lease.connection.cursor(row_factory=class_row(into)) as cursor:
+                await cursor.execute(sql, params)
+                measured.rows_affected = max(cursor.rowcount, 0)
+                rows = await cursor.fetchall() if cursor.description else []
+        _check_answer(query)
+        return rows
+
+    async def execute(self, query: Query, params: Params) -> int:
+        """Runs a query whose rows nobody reads. Returns how many rows it touched. Raises likewise."""
+        sql, params = await self._begin(query, params)
+        with self._telemetry.query(query.name, query.query_type, query.table) as measured:
+            cursor = await self._lease.connection.execute(sql, params)
+            measured.rows_affected = max(cursor.rowcount, 0)
+        _check_answer(query)
+        return measured.rows_affected
+
+    async def _begin(self, query: Query, params: Params) -> tuple[bytes, Params]:
+        if _NOT_AFTER in query.sql:
+            params = {**params, "not_after": await self._lease.not_after()}
+        self._lease.check()
+        return query.sql.encode(), params
+
+
+def _check_answer(query: Query) -> None:
+    # "Nothing happened" may mean here that it was too late; a caller must not take it for a refusal.
+    if _NOT_AFTER in query.sql and deadline.passed():
+        raise DeadlineReached
+
+
+class Postgres:
+    """One database. Made by `connect`."""
+
+    def __init__(self, connections: Connections, telemetry: StoreTelemetry) -> None:
+        self._connections = connections
+        self._telemetry = telemetry
+        self._retrier = Retrier()
+
+    async def fetch(self, query: Query, params: Params, into: type[T], *, repeatable: bool | None = None) -> list[T]:
+        """Runs one statement, committed by itself; each row becomes an `into`.
+
+        `repeatable`: may it be sent again when nobody knows whether it took effect? Reads may; so may a write that
+        a request record or its own nature makes harmless the second time. A caller that is cancelled leaves at once;
+        its statement may still take effect.
+        """
+        again = query.query_type == "select" if repeatable is None else repeatable
+
+        async def work(lease: Lease) -> list[T]:
+            return await Transaction(lease, self._telemetry).fetch(query, params, into)
+
+        async def attempt() -> list[T]:
+            with self._errors(lambda: again):
+                return await self._connections.use(work)
+
+        return await self._retried(attempt)
+
+    async def execute(self, query: Query, params: Params, *, repeatable: bool) -> int:
+        """Likewise for a statement whose rows nobody reads. Returns how many rows it touched."""
+
+        async def work(lease: Lease) -> int:
+            return await Transaction(lease, self._telemetry).execute(query, params)
+
+        async def attempt() -> int:
+            with self._errors(lambda: repeatable):
+                return await self._connections.use(work)
+
+        return await self._retried(attempt)
+
+    async def transaction(self, work: Callable[[Transaction], Awaitable[T]], *, repeatable: bool) -> T:
+        """Runs `work` in a transaction and in a task of its own: committed when it returns, rolled back when it
+        raises, and when the caller is cancelled before the commit. A retry repeats the whole of it. `repeatable` is
+        asked only when the connection broke during the commit."""
+
+        async def attempt() -> T:
+            committing = False
+
+            async def whole(lease: Lease) -> T:
+                nonlocal committing
+                async with lease.connection.transaction():
+                    result = await work(Transaction(lease, self._telemetry))
+                    lease.check()
+                    committing = True
+                return result
+
+            with self._errors(lambda: repeatable or not committing):
+                return await self._connections.use(whole)
+
+        return await self._retried(attempt)
+
+    async def ping(self) -> None:
+        """Raises unless the database answers in time. That all connections are at work is no fault."""
+        with deadline.within(PING_S), self._errors(lambda: False):
+            await self._connections.ask()
+
+    async def watch_forever(self, mend_after_s: float = MEND_AFTER_S) -> None:
+        """The background task: counts connections that got lost and makes the pool whole, until cancelled.
+
+        Raises StoreUnavailable when it cannot, though the database answers: the process must end then."""
+        await self._connections.watch(mend_after_s)
+
+    async def _retried(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        broken = False
+
+        async def once() -> T:
+            nonlocal broken
+            try:
+                return await attempt()
+            except TransientError as error:
+                broken = broken or error.kind is Transient.CONNECTION_TIMEOUT
+                raise
+            except Overloaded as error:
+                if broken:
+                    # Overloaded says that nothing was done. What the attempt did whose connection broke, nobody knows.
+                    raise StoreUnavailable(STORE) from error
+                raise
+
+        try:
+            return await self._retrier.run(once)
+        except TransientError as error:
+            raise StoreUnavailable(STORE) from error
+
+    @contextmanager
+    def _errors(self, repeatable: Callable[[], bool]) -> Iterator[None]:
+        """Counts the driver's errors and turns them into ours."""
+        try:
+            yield
+        except Overloaded:
+            self._telemetry.error("POOL_EXHAUSTED")
+            raise
+        except PoolTimeout as error:
+            self._telemetry.error("CONNECTION_TIMEOUT")
+            raise StoreUnavailable(STORE) from error
+        except (pg.DeadlockDetected, pg.SerializationFailure) as error:
+            self._telemetry.error(Transient.DEADLOCK_DETECTED.value)
+            raise TransientError(Transient.DEADLOCK_DETECTED) from error
+        except pg.ReadOnlySqlTransaction as error:
+            self._telemetry.error(Transient.REPLICA_LAG.value)
+            raise TransientError(Transient.REPLICA_LAG) from error
+        except pg.QueryCanceled as error:
+            self._telemetry.error("STATEMENT_TIMEOUT")
+            raise DeadlineReached from error
+        except pg.IntegrityError as error:
+            raise ConstraintViolated(error.diag.constraint_name or "") from error
+        except pg.NumericValueOutOfRange as error:
+            raise OutOfRange from error
+        except pg.InsufficientResources as error:
+            self._telemetry.error("INSUFFICIENT_RESOURCES")
+            raise StoreUnavailable(STORE) from error
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            self._telemetry.error(Transient.CONNECTION_TIMEOUT.value)
+            raise TransientError(Transient.CONNECTION_TIMEOUT, repeatable=repeatable()) from error
+
+
+@asynccontextmanager
+async def connect(
+    url: str, pool_size: int, start_timeout_s: float, telemetry: StoreTelemetry
+) -> AsyncIterator[Postgres]:
+    """A database with its pool open and answering; closed on the way out. Raises StoreUnavailable when it does not
+    answer within `start_timeout_s`, SettingsError when it is not in UTF-8."""
+    connections = Connections(url, pool_size, telemetry.metrics)
+    try:
+        await connections.open(start_timeout_s)
+        yield Postgres(connections, telemetry)
+    finally:
+        await connections.close()

@@ -1,0 +1,282 @@
+"""PostgreSQL's connections: a pool that neither callers who leave nor a server that freezes can empty.
+
+psycopg_pool loses a connection for good when a cancellation lands while it is given back. So a caller never holds one.
+Its work is done by a task of its own, a holder, which takes a connection, works, and gives it back. Nobody cancels a
+holder while it takes or gives; a caller that leaves tells it so, and it soon ends (shared/stores/postgres/lease.py).
+
+Callers queue before the pool, not in it: there are never more holders than connections, and who leaves the queue
+leaves nothing behind.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+
+from shared.contract.errors import DeadlineReached, Overloaded, StoreUnavailable
+from shared.service.settings import SettingsError
+from shared.stores.postgres.lease import CANCEL_S, GRACE_S, STATEMENT_TIMEOUT_S, Connection, Lease
+from shared.telemetry.metrics import Metrics
+from shared.work import deadline
+
+T = TypeVar("T")
+
+_log = logging.getLogger("savepoint.pool")
+
+STORE = "postgresql"
+SMALLEST_POOL = 5
+IDLE_S = 30
+CONNECT_TIMEOUT_S = 2
+# Longest wait for a connection; a call's deadline may be nearer.
+POOL_WAIT_S = 5
+# Least time to take a connection for who comes to the head of the queue at the last moment: one should be free.
+_TAKE_S = 0.05
+# Between two attempts to connect, so that a database that is back is soon in use.
+RECONNECT_S = 0.5
+# A full pool that has had an answer so lately needs no other proof that the database lives.
+_LATELY_S = 0.5
+_LOOK_EVERY_S = 1.0
+_MEND_ATTEMPTS = 3
+
+
+class Connections:
+    """The connections to one database. Made, opened and closed by `shared.stores.postgres.database.connect`."""
+
+    def __init__(self, url: str, size: int, metrics: Metrics) -> None:
+        self._url = url
+        self._size = size
+        self._lost = metrics.connections_lost(STORE)
+        self._pool = self._make_pool()
+        self._room = asyncio.Semaphore(size)
+        self._holders: dict[asyncio.Task[Any], Lease] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self._active = 0
+        self._last_answer = 0.0
+        # Whether the last to ask the pool for a connection got none in time. Health asks every second, so it is no
+        # old news.
+        self._starving = False
+        metrics.watch_connections(STORE, lambda: self._active)
+
+    async def open(self, within_s: float) -> None:
+        """Returns when the smallest number of connections stands. Raises StoreUnavailable, and SettingsError for a
+        database that cannot hold every text."""
+        try:
+            await self._pool.open(wait=True, timeout=within_s)
+            async with self._pool.connection(timeout=CONNECT_TIMEOUT_S) as connection:
+                encoding = connection.info.parameter_status("server_encoding")
+        except PoolTimeout as error:
+            raise StoreUnavailable(STORE) from error
+        if encoding != "UTF8":
+            raise SettingsError(
+                f"setting DATABASE_URL names a database in {encoding}: it takes one that was made with ENCODING 'UTF8'"
+            )
+
+    async def close(self) -> None:
+        """Ends all work, within seconds."""
+        for lease in self._holders.values():
+            lease.abandon()
+        if self._holders:
+            await asyncio.wait(self._holders, timeout=GRACE_S + CANCEL_S)
+        left = [*self._holders, *self._closing]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await self._pool.close(timeout=CONNECT_TIMEOUT_S + 1)
+
+    async def use(self, work: Callable[[Lease], Awaitable[T]]) -> T:
+        """Does the work with a connection, in a task that holds it until the end, and returns what comes of it.
+
+        A caller that is cancelled leaves at once; one that is not waits a little beyond its deadline for a server that
+        does not answer. Raises DeadlineReached, Overloaded when all connections are in use for too long, PoolTimeout
+        when the database gives none, and what `work` raises.
+        """
+        loop = asyncio.get_running_loop()
+        if deadline.passed():
+            raise DeadlineReached
+        # A tenth of the time is kept back, so that the caller learns what it waited for.
+        until = loop.time() + deadline.remaining(POOL_WAIT_S) * 0.9
+        await self._enter(until)
+        lease = Lease()
+        answer: asyncio.Future[T] = loop.create_future()
+        holder = loop.create_task(self._hold(lease, work, until, answer), name="connection")
+        self._holders[holder] = lease
+        holder.add_done_callback(self._ended)
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            lease.abandon()
+            raise
+
+    async def ask(self) -> None:
+        """Raises unless the database answers. Where all connections are at work, by what these have been told lately,
+        or by a connection of its own."""
+        if not self._room.locked():
+            await self.use(lambda lease: lease.connection.execute("SELECT 1"))
+        elif not self._answered_lately():
+            await self._ask_afresh()
+
+    async def watch(self, mend_after_s: float) -> None:
+        """Looks after the pool until cancelled: where connections are missing, or none is to be had, for so long,
+        while the database answers a fresh one, makes a new pool.
+
+        Raises StoreUnavailable where not even that helps: then the process must end.
+        """
+        loop = asyncio.get_running_loop()
+        since: float | None = None
+        lost = self._size
+        failed = 0
+        while True:
+            await asyncio.sleep(min(_LOOK_EVERY_S, mend_after_s / 3))
+            missing = self._missing()
+            if not (missing or self._starving) or not await self._answers_afresh():
+                # Whole, or down: then connections are missing because there are none to be had.
+                since, lost, failed = None, self._size, 0
+                continue
+            since = since or loop.time()
+            lost = min(lost, missing)
+            if loop.time() - since < mend_after_s:
+                continue
+            if await self._mend(lost, min(mend_after_s, CONNECT_TIMEOUT_S * 2)):
+                since, lost, failed = None, self._size, 0
+            elif (failed := failed + 1) >= _MEND_ATTEMPTS:
+                _log.error("the connection pool cannot be made anew, though the database answers")
+                raise StoreUnavailable(STORE)
+
+    async def _enter(self, until: float) -> None:
+        if not self._room.locked():
+            await self._room.acquire()
+            return
+        try:
+            async with asyncio.timeout_at(until):
+                await self._room.acquire()
+        except TimeoutError as error:
+            if self._active or self._answered_lately():
+                raise Overloaded("every database connection is in use; try again in a moment") from error
+            # Whoever is before us waits for a connection too, and nobody has got one.
+            raise PoolTimeout from error
+
+    async def _hold(
+        self, lease: Lease, work: Callable[[Lease], Awaitable[T]], until: float, answer: asyncio.Future[T]
+    ) -> None:
+        try:
+            result = await self._do(lease, work, until)
+        except Exception as error:
+            if not answer.done():
+                answer.set_exception(error)
+        except asyncio.CancelledError:
+            # Only `close` cancels a holder.
+            if not answer.done():
+                answer.set_exception(StoreUnavailable(STORE))
+            raise
+        else:
+            if not answer.done():
+                answer.set_result(result)
+
+    async def _do(self, lease: Lease, work: Callable[[Lease], Awaitable[T]], until: float) -> T:
+        pool, connection = await self._take(until)
+        self._active += 1
+        try:
+            return await lease.run(connection, work)
+        finally:
+            self._active -= 1
+            if connection.idle():
+                self._last_answer = asyncio.get_running_loop().time()
+            else:
+                # Left in the middle of something: the pool would wait, without a bound, to bring it to an end.
+                await connection.close()
+            await pool.putconn(connection)
+
+    async def _take(self, until: float) -> tuple[AsyncConnectionPool[Connection], Connection]:
+        while True:
+            pool = self._pool
+            try:
+                wait = max(until - asyncio.get_running_loop().time(), _TAKE_S)
+                connection = await pool.getconn(timeout=wait)
+            except PoolClosed:
+                if pool is self._pool:
+                    raise
+                continue
+            except PoolTimeout:
+                self._starving = True
+                raise
+            self._starving = False
+            if not connection.hung_up():
+                return pool, connection
+            # One that the server has ended: the pool replaces it, and the next one may be well.
+            await connection.close()
+            await pool.putconn(connection)
+
+    def _ended(self, holder: asyncio.Task[Any]) -> None:
+        del self._holders[holder]
+        self._room.release()
+
+    def _answered_lately(self) -> bool:
+        return asyncio.get_running_loop().time() - self._last_answer < _LATELY_S
+
+    def _missing(self) -> int:
+        """Connections that the pool counts, and that are neither in it nor with a holder: being opened, or lost."""
+        stats = self._pool.get_stats()
+        return max(0, stats["pool_size"] - stats["pool_available"] - self._active)
+
+    async def _ask_afresh(self) -> None:
+        with deadline.within(CONNECT_TIMEOUT_S):
+            connection = await Connection.connect(self._url, **_options())
+            try:
+                await Lease().run(connection, lambda lease: lease.connection.execute("SELECT 1"))
+            finally:
+                await connection.close()
+
+    async def _answers_afresh(self) -> bool:
+        try:
+            await self._ask_afresh()
+        except (DeadlineReached, psycopg.Error):
+            return False
+        return True
+
+    async def _mend(self, lost: int, within_s: float) -> bool:
+        """Puts a new pool in the place of this one; who holds a connection of the old one keeps it to the end."""
+        new = self._make_pool()
+        try:
+            await new.open(wait=True, timeout=within_s)
+        except PoolTimeout:
+            _log.warning("a new connection pool could not be opened")
+            return False
+        except BaseException:
+            await new.close(timeout=0)
+            raise
+        old, self._pool = self._pool, new
+        self._starving = False
+        self._lost.inc(lost)
+        _log.error("connections were lost; the pool has been made anew", extra={"connections": lost})
+        closing = asyncio.create_task(old.close(timeout=CONNECT_TIMEOUT_S + 1), name="old pool")
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+        return True
+
+    def _make_pool(self) -> AsyncConnectionPool[Connection]:
+        return AsyncConnectionPool(
+            self._url,
+            connection_class=Connection,
+            min_size=min(SMALLEST_POOL, self._size),
+            max_size=self._size,
+            max_idle=IDLE_S,
+            open=False,
+            reconnect_timeout=RECONNECT_S,
+            kwargs=_options(),
+        )
+
+
+def _options() -> dict[str, Any]:
+    return {
+        "autocommit": True,
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "application_name": "savepoint",
+        "client_encoding": "UTF8",
+        "options": f"-c statement_timeout={STATEMENT_TIMEOUT_S}s"
+        f" -c idle_in_transaction_session_timeout={STATEMENT_TIMEOUT_S}s -c timezone=UTC"
+        # Every query goes by its index whatever the values: planning it anew costs nearly as much as running it.
+        " -c plan_cache_mode=force_generic_plan",
+    }
