@@ -24,6 +24,7 @@ from shared.rpc.hosts import host as make_host
 from shared.rpc.reflection import Reflection
 from shared.service.hosted import Build, Runtime, S
 from shared.service.settings import ServiceSettings
+from shared.stores.errors import StoreUnfit
 from shared.telemetry import logs
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.traces import Traces
@@ -60,6 +61,8 @@ async def serve(name: str, settings: S, build: Build[S]) -> None:
             hosted = await stack.enter_async_context(build(Runtime(settings, metrics, traces)))
         except StoreUnavailable as error:
             raise StartError(f"{error.message} (waited {settings.store_start_timeout_s:g} s at the start)") from error
+        except StoreUnfit as error:
+            raise StartError(str(error)) from error
 
         names = [served.name for served in hosted.served]
         health = Health(names, hosted.essential)

@@ -1,4 +1,8 @@
-"""What a store's driver says that a service may have to act on, in words of our own: no service knows a driver."""
+"""What a store says that a service may have to act on, in words of our own: no service knows a driver."""
+
+
+class StoreUnfit(Exception):
+    """The store answers, and cannot serve this version as it is; the message says what mends it."""
 
 
 class ConstraintViolated(Exception):

@@ -229,7 +229,7 @@ from contextlib import asynccontextmanager
 
 from services.leaderboard.settings import LeaderboardSettings
 from shared.service import cli
-from shared.service.serve import Hosted
+from shared.service.hosted import Hosted
 
 async def fail():
     await asyncio.sleep(0.1)

@@ -207,7 +207,7 @@ async def connect(
     url: str, pool_size: int, start_timeout_s: float, telemetry: StoreTelemetry
 ) -> AsyncIterator[Postgres]:
     """A database with its pool open and answering; closed on the way out. Raises StoreUnavailable when it does not
-    answer within `start_timeout_s`, SettingsError when it is not in UTF-8."""
+    answer within `start_timeout_s`, StoreUnfit when it is not in UTF-8."""
     connections = Connections(url, pool_size, telemetry.metrics)
     try:
         await connections.open(start_timeout_s)

@@ -17,7 +17,7 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from shared.contract.errors import DeadlineReached, Overloaded, StoreUnavailable
-from shared.service.settings import SettingsError
+from shared.stores.errors import StoreUnfit
 from shared.stores.postgres.lease import CANCEL_S, GRACE_S, STATEMENT_TIMEOUT_S, Connection, Lease
 from shared.telemetry.metrics import Metrics
 from shared.work import deadline
@@ -61,7 +61,7 @@ class Connections:
         metrics.watch_connections(STORE, lambda: self._active)
 
     async def open(self, within_s: float) -> None:
-        """Returns when the smallest number of connections stands. Raises StoreUnavailable, and SettingsError for a
+        """Returns when the smallest number of connections stands. Raises StoreUnavailable, and StoreUnfit for a
         database that cannot hold every text."""
         try:
             await self._pool.open(wait=True, timeout=within_s)
@@ -70,7 +70,7 @@ class Connections:
         except PoolTimeout as error:
             raise StoreUnavailable(STORE) from error
         if encoding != "UTF8":
-            raise SettingsError(
+            raise StoreUnfit(
                 f"setting DATABASE_URL names a database in {encoding}: it takes one that was made with ENCODING 'UTF8'"
             )
 
