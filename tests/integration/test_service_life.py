@@ -237,7 +237,7 @@ async def fail():
 
 @asynccontextmanager
 async def build(runtime):
-    yield Hosted(servicers=[], essential={}, background=[fail])
+    yield Hosted(served=[], essential={}, background=[fail])
 
 cli.main("failing", LeaderboardSettings, build)
 """
