@@ -14,23 +14,13 @@ from bench.seed import Seed, sow
 from deploy.gateway.render import Address
 from deploy.local import ports
 from deploy.local.alone import Service, migrate, running
-from deploy.local.embedded import Silent
+from deploy.local.alone_gateway import gateway
 from deploy.local.embedded import stores as embedded_stores
-from deploy.local.gateway import Gateway
-from deploy.local.layout import Layout
-from deploy.local.settings import StackSettings
-from deploy.local.stack import Stack
 from deploy.local.suite import Stores
 
 # As in production: the gateway notices, then calls are refused.
 _NOTICE = {"SHUTDOWN_NOTICE_S": "1"}
 _HEALTHY = re.compile(r'^envoy_cluster_membership_healthy\{envoy_cluster_name="(\w+)"\} (\d+)$', re.MULTILINE)
-
-
-class _Gateway(Gateway):
-    """One whose backends somebody else has started."""
-
-    needs = ()
 
 
 @dataclass(frozen=True)
@@ -95,29 +85,11 @@ async def fleet(replicas: int, settings: Mapping[str, str]) -> AsyncIterator[Fle
             "inventory": await start("inventory", inventory | {"PROFILE_TARGET": targets}),
             "leaderboard": await start("leaderboard", {"REDIS_URL": stores.ranks_url}),
         }
-        gateway = await stack.enter_async_context(_gateway(directory / "gateway", services))
-        made = Fleet(stores, services, *gateway)
+        addresses = {name: [_address(each) for each in replicas] for name, replicas in services.items()}
+        before = await stack.enter_async_context(gateway(directory / "gateway", addresses))
+        made = Fleet(stores, services, before.address, before.pid, before.metrics_port)
         await made.whole()
         yield made
-
-
-@asynccontextmanager
-async def _gateway(directory: Path, services: Mapping[str, list[Service]]) -> AsyncIterator[tuple[str, int, int]]:
-    variables = StackSettings.port_variables()
-    chosen = dict(zip(variables, ports.free(len(variables)), strict=True))
-    settings = StackSettings.model_validate({name.lower(): port for name, port in chosen.items()})
-    layout = Layout.of(directory)
-    addresses = {name.upper(): [_address(each) for each in replicas] for name, replicas in services.items()}
-    gateway = _Gateway(layout, settings, addresses)
-    stack = Stack(layout, [gateway], {}, Silent())
-    await stack.claim({})
-    await stack.start()
-    try:
-        process = stack.units[gateway.name].process
-        assert process is not None  # noqa: S101 # `start` has started it
-        yield gateway.address, process.pid, settings.gateway_metrics_port
-    finally:
-        await stack.stop()
 
 
 def _address(service: Service) -> Address:
