@@ -24,11 +24,13 @@ class Measuring(Policy):
     def around(self, method: Method, proceed: Step) -> Step:
         """`proceed`, measured."""
         calls = self._metrics.calls(method.service, method.name)
+        # A watch of our health may stand for days, and is no work of ours.
+        counted = int(method.own)
         traced = self._traced(method, proceed) if self._traces.enabled else proceed
 
         async def measured(call: Call) -> bytes | None:
             begun = time.perf_counter()
-            self._running += 1
+            self._running += counted
             code = StatusCode.CANCELLED
             try:
                 answer = await traced(call)
@@ -38,7 +40,7 @@ class Measuring(Policy):
                 code = call.code or _set_by_servicer(call.context) or StatusCode.UNKNOWN
                 raise
             finally:
-                self._running -= 1
+                self._running -= counted
                 calls.count(code.name, time.perf_counter() - begun)
 
         return measured
