@@ -25,8 +25,9 @@ class Health:
         # The library starts "" as SERVING: before the stores have answered that is not so.
         self._names = ["", *services]
         self._essential = essential
-        # Why it is not; None before the first look, nothing while it is.
-        self._reasons: Mapping[str, str] | None = None
+        self._serving: bool | None = None
+        # Why it is not: what was said of that since it last was. A store that fails now so, now so, is no news.
+        self._said: set[str] = set()
 
     async def watch(self) -> None:
         """Pings the stores every second and says what follows, until cancelled."""
@@ -44,14 +45,18 @@ class Health:
         await self.servicer.enter_graceful_shutdown()
 
     async def _say(self, reasons: Mapping[str, str]) -> None:
-        before, self._reasons = self._reasons, reasons
-        if reasons == before:
+        if news := [reason for reason in reasons.values() if reason not in self._said]:
+            self._said.update(news)
+            _log.warning("not serving: %s", "; ".join(news), extra={"stores": list(reasons)})
+        serving = not reasons
+        if serving == self._serving:
             return
-        if reasons:
-            _log.warning("not serving: %s", "; ".join(reasons.values()), extra={"stores": list(reasons)})
-        elif before:
-            _log.info("serving again")
-        state = health_pb2.HealthCheckResponse.NOT_SERVING if reasons else health_pb2.HealthCheckResponse.SERVING
+        if serving:
+            self._said.clear()
+            if self._serving is not None:
+                _log.info("serving again")
+        self._serving = serving
+        state = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
         for name in self._names:
             await self.servicer.set(name, state)
 

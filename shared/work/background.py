@@ -22,6 +22,8 @@ _log = logging.getLogger("savepoint.background")
 # Before a job is begun anew: this long, twice as long after each further failure, and never longer than the last.
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
+# How long a stop waits for a job that was cancelled; tests/unit/test_bounds.py adds it up with what else a stop takes.
+ENDS_WITHIN_S = 1.0
 
 
 class Count(Protocol):
@@ -67,7 +69,7 @@ class Background:
         self._tasks.append(asyncio.create_task(self._keep(job), name=f"keep {job.name}"))
 
     async def stop(self) -> None:
-        """Cancels all jobs and waits until they have ended."""
+        """Cancels all jobs and waits until they have ended, ENDS_WITHIN_S at most."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -153,7 +155,9 @@ async def _outcome(job: Job) -> BaseException:
         await asyncio.wait([task])
     except asyncio.CancelledError:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await asyncio.wait([task], timeout=ENDS_WITHIN_S)
+        if not task.done():
+            _log.error("background work does not end though it was cancelled", extra={"job": job.name})
         raise
     if task.cancelled():
         return asyncio.CancelledError("it was cancelled, and not by its owner")

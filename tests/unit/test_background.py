@@ -3,12 +3,19 @@
 import asyncio
 import logging
 from collections import defaultdict
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from shared.work import background
 from shared.work.background import Background, Job
 from shared.work.batching import Batcher
+
+ROOT = Path(__file__).parent.parent.parent
+# Who begins tasks in another way looks at their ends: the pool's holders hand what they raise to their caller, and a
+# connection of the HTTP/2 host logs what a handler raises.
+LOOK_THEMSELVES = ("shared/work/background.py", "shared/stores/postgres/pool.py", "shared/rpc/http2/")
 
 
 class Counter:
@@ -134,3 +141,32 @@ async def test_an_item_that_cannot_be_weighed_fails_alone() -> None:
                 await batcher.do(-1)
         assert await batcher.do(7) == 7
     await batcher.close()
+
+
+def test_nobody_begins_a_task_that_could_die_unseen() -> None:
+    files = [file for folder in ("shared", "services") for file in (ROOT / folder).rglob("*.py")]
+    names = [
+        str(file.relative_to(ROOT))
+        for file in files
+        if any(way in file.read_text() for way in ("create_task(", "ensure_future(", "TaskGroup("))
+    ]
+    assert names
+    assert not [name for name in names if not name.startswith(LOOK_THEMSELVES)]
+
+
+async def test_a_stop_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(background, "ENDS_WITHIN_S", 0.05)
+    begun, let_go = asyncio.Event(), asyncio.Event()
+
+    async def run() -> None:
+        begun.set()
+        while not let_go.is_set():
+            with suppress(asyncio.CancelledError):
+                await let_go.wait()
+
+    async with asyncio.timeout(5):
+        async with background.running(Job("stubborn", run), lambda _: Counter()):
+            await begun.wait()
+    assert "does not end" in caplog.text
+    let_go.set()
+    await asyncio.sleep(0)

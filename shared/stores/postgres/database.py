@@ -96,6 +96,8 @@ class Postgres:
         self._schema = schema
         # When the schema was found fit; None where that is not known.
         self._fit_at: float | None = None
+        # Why it was not when it was last looked at.
+        self._unfit: StoreUnfit | None = None
         # Whether it was said that the schema is newer.
         self._newer = False
         self._retrier = Retrier()
@@ -158,6 +160,9 @@ class Postgres:
         try:
             with deadline.within(PING_S), self._errors(lambda: False):
                 await self._connections.ask(self._look)
+            if self._unfit:
+                # All connections are at work, so nobody has looked again.
+                raise self._unfit
         except Exception:
             # Whatever answers next may be another database.
             self._fit_at = None
@@ -178,7 +183,7 @@ class Postgres:
                 return
             except SchemaOlder as error:
                 if loop.time() > until:
-                    raise StoreUnfit(f"{error} (waited {within_s:g} s at the start)") from error
+                    raise StoreUnfit(f"{error} (waited {within_s:.0f} s at the start)") from error
                 if not said:
                     _log.warning("waiting for migrations: %s", error, extra={"at_most_s": within_s})
                 said = True
@@ -208,6 +213,10 @@ class Postgres:
             if not self._newer:
                 _log.warning("%s", error)
             self._newer = True
+        except StoreUnfit as error:
+            self._unfit = error
+            raise
+        self._unfit = None
         self._fit_at = now
         lease.connection.schema_is_known = True
 
