@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from services.inventory.known_players import profile_client
 from services.inventory.known_players.known_players import KnownPlayers
@@ -24,7 +25,8 @@ class Stores:
 
 @asynccontextmanager
 async def stores(runtime: Runtime[InventorySettings]) -> AsyncIterator[Stores]:
-    """The stores, for as long as the context is. Raises StoreUnavailable when the database does not answer."""
+    """The stores, for as long as the context is. Raises StoreUnavailable when the database does not answer, StoreUnfit
+    when it lacks migrations."""
     settings = runtime.settings
     async with (
         postgres.connect(
@@ -32,6 +34,7 @@ async def stores(runtime: Runtime[InventorySettings]) -> AsyncIterator[Stores]:
             settings.connection_pool_size,
             settings.store_start_timeout_s,
             runtime.store_telemetry(postgres.STORE),
+            service=Path(__file__).parent,
         ) as database,
         profile_client.connect(settings.profile_target, settings.profile_ca, settings.tls(), runtime.traces) as profile,
     ):

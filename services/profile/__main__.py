@@ -11,6 +11,7 @@ from services.profile.wallets.area import area as wallets
 from shared.service import cli
 from shared.service.hosted import Hosted, Runtime, opened
 from shared.stores import postgres
+from shared.work.background import Job
 
 AREAS = (players, wallets)
 
@@ -23,7 +24,10 @@ async def build(runtime: Runtime[ProfileSettings]) -> AsyncIterator[Hosted]:
         yield Hosted(
             served,
             essential={postgres.STORE: database.ping},
-            background=[requests.forget_forever, database.watch_forever],
+            background=[
+                Job("forget-requests", requests.forget_forever),
+                Job("watch-pool", database.watch_forever, vital=True),
+            ],
         )
 
 

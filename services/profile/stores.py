@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from services.profile.player_cache.cache import PlayerCache
 from services.profile.settings import ProfileSettings
@@ -26,7 +27,8 @@ class Stores:
 
 @asynccontextmanager
 async def stores(runtime: Runtime[ProfileSettings]) -> AsyncIterator[Stores]:
-    """The stores, for as long as the context is. Raises StoreUnavailable when the database does not answer."""
+    """The stores, for as long as the context is. Raises StoreUnavailable when the database does not answer, StoreUnfit
+    when it lacks migrations."""
     settings = runtime.settings
     async with (
         postgres.connect(
@@ -34,6 +36,7 @@ async def stores(runtime: Runtime[ProfileSettings]) -> AsyncIterator[Stores]:
             settings.connection_pool_size,
             settings.store_start_timeout_s,
             runtime.store_telemetry(postgres.STORE),
+            service=Path(__file__).parent,
         ) as database,
         valkey.connect(
             settings.redis_url, runtime.store_telemetry(valkey.STORE), answer_timeout_s=CACHE_TIMEOUT_S

@@ -10,9 +10,10 @@ import uvloop
 from shared import __version__
 from shared.rpc.probe import NotServingError, probe
 from shared.service.hosted import Build
-from shared.service.serve import BackgroundError, StartError, serve
+from shared.service.serve import StartError, serve
 from shared.service.settings import PostgresSettings, ServiceSettings, SettingsError, load
 from shared.stores.postgres.migrations import MigrationError, migrate
+from shared.work.background import BackgroundError
 
 S = TypeVar("S", bound=ServiceSettings)
 

@@ -6,7 +6,7 @@ serves; the service's `__main__.py` lists its areas, a line each.
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from shared.rpc.health import Ping
@@ -14,6 +14,7 @@ from shared.service.settings import ServiceSettings
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.store import StoreTelemetry
 from shared.telemetry.traces import Traces
+from shared.work.background import Job
 
 S = TypeVar("S", bound=ServiceSettings)
 Stores = TypeVar("Stores")
@@ -42,13 +43,12 @@ async def opened(areas: Sequence[Area[Stores]], stores: Stores) -> AsyncIterator
 class Hosted:
     """What a service hands to `serve`.
 
-    `essential` are the stores without which it must not be sent calls. `background` is work that runs until the stop;
-    where it raises, the service stops.
+    `essential` are the stores without which it must not be sent calls. `background` is work that runs until the stop.
     """
 
     served: Sequence[Served]
     essential: Mapping[str, Ping]
-    background: Sequence[Callable[[], Any]] = field(default=())
+    background: Sequence[Job] = ()
 
 
 @dataclass(frozen=True)

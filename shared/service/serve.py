@@ -8,9 +8,8 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from dataclasses import dataclass
 
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2_grpc
@@ -22,12 +21,14 @@ from shared.rpc.health import Health
 from shared.rpc.host import CannotListenError, Host
 from shared.rpc.hosts import host as make_host
 from shared.rpc.reflection import Reflection
-from shared.service.hosted import Build, Runtime, S
+from shared.service.hosted import Build, Hosted, Runtime, S
 from shared.service.settings import ServiceSettings
+from shared.service.stop import Stop
 from shared.stores.errors import StoreUnfit
 from shared.telemetry import logs
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.traces import Traces
+from shared.work.background import Background, Job, report_unseen
 
 _log = logging.getLogger("savepoint.server")
 
@@ -36,81 +37,81 @@ class StartError(Exception):
     """The service cannot start; the message is all a person needs."""
 
 
-class BackgroundError(Exception):
-    """Background work failed, and the service has ended because of it, so that it is started anew."""
-
-
 async def serve(name: str, settings: S, build: Build[S]) -> None:
-    """Runs a service until SIGTERM or SIGINT. Raises StartError when it cannot start."""
+    """Runs a service until SIGTERM or SIGINT. Raises StartError when it cannot start, BackgroundError when work failed
+    without which it must not go on."""
     logs.start(name, settings.log_level)
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-
+    stop = Stop()
+    stop.on_signals(signal.SIGTERM, signal.SIGINT)
     async with AsyncExitStack() as stack:
-        metrics = Metrics()
-        stack.callback(metrics.close)
-        traces = Traces(name, settings.otel_exporter_otlp_endpoint)
-        stack.callback(traces.close)
-        try:
-            metrics.serve(settings.metrics_listen)
-        except (OSError, OverflowError) as error:
-            raise StartError(f"METRICS_LISTEN {settings.metrics_listen} cannot be used: {error}") from error
-        try:
-            hosted = await stack.enter_async_context(build(Runtime(settings, metrics, traces)))
-        except StoreUnavailable as error:
-            raise StartError(f"{error.message} (waited {settings.store_start_timeout_s:g} s at the start)") from error
-        except StoreUnfit as error:
-            raise StartError(str(error)) from error
-
-        names = [served.name for served in hosted.served]
-        health = Health(names, hosted.essential)
-        host = make_host(
-            settings.rpc_host,
-            policies.standard(metrics, traces, settings.max_concurrent_calls, settings.default_deadline_s),
-            settings.connection_rules(),
-        )
-        metrics.watch_clients(lambda: host.connections)
-        for served in hosted.served:
-            served.add(served.servicer, host)
-        health_pb2_grpc.add_HealthServicer_to_server(health.servicer, host)  # type: ignore[arg-type] # its types know two
-        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]
-            Reflection(names), host
-        )
-        await health.check()
-        await _listen(host, settings)
-        # What there is by now stays: collections need not look at it again, and may come less often.
-        gc.freeze()
-        gc.set_threshold(20_000, 20, 50)
-        _log.info(
-            "serving",
-            extra={"version": __version__, "listen": settings.listen, "rpc_host": settings.rpc_host, "hosts": names},
-        )
-
-        tasks = [asyncio.create_task(health.watch(), name="health")]
-        tasks += [asyncio.create_task(job(), name="background") for job in hosted.background]
-        stack.push_async_callback(_end, tasks)
-        failures: list[BaseException] = []
-
-        def ended(task: asyncio.Task[Any]) -> None:
-            if not task.cancelled() and (failure := task.exception()):
-                _log.error("background work failed: stopping", exc_info=failure)
-                failures.append(failure)
-                stopping.set()
-
-        for task in tasks:
-            task.add_done_callback(ended)
-        await stopping.wait()
-
-        _log.info("stopping", extra={"grace_s": settings.shutdown_grace_s})
-        await health.stop()
-        await asyncio.sleep(settings.shutdown_notice_s)
-        await host.drain(settings.shutdown_grace_s)
-        await host.stop()
+        runtime = _measured(name, settings, stack)
+        background = Background(runtime.metrics.background_failures, give_up=stop.ask)
+        started = await stop.interrupts(_started(runtime, build, stack))
+        if started:
+            # Before the stores close, which its work uses.
+            stack.push_async_callback(background.stop)
+            _at_work(started, background, settings)
+            await stop.wait()
+            await _stopped(started, settings)
     _log.info("stopped")
-    if failures:
-        raise BackgroundError(f"background work failed: {failures[0]}") from failures[0]
+    if background.failure:
+        raise background.failure
+
+
+@dataclass(frozen=True)
+class _Started:
+    """A service that can be called."""
+
+    hosted: Hosted
+    health: Health
+    host: Host
+
+
+def _measured(name: str, settings: S, stack: AsyncExitStack) -> Runtime[S]:
+    """Metrics and traces, closed with the stack."""
+    metrics = Metrics()
+    stack.callback(metrics.close)
+    report_unseen(metrics.background_failures)
+    traces = Traces(name, settings.otel_exporter_otlp_endpoint)
+    stack.callback(traces.close)
+    try:
+        metrics.serve(settings.metrics_listen)
+    except (OSError, OverflowError) as error:
+        raise StartError(f"METRICS_LISTEN {settings.metrics_listen} cannot be used: {error}") from error
+    return Runtime(settings, metrics, traces)
+
+
+async def _started(runtime: Runtime[S], build: Build[S], stack: AsyncExitStack) -> _Started:
+    """The service with its stores open, closed with the stack, and its host listening."""
+    settings = runtime.settings
+    try:
+        hosted = await stack.enter_async_context(build(runtime))
+    except StoreUnavailable as error:
+        raise StartError(f"{error.message} (waited {settings.store_start_timeout_s:g} s at the start)") from error
+    except StoreUnfit as error:
+        raise StartError(str(error)) from error
+    health = Health([served.name for served in hosted.served], hosted.essential)
+    host = _host(runtime, hosted, health)
+    await health.check()
+    await _listen(host, settings)
+    return _Started(hosted, health, host)
+
+
+def _host(runtime: Runtime[S], hosted: Hosted, health: Health) -> Host:
+    """The host with everything that it serves."""
+    settings, metrics = runtime.settings, runtime.metrics
+    host = make_host(
+        settings.rpc_host,
+        policies.standard(metrics, runtime.traces, settings.max_concurrent_calls, settings.default_deadline_s),
+        settings.connection_rules(),
+    )
+    metrics.watch_clients(lambda: host.connections)
+    for served in hosted.served:
+        served.add(served.servicer, host)
+    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, host)  # type: ignore[arg-type] # its types know two
+    names = [served.name for served in hosted.served]
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(Reflection(names), host)  # type: ignore[no-untyped-call]
+    return host
 
 
 async def _listen(host: Host, settings: ServiceSettings) -> None:
@@ -122,7 +123,30 @@ async def _listen(host: Host, settings: ServiceSettings) -> None:
         raise StartError(f"TLS_CERTIFICATE, TLS_KEY or TLS_CLIENT_CA cannot be used: {error}") from error
 
 
-async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+def _at_work(started: _Started, background: Background, settings: ServiceSettings) -> None:
+    """What goes on beside the calls, from here to the stop."""
+    # What there is by now stays: collections need not look at it again, and may come less often.
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+    # Were it to die unseen, the service would be SERVING for ever, whatever its stores do.
+    background.start(Job("health", started.health.watch, vital=True))
+    for job in started.hosted.background:
+        background.start(job)
+    _log.info(
+        "serving",
+        extra={
+            "version": __version__,
+            "listen": settings.listen,
+            "rpc_host": settings.rpc_host,
+            "hosts": [served.name for served in started.hosted.served],
+        },
+    )
+
+
+async def _stopped(started: _Started, settings: ServiceSettings) -> None:
+    """No call is lost: the gateway is told, new connections are refused, and calls in flight end."""
+    _log.info("stopping", extra={"grace_s": settings.shutdown_grace_s})
+    await started.health.stop()
+    await asyncio.sleep(settings.shutdown_notice_s)
+    await started.host.drain(settings.shutdown_grace_s)
+    await started.host.stop()

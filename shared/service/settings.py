@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.rpc.host import ConnectionRules, Tls
+from shared.work.bounds import LONGEST_CALL_S
 
 # Values that hold a password are not repeated in a message.
 _SECRET = {"DATABASE_URL", "REDIS_URL"}
@@ -70,7 +71,10 @@ class ServiceSettings(BaseSettings):
         1000, ge=1, le=100_000, description="takes 1 to 100000 calls in flight; more are refused as OVERLOADED"
     )
     default_deadline_s: float = Field(
-        10, ge=0.1, le=30, description="takes 0.1 to 30 seconds for a call that brings no deadline"
+        10,
+        ge=0.1,
+        le=LONGEST_CALL_S,
+        description=f"takes 0.1 to {LONGEST_CALL_S:g} seconds for a call that brings no deadline",
     )
     shutdown_notice_s: float = Field(
         1, ge=0, le=60, description="takes 0 to 60 seconds between NOT_SERVING and refusing calls"
@@ -114,7 +118,8 @@ class PostgresSettings(BaseSettings):
     database_url: str = Field(
         min_length=1,
         pattern=r"^postgres(ql)?://",
-        description="takes postgresql://user:password@host:port/database, and is required",
+        description="takes postgresql://user:password@host:port/database, and is required; to another host it is "
+        "encrypted, unless it ends in ?sslmode=disable",
     )
 
 

@@ -25,7 +25,8 @@ from redis.asyncio.connection import AbstractConnection, ConnectionPool
 
 from shared.contract.errors import DeadlineReached, StoreUnavailable
 from shared.telemetry.store import StoreTelemetry
-from shared.work import deadline
+from shared.work import background, deadline
+from shared.work.background import Job
 from shared.work.retry import Retrier, Transient, TransientError
 
 STORE = "valkey"
@@ -108,16 +109,24 @@ class Valkey:
             raise StoreUnavailable(STORE) from error
 
     async def send_forever(self) -> None:
-        """The sender task: sends what waits, pipeline after pipeline, until cancelled."""
+        """The sender task: sends what waits, pipeline after pipeline, until cancelled. Where it fails, what it was
+        sending fails too; what waits is for the sender that comes after it."""
         groups: list[_Group] = []
         try:
             while True:
                 await self._wake.wait()
                 if groups := self._next_groups():
                     await self._send(groups)
-        finally:
+        except asyncio.CancelledError:
             for group in (*groups, *self._waiting):
                 group.answers.cancel()
+            raise
+        except BaseException:
+            for group in groups:
+                if not group.answers.done():
+                    group.answers.set_exception(TransientError(Transient.CONNECTION_TIMEOUT))
+            raise
+        finally:
             await self._connection.disconnect()
 
     async def _attempt(self, script: Script, calls: Calls) -> list[Any]:
@@ -230,14 +239,10 @@ async def connect(
     pool = ConnectionPool.from_url(url, protocol=3, socket_connect_timeout=CONNECT_TIMEOUT_S, socket_timeout=None)
     connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]
     valkey = Valkey(connection, answer_timeout_s, telemetry)
-    sender = asyncio.create_task(valkey.send_forever(), name="valkey-sender")
-    try:
+    async with background.running(Job("valkey-sender", valkey.send_forever), telemetry.metrics.background_failures):
         if start_timeout_s:
             await _started(valkey, start_timeout_s)
         yield valkey
-    finally:
-        sender.cancel()
-        await asyncio.gather(sender, return_exceptions=True)
 
 
 async def _started(valkey: Valkey, timeout_s: float) -> None:

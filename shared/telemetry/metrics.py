@@ -11,6 +11,7 @@
 | db_errors_total | counter | store, kind |
 | cache_hit_ratio | gauge | cache |
 | cache_lookups_total | counter | cache, result |
+| background_failures_total | counter | job |
 
 Kept with prometheus_client, not with OpenTelemetry's metrics: see docs/adr/0005-metrics-with-prometheus-client.md.
 """
@@ -80,6 +81,9 @@ class Metrics:
         self._lookups = Counter(
             "cache_lookups", "Lookups by what they found.", ("cache", "result"), registry=self._registry
         )
+        self._background = Counter(
+            "background_failures", "Work beside the calls that failed, by its name.", ("job",), registry=self._registry
+        )
         self._scrape: tuple[WSGIServer, threading.Thread] | None = None
 
     def calls(self, service: str, method: str) -> "CallMetrics":
@@ -115,6 +119,10 @@ class Metrics:
         lookups = CacheMetrics(self._lookups.labels(name, "hit"), self._lookups.labels(name, "miss"))
         self._hit_ratio.labels(name).set_function(lambda: lookups.ratio)
         return lookups
+
+    def background_failures(self, job: str) -> Counter:
+        """Counts failures of this work beside the calls; 0 from now on."""
+        return self._background.labels(job)
 
     def serve(self, address: str) -> None:
         """Answers scrapes at host:port, on a thread of its own, until `close`. Raises OSError if the port is taken."""

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from shared.contract.errors import DeadlineReached
-from shared.work import deadline
+from shared.work import background, deadline
+from shared.work.bounds import BATCH_BOUND_S
 
 I = TypeVar("I")  # noqa: E741 # an item
 R = TypeVar("R")
 
-# Longest time for one batch. It ends sooner when its last caller's deadline has passed: then nobody waits for it.
-BATCH_BOUND_S = 10.0
 # From one batch's start to the next, where callers come in numbers: so many at once.
 GATHERING_S = 0.02
 MANY = 8
@@ -28,6 +27,7 @@ MANY = 8
 class _Waiting(Generic[I, R]):
     item: I
     keys: frozenset[Hashable]
+    weight: int
     answer: asyncio.Future[R]
     # By the event loop's clock.
     until: float
@@ -58,7 +58,8 @@ class Batcher(Generic[I, R]):
         self._waiting: list[_Waiting[I, R]] = []
         self._room = asyncio.Semaphore(at_once)
         self._sender: asyncio.Task[None] | None = None
-        self._batches: set[asyncio.Task[None]] = set()
+        # The sender, and the batches under way.
+        self._tasks: set[asyncio.Task[None]] = set()
         self._callers = 0
         self._last_start = 0.0
 
@@ -67,9 +68,10 @@ class Batcher(Generic[I, R]):
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[R] = loop.create_future()
         until = loop.time() + deadline.remaining(math.inf)
-        self._waiting.append(_Waiting(item, frozenset(self._keys(item)), answer, until))
+        # What cannot be weighed fails here, for its caller alone, and not in the sender, for all.
+        self._waiting.append(_Waiting(item, frozenset(self._keys(item)), self._weight(item), answer, until))
         if self._sender is None or self._sender.done():
-            self._sender = asyncio.create_task(self._send(), name="batches")
+            self._sender = background.once(self._send(), "batches", self._tasks)
         self._callers += 1
         try:
             return await answer
@@ -78,7 +80,7 @@ class Batcher(Generic[I, R]):
 
     async def close(self) -> None:
         """Ends what is running."""
-        tasks = [*self._batches, *([self._sender] if self._sender else [])]
+        tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -99,13 +101,8 @@ class Batcher(Generic[I, R]):
                 self._room.release()
                 continue
             self._last_start = loop.time()
-            task = asyncio.create_task(self._do(batch), name="batch")
-            self._batches.add(task)
-            task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._batches.discard(task)
-        self._room.release()
+            task = background.once(self._do(batch), "batch", self._tasks)
+            task.add_done_callback(lambda _: self._room.release())
 
     def _take(self) -> list[_Waiting[I, R]]:
         """The next batch: from the longest waiting on, whatever has nothing in common with those before it."""
@@ -119,7 +116,7 @@ class Batcher(Generic[I, R]):
                 continue
             if weight < self._most and touched.isdisjoint(waiting.keys):
                 batch.append(waiting)
-                weight += self._weight(waiting.item)
+                weight += waiting.weight
             else:
                 left.append(waiting)
             touched |= waiting.keys

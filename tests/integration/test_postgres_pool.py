@@ -151,6 +151,21 @@ def lost(metrics: Metrics) -> float | None:
     return metrics._registry.get_sample_value("db_connections_lost_total", {"store": "postgresql"})
 
 
+class Odd(BaseException):
+    """What no holder expects."""
+
+
+async def test_whatever_work_raises_reaches_its_caller(small: Postgres) -> None:
+    async def work(transaction: Transaction) -> None:
+        raise Odd
+
+    async with asyncio.timeout(5):
+        for _ in range(2 * POOL_SIZE):
+            with pytest.raises(Odd):
+                await small.transaction(work, repeatable=False)
+    await all_connections_are_free(small)
+
+
 async def test_the_calls_deadline_is_told_in_the_servers_time(small: Postgres) -> None:
     left = Query(
         "left", "select", "none", "SELECT extract(epoch FROM %(not_after)s - clock_timestamp())::float8 AS value"

@@ -3,7 +3,10 @@
 import asyncio
 import signal
 import sys
+import time
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceAsyncStub
 
 from deploy.local.suite import Stores
+from tests.integration.test_telemetry import value
 from tests.support.errors import failure, failure_of
 from tests.support.service import ROOT, Service, migrate, running
 
@@ -223,35 +227,118 @@ async def test_a_certificate_that_cannot_be_used_stops_the_start(
     assert "TLS_CERTIFICATE" in message
 
 
-FAILS_IN_THE_BACKGROUND = """
+SERVES_SO = """
 import asyncio
 from contextlib import asynccontextmanager
 
 from services.leaderboard.settings import LeaderboardSettings
 from shared.service import cli
 from shared.service.hosted import Hosted
+from shared.work.background import Job
 
 async def fail():
     await asyncio.sleep(0.1)
     raise ValueError("beyond repair")
 
+pings = 0
+
+async def odd_ping():
+    global pings
+    pings += 1
+    if pings > 1:
+        raise asyncio.CancelledError  # and nobody has cancelled it
+
 @asynccontextmanager
 async def build(runtime):
-    yield Hosted(served=[], essential={}, background=[fail])
+    yield Hosted(served=[], {hosted})
 
-cli.main("failing", LeaderboardSettings, build)
+cli.main("odd", LeaderboardSettings, build)
 """
 
 
-async def test_background_work_that_fails_ends_the_service(tmp_path: Path) -> None:
-    environment = Service("leaderboard", {"REDIS_URL": "unix:///nowhere"}, tmp_path / "log").environment
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", FAILS_IN_THE_BACKGROUND, "serve"),
-        env=environment,
-        cwd=ROOT,
-        stderr=asyncio.subprocess.PIPE,
-    )
+@asynccontextmanager
+async def odd_service(hosted: str, directory: Path) -> AsyncIterator[Service]:
+    """A service with faults of its own: `hosted` is its essential stores and its background work."""
+    service = Service("leaderboard", {"REDIS_URL": "unix:///nowhere"}, directory / "log")
+    with service.log.open("wb") as log:
+        service.process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", SERVES_SO.replace("{hosted}", hosted), "serve"),
+            env=service.environment,
+            cwd=ROOT,
+            stderr=log,
+        )
+    try:
+        yield service
+    finally:
+        await service.channel.close()
+        await service.stop()
+
+
+async def ended(service: Service) -> tuple[int | None, str]:
+    """Its exit code, and the last line it wrote."""
+    assert service.process is not None
     async with asyncio.timeout(20):
-        _, stderr = await process.communicate()
-    assert process.returncode == 1
-    assert stderr.decode().splitlines()[-1] == "background work failed: beyond repair"
+        await service.process.wait()
+    return service.process.returncode, service.log.read_text().splitlines()[-1]
+
+
+async def test_vital_work_that_fails_ends_the_service(tmp_path: Path) -> None:
+    async with odd_service('essential={}, background=[Job("mend", fail, vital=True)]', tmp_path) as service:
+        assert await ended(service) == (1, "background work failed: mend: ValueError: beyond repair")
+
+
+async def test_a_health_watch_that_dies_ends_the_service(tmp_path: Path) -> None:
+    async with odd_service('essential={"odd": odd_ping}', tmp_path) as service:
+        code, line = await ended(service)
+        assert code == 1
+        assert line.startswith("background work failed: health: CancelledError")
+
+
+async def test_other_work_that_fails_is_logged_counted_and_begun_anew(tmp_path: Path) -> None:
+    async with odd_service('essential={}, background=[Job("sweep", fail)]', tmp_path) as service:
+        async with asyncio.timeout(20):
+            while not await service.serving():
+                await asyncio.sleep(0.05)
+            while value(await service.scrape(), "background_failures_total", job="sweep") < 2:
+                await asyncio.sleep(0.1)
+        assert await service.serving()
+        assert await service.stop() == 0
+        lines = [line for line in service.log.read_text().splitlines() if "beyond repair" in line]
+        assert len(lines) >= 2
+        assert all("Traceback" in line and '"job": "sweep"' in line for line in lines)
+
+
+async def test_forgetting_old_records_goes_on_after_a_failure(
+    stores: Stores, profile_environment: dict[str, str], tmp_path: Path
+) -> None:
+    name = f"forget_{uuid.uuid4().hex[:8]}"
+    async with await psycopg.AsyncConnection.connect(stores.postgres_url("postgres"), autocommit=True) as connection:
+        await connection.execute(f"CREATE DATABASE {name}".encode())
+    environment = {**profile_environment, "DATABASE_URL": stores.postgres_url(name)}
+    await migrate("profile", environment)
+    async with await psycopg.AsyncConnection.connect(environment["DATABASE_URL"], autocommit=True) as connection:
+        await connection.execute("ALTER TABLE requests RENAME TO gone")
+    async with running("profile", environment, tmp_path) as service, asyncio.timeout(20):
+        while not value(await service.scrape(), "background_failures_total", job="forget-requests"):
+            await asyncio.sleep(0.1)
+        assert await service.serving()
+
+
+async def test_a_stop_while_the_stores_are_waited_for_is_heeded_at_once(
+    profile_environment: dict[str, str], tmp_path: Path
+) -> None:
+    environment = {
+        **profile_environment,
+        "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+        "STORE_START_TIMEOUT_S": "60",
+    }
+    service = Service("profile", environment, tmp_path / "log")
+    starting = asyncio.create_task(service.start())
+    async with asyncio.timeout(15):
+        while not service.log.exists() or "error connecting" not in service.log.read_text():
+            await asyncio.sleep(0.05)
+    began = time.monotonic()
+    assert await service.stop() == 0
+    assert time.monotonic() - began < 10
+    await asyncio.gather(starting, return_exceptions=True)
+    await service.channel.close()

@@ -11,6 +11,7 @@ from deploy.local.suite import Stores
 from shared.contract.errors import DeadlineReached, StoreUnavailable
 from shared.stores import valkey
 from shared.stores.valkey import Script, Valkey
+from shared.telemetry.metrics import Metrics
 from shared.telemetry.store import StoreTelemetry
 from shared.work import deadline
 
@@ -151,3 +152,24 @@ async def test_a_value_that_cannot_be_sent_fails_its_caller_alone(server: Valkey
     await echo(server, ["right"])
     with pytest.raises(TypeError):
         await wrong
+
+
+async def test_a_sender_that_dies_is_begun_anew_and_counted(
+    server: Valkey, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Odd(BaseException):
+        """What no sender expects."""
+
+    async def fail(groups: object) -> None:
+        monkeypatch.undo()
+        raise Odd
+
+    def failures() -> float:
+        return metrics._registry.get_sample_value("background_failures_total", {"job": "valkey-sender"}) or 0
+
+    before = failures()
+    monkeypatch.setattr(server, "_send", fail)
+    # Whose call was in the sender's hands is served as after a broken connection, and so is who comes meanwhile.
+    async with asyncio.timeout(5):
+        await asyncio.gather(*(echo(server, [f"{caller}"]) for caller in range(5)))
+    assert failures() == before + 1

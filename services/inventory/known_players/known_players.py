@@ -12,7 +12,7 @@ from uuid import UUID
 
 from shared.contract.errors import DeadlineReached, player_not_found
 from shared.stores.postgres import Postgres, queries
-from shared.work import deadline
+from shared.work import background, deadline
 
 QUERIES = queries.load(Path(__file__).with_name("queries.sql"))
 
@@ -39,6 +39,7 @@ class KnownPlayers:
         self._seen: OrderedDict[UUID, None] = OrderedDict()
         # Look-ups under way: whoever comes with the same id waits for the same one.
         self._looking: dict[UUID, asyncio.Task[set[UUID]]] = {}
+        self._look_ups: set[asyncio.Task[set[UUID]]] = set()
 
     async def require(self, player_ids: Sequence[UUID]) -> None:
         """Raises NotFound for the first id that no player has, DependencyUnavailable, StoreUnavailable."""
@@ -58,21 +59,18 @@ class KnownPlayers:
 
     async def close(self) -> None:
         """Ends what runs in the background."""
-        tasks = set(self._looking.values())
+        tasks = list(self._look_ups)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _start(self, player_ids: Sequence[UUID]) -> None:
-        task = asyncio.create_task(self._look_up(player_ids), name="known-players-look-up")
+        task = background.once(self._look_up(player_ids), "known-players-look-up", self._look_ups)
         self._looking.update(dict.fromkeys(player_ids, task))
 
         def ended(_: asyncio.Task[set[UUID]]) -> None:
             for player_id in player_ids:
                 del self._looking[player_id]
-            # Those who waited may all be gone: asked for here, a failure is not reported as one that nobody saw.
-            if not task.cancelled():
-                task.exception()
 
         task.add_done_callback(ended)
 

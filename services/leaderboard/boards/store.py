@@ -21,6 +21,7 @@ from services.leaderboard.boards.types import BoardPosition, Entry, Leaderboard,
 from shared.contract.errors import AlreadyExists, NotFound, RequestIdReused
 from shared.stores.requests.key import RequestKey
 from shared.stores.valkey import Valkey, load_script
+from shared.work.bounds import CALL_KEPT_S
 
 _LUA = Path(__file__).parent / "lua"
 CREATE_LEADERBOARD = load_script(_LUA / "create_leaderboard.lua", "leaderboards", writes=True)
@@ -34,8 +35,6 @@ LIST_AROUND = load_script(_LUA / "list_around.lua", "leaderboard_entries", write
 REMOVE_ENTRY = load_script(_LUA / "remove_entry.lua", "leaderboard_entries", writes=True)
 
 REQUEST_KEPT_S = 7 * 24 * 3600
-# Longer than any call may take (shared/rpc/policies/deadlines.py): after that, nothing is sent again.
-CALL_KEPT_S = 60
 # What submit_scores.lua answers for each submission.
 _ANSWERS = 5
 # What a record holds: place, score, subscore, updated_at, metadata.

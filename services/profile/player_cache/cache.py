@@ -36,7 +36,8 @@ from shared.contract.errors import (
 )
 from shared.stores.valkey import Script, Valkey, load_script
 from shared.telemetry.metrics import CacheMetrics
-from shared.work import deadline
+from shared.work import background, deadline
+from shared.work.bounds import WRITER_MS
 
 _log = logging.getLogger("savepoint.cache")
 
@@ -47,8 +48,6 @@ BEGIN_WRITE = load_script(_LUA / "begin_write.lua", "players_cache", writes=True
 END_WRITE = load_script(_LUA / "end_write.lua", "players_cache", writes=True)
 
 LEASE_MS = 3_000
-# Longer than any call may take (shared/rpc/policies/deadlines.py): a writer that has not ended by then never will.
-WRITER_MS = 60_000
 REFRESH_BOUND_S = 5.0
 # An entry is loaded anew in its last twentieth, and lives for 90 to 100 % of the time to live.
 EARLY = 0.05
@@ -230,9 +229,7 @@ class PlayerCache:
             except SavepointError as error:
                 _log.debug("an early refresh failed: %s", error.message)
 
-        task = asyncio.create_task(refresh(), name="player-cache-refresh")
-        self._refreshing.add(task)
-        task.add_done_callback(self._refreshing.discard)
+        background.once(refresh(), "player-cache-refresh", self._refreshing)
 
     async def _announce(self, player_ids: Sequence[UUID], token: str) -> bool:
         calls = [((entry_key(player_id),), (token, WRITER_MS)) for player_id in player_ids]
@@ -248,7 +245,7 @@ class PlayerCache:
         for player_id in player_ids:
             version, player = ends.get(player_id, (otherwise, None))
             payload = PLAYER.dump_json(player) if player else b""
-            calls.append(((entry_key(player_id),), (token, version, payload, self._ttl_ms())))
+            calls.append(((entry_key(player_id),), (token, version, payload, self._ttl_ms(), WRITER_MS)))
         await self._ask(END_WRITE, calls)
 
     async def _ask(
@@ -282,7 +279,8 @@ class PlayerCache:
             keys = [(entry_key(player_id),) for player_id in part]
             try:
                 await self._valkey.run_each(BEGIN_WRITE, [(key, (token, WRITER_MS)) for key in keys])
-                await self._valkey.run_each(END_WRITE, [(key, (token, _UNKNOWN_VERSION, b"", 0)) for key in keys])
+                end = (token, _UNKNOWN_VERSION, b"", 0, WRITER_MS)
+                await self._valkey.run_each(END_WRITE, [(key, end) for key in keys])
             except BaseException:
                 self._owed |= part
                 raise

@@ -25,7 +25,8 @@ from shared.stores.requests.key import RequestKey
 from shared.stores.requests.records import RequestRecords
 from shared.stores.requests.refusal import Refusal, outcome
 from shared.work import deadline
-from shared.work.batching import BATCH_BOUND_S, Batcher
+from shared.work.batching import Batcher
+from shared.work.bounds import BATCH_BOUND_S
 
 QUERIES = queries.load(Path(__file__).with_name("queries.sql"))
 

@@ -6,8 +6,8 @@ import asyncio
 from shared.contract.errors import DeadlineReached
 from shared.rpc.policies.call import Call, Method, Policy, Step
 from shared.work import deadline
+from shared.work.bounds import LONGEST_CALL_S
 
-LONGEST_CALL_S = 30.0
 _SHAVE_S = 0.02
 
 

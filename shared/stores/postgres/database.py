@@ -8,8 +8,11 @@ begins; the parameter is filled in here, in the server's time. A server that fre
 goes on later then does nothing.
 """
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
@@ -18,12 +21,14 @@ from psycopg.rows import class_row
 from psycopg_pool import PoolTimeout
 
 from shared.contract.errors import DeadlineReached, Overloaded, StoreUnavailable
-from shared.stores.errors import ConstraintViolated, OutOfRange
+from shared.stores.errors import ConstraintViolated, OutOfRange, StoreUnfit
 from shared.stores.postgres.lease import Lease
-from shared.stores.postgres.pool import STORE, Connections
+from shared.stores.postgres.pool import STORE, Connections, select_one
 from shared.stores.postgres.queries import Query
+from shared.stores.postgres.schema import Schema, SchemaNewer, SchemaOlder
 from shared.telemetry.store import StoreTelemetry
 from shared.work import deadline
+from shared.work.bounds import PING_S
 from shared.work.retry import Retrier, Transient, TransientError
 
 T = TypeVar("T")
@@ -31,8 +36,11 @@ Params = Mapping[str, Any]
 
 __all__ = ["STORE", "Params", "Postgres", "Transaction", "connect"]
 
-# A health check that takes longer has failed.
-PING_S = 1.5
+_log = logging.getLogger("savepoint.database")
+
+# So often a ping looks at the schema's version too.
+SCHEMA_EVERY_S = 10.0
+_SCHEMA_POLL_S = 0.5
 # So long the pool may be wrong before it is mended.
 MEND_AFTER_S = 10.0
 _NOT_AFTER = "%(not_after)s"
@@ -82,9 +90,16 @@ def _check_answer(query: Query) -> None:
 class Postgres:
     """One database. Made by `connect`."""
 
-    def __init__(self, connections: Connections, telemetry: StoreTelemetry) -> None:
+    def __init__(self, connections: Connections, telemetry: StoreTelemetry, schema: Schema | None = None) -> None:
         self._connections = connections
         self._telemetry = telemetry
+        self._schema = schema
+        # When the schema was found fit; None where that is not known.
+        self._fit_at: float | None = None
+        # Why it was not when it was last looked at.
+        self._unfit: StoreUnfit | None = None
+        # Whether it was said that the schema is newer.
+        self._newer = False
         self._retrier = Retrier()
 
     async def fetch(self, query: Query, params: Params, into: type[T], *, repeatable: bool | None = None) -> list[T]:
@@ -139,15 +154,71 @@ class Postgres:
         return await self._retried(attempt)
 
     async def ping(self) -> None:
-        """Raises unless the database answers in time. That all connections are at work is no fault."""
-        with deadline.within(PING_S), self._errors(lambda: False):
-            await self._connections.ask()
+        """Raises unless the database answers in time, StoreUnfit where its schema lacks migrations. That all
+        connections are at work is no fault; nor is a schema that is newer by now, since migrations come first and the
+        replicas that need them after."""
+        try:
+            with deadline.within(PING_S), self._errors(lambda: False):
+                await self._connections.ask(self._look)
+            if self._unfit:
+                # All connections are at work, so nobody has looked again.
+                raise self._unfit
+        except Exception:
+            # Whatever answers next may be another database.
+            self._fit_at = None
+            raise
+
+    async def until_fit(self, within_s: float) -> None:
+        """Returns when the schema has the version that the code needs. Raises StoreUnfit when it lacks migrations
+        after `within_s`, and at once when it is newer."""
+        if self._schema is None:
+            return
+        loop = asyncio.get_running_loop()
+        until = loop.time() + within_s
+        said = False
+        while True:
+            try:
+                with self._errors(lambda: True):
+                    await self._connections.use(self._schema.check)
+                return
+            except SchemaOlder as error:
+                if loop.time() > until:
+                    raise StoreUnfit(f"{error} (waited {within_s:.0f} s at the start)") from error
+                if not said:
+                    _log.warning("waiting for migrations: %s", error, extra={"at_most_s": within_s})
+                said = True
+            except TransientError as error:
+                if loop.time() > until:
+                    raise StoreUnavailable(STORE) from error
+            await asyncio.sleep(_SCHEMA_POLL_S)
 
     async def watch_forever(self, mend_after_s: float = MEND_AFTER_S) -> None:
         """The background task: counts connections that got lost and makes the pool whole, until cancelled.
 
         Raises StoreUnavailable when it cannot, though the database answers: the process must end then."""
         await self._connections.watch(mend_after_s)
+
+    async def _look(self, lease: Lease) -> None:
+        """Asks the least there is, or for the schema's version where that was long ago, or on another connection that
+        may lead to another database of the same name."""
+        now = asyncio.get_running_loop().time()
+        if self._schema is None or (
+            lease.connection.schema_is_known and self._fit_at is not None and now - self._fit_at < SCHEMA_EVERY_S
+        ):
+            await select_one(lease)
+            return
+        try:
+            await self._schema.check(lease)
+        except SchemaNewer as error:
+            if not self._newer:
+                _log.warning("%s", error)
+            self._newer = True
+        except StoreUnfit as error:
+            self._unfit = error
+            raise
+        self._unfit = None
+        self._fit_at = now
+        lease.connection.schema_is_known = True
 
     async def _retried(self, attempt: Callable[[], Awaitable[T]]) -> T:
         broken = False
@@ -204,13 +275,20 @@ class Postgres:
 
 @asynccontextmanager
 async def connect(
-    url: str, pool_size: int, start_timeout_s: float, telemetry: StoreTelemetry
+    url: str, pool_size: int, start_timeout_s: float, telemetry: StoreTelemetry, *, service: Path | None = None
 ) -> AsyncIterator[Postgres]:
     """A database with its pool open and answering; closed on the way out. Raises StoreUnavailable when it does not
-    answer within `start_timeout_s`, StoreUnfit when it is not in UTF-8."""
+    answer within `start_timeout_s`.
+
+    `service` is the folder of the service whose migrations it must have; they may come within the same time. Raises
+    StoreUnfit when they do not, when there are newer ones, when the database is not in UTF-8, when it should take
+    encrypted connections and does not, and for a URL that is none."""
+    until = asyncio.get_running_loop().time() + start_timeout_s
     connections = Connections(url, pool_size, telemetry.metrics)
+    database = Postgres(connections, telemetry, Schema.of(service) if service else None)
     try:
         await connections.open(start_timeout_s)
-        yield Postgres(connections, telemetry)
+        await database.until_fit(until - asyncio.get_running_loop().time())
+        yield database
     finally:
         await connections.close()

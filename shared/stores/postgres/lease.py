@@ -16,10 +16,10 @@ from psycopg.rows import TupleRow
 
 from shared.contract.errors import DeadlineReached
 from shared.work import deadline
+from shared.work.bounds import STATEMENT_TIMEOUT_S
 
 T = TypeVar("T")
 
-STATEMENT_TIMEOUT_S = 30
 # For work that has no call's deadline: somewhat longer than the server's own bound for a statement.
 LONGEST_S = STATEMENT_TIMEOUT_S + 5.0
 # How long a statement may run on that nobody waits for any more. Most end sooner, and cost no cancel request, which
@@ -40,6 +40,8 @@ _CLOCK_ATTEMPTS = 3
 class Connection(AsyncConnection[TupleRow]):
     """A connection that knows its server's clock."""
 
+    # Whether it was seen to lead to a database with the migrations that the service needs.
+    schema_is_known = False
     # The server's clock, and ours shortly before the server looked at its own.
     _clock: tuple[datetime, float] | None = None
 

@@ -4,12 +4,19 @@ They lie in folders called `migrations`: the service's own, and one inside each 
 """
 
 import asyncio
+import re
 import shutil
 import sys
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from shared.stores.errors import StoreUnfit
+from shared.stores.postgres.url import UNENCRYPTED, check_encryption, says_no_tls, sslmode
 
 _BOUND_S = 300
+_CONNECT_TIMEOUT_S = 2
+# What dbmate takes for the version in a file's name.
+_VERSION = re.compile(r"^(\d+).*\.sql$")
 
 
 class MigrationError(Exception):
@@ -21,9 +28,27 @@ def folders(service: Path) -> list[Path]:
     return sorted(folder for folder in service.rglob("migrations") if folder.is_dir())
 
 
+def by_version(service: Path) -> dict[str, Path]:
+    """Every migration in a service's folder, by its version: the digits that its name begins with. Raises
+    MigrationError for a version that two have: dbmate would skip the second one without a word."""
+    found: dict[str, Path] = {}
+    for file in sorted(file for folder in folders(service) for file in folder.iterdir()):
+        if version := _VERSION.match(file.name):
+            if twin := found.get(version[1]):
+                raise MigrationError(f"two migrations have the version {version[1]}: {twin} and {file}")
+            found[version[1]] = file
+    return found
+
+
 async def migrate(database_url: str, service: Path, wait_s: float) -> str:
     """Waits up to `wait_s` for the database and brings it to the newest version. Returns what was done, a line each.
     Raises MigrationError."""
+    by_version(service)
+    try:
+        await check_encryption(database_url, _CONNECT_TIMEOUT_S)
+        url = _for_dbmate(database_url)
+    except StoreUnfit as error:
+        raise MigrationError(str(error)) from error
     beside_python = Path(sys.executable).with_name("dbmate")
     dbmate = str(beside_python) if beside_python.exists() else shutil.which("dbmate")
     if dbmate is None:
@@ -35,7 +60,7 @@ async def migrate(database_url: str, service: Path, wait_s: float) -> str:
         f"--wait-timeout={int(wait_s)}s",
         "--wait",
         "migrate",
-        env={"DATABASE_URL": _for_dbmate(database_url)},
+        env={"DATABASE_URL": url},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -48,20 +73,16 @@ async def migrate(database_url: str, service: Path, wait_s: float) -> str:
         if process.returncode is None:
             process.kill()
             await process.wait()
+    text = output.decode(errors="replace").strip()
     if process.returncode != 0:
-        raise MigrationError(output.decode(errors="replace").strip())
-    return output.decode(errors="replace").strip()
+        raise MigrationError(f"{text}\n{UNENCRYPTED}" if says_no_tls(text) else text)
+    return text
 
 
 def _for_dbmate(url: str) -> str:
-    """dbmate takes a socket directory as `socket`, where libpq takes it as `host`, and asks for TLS unless told."""
+    """dbmate takes a socket directory as `socket`, where libpq takes it as `host`."""
     parts = urlsplit(url)
-    options = dict(parse_qsl(parts.query))
-    socket = options.pop("host", None)
-    options.setdefault("sslmode", "disable" if socket else "prefer")
-    if options["sslmode"] == "prefer":
-        # lib/pq has no prefer; TLS where it is wanted is asked for in the URL.
-        options["sslmode"] = "disable"
-    if socket:
-        options["socket"] = socket
-    return urlunsplit(("postgres", parts.netloc, parts.path, urlencode(options, quote_via=quote, safe="/"), ""))
+    options = {**dict(parse_qsl(parts.query)), "sslmode": sslmode(url)}
+    if options.get("host", "").startswith("/"):
+        options["socket"] = options.pop("host")
+    return f"postgres://{parts.netloc}{parts.path}?{urlencode(options, quote_via=quote, safe='/')}"

@@ -18,9 +18,11 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from shared.contract.errors import DeadlineReached, Overloaded, StoreUnavailable
 from shared.stores.errors import StoreUnfit
-from shared.stores.postgres.lease import CANCEL_S, GRACE_S, STATEMENT_TIMEOUT_S, Connection, Lease
+from shared.stores.postgres import url as database_url
+from shared.stores.postgres.lease import CANCEL_S, GRACE_S, Connection, Lease
 from shared.telemetry.metrics import Metrics
-from shared.work import deadline
+from shared.work import background, deadline
+from shared.work.bounds import STATEMENT_TIMEOUT_S
 
 T = TypeVar("T")
 
@@ -47,6 +49,7 @@ class Connections:
 
     def __init__(self, url: str, size: int, metrics: Metrics) -> None:
         self._url = url
+        self._conninfo = database_url.conninfo(url)
         self._size = size
         self._lost = metrics.connections_lost(STORE)
         self._pool = self._make_pool()
@@ -62,12 +65,15 @@ class Connections:
 
     async def open(self, within_s: float) -> None:
         """Returns when the smallest number of connections stands. Raises StoreUnavailable, and StoreUnfit for a
-        database that cannot hold every text."""
+        database that cannot hold every text, or takes no encrypted connections though they are asked for."""
+        # First, so that nobody waits for what cannot come; and at the end, where the server came later.
+        await database_url.check_encryption(self._url, CONNECT_TIMEOUT_S)
         try:
             await self._pool.open(wait=True, timeout=within_s)
             async with self._pool.connection(timeout=CONNECT_TIMEOUT_S) as connection:
                 encoding = connection.info.parameter_status("server_encoding")
         except PoolTimeout as error:
+            await database_url.check_encryption(self._url, CONNECT_TIMEOUT_S)
             raise StoreUnavailable(STORE) from error
         if encoding != "UTF8":
             raise StoreUnfit(
@@ -110,11 +116,11 @@ class Connections:
             lease.abandon()
             raise
 
-    async def ask(self) -> None:
-        """Raises unless the database answers. Where all connections are at work, by what these have been told lately,
-        or by a connection of its own."""
+    async def ask(self, question: Callable[[Lease], Awaitable[Any]]) -> None:
+        """Raises unless the database answers, and what `question` raises. Where all connections are at work the
+        question is not asked: then what these have been told lately counts, or a connection of its own."""
         if not self._room.locked():
-            await self.use(lambda lease: lease.connection.execute("SELECT 1"))
+            await self.use(question)
         elif not self._answered_lately():
             await self._ask_afresh()
 
@@ -171,6 +177,11 @@ class Connections:
             if not answer.done():
                 answer.set_exception(StoreUnavailable(STORE))
             raise
+        except BaseException as error:
+            # The caller waits for nothing but this answer.
+            if not answer.done():
+                answer.set_exception(error)
+            raise
         else:
             if not answer.done():
                 answer.set_result(result)
@@ -223,9 +234,9 @@ class Connections:
 
     async def _ask_afresh(self) -> None:
         with deadline.within(CONNECT_TIMEOUT_S):
-            connection = await Connection.connect(self._url, **_options())
+            connection = await Connection.connect(self._conninfo, **_options())
             try:
-                await Lease().run(connection, lambda lease: lease.connection.execute("SELECT 1"))
+                await Lease().run(connection, select_one)
             finally:
                 await connection.close()
 
@@ -251,14 +262,12 @@ class Connections:
         self._starving = False
         self._lost.inc(lost)
         _log.error("connections were lost; the pool has been made anew", extra={"connections": lost})
-        closing = asyncio.create_task(old.close(timeout=CONNECT_TIMEOUT_S + 1), name="old pool")
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
+        background.once(old.close(timeout=CONNECT_TIMEOUT_S + 1), "old-pool", self._closing)
         return True
 
     def _make_pool(self) -> AsyncConnectionPool[Connection]:
         return AsyncConnectionPool(
-            self._url,
+            self._conninfo,
             connection_class=Connection,
             min_size=min(SMALLEST_POOL, self._size),
             max_size=self._size,
@@ -267,6 +276,11 @@ class Connections:
             reconnect_timeout=RECONNECT_S,
             kwargs=_options(),
         )
+
+
+async def select_one(lease: Lease) -> None:
+    """The least that a database can be asked."""
+    await lease.connection.execute("SELECT 1")
 
 
 def _options() -> dict[str, Any]:

@@ -6,6 +6,7 @@
 -- ARGV[2] the version written; '' when nothing was; '?' when something may have been, under an unknown version
 -- ARGV[3] the payload; '' to leave loading to the next reader
 -- ARGV[4] time to live, ms
+-- ARGV[5] how long a writer can take at most, ms
 -- Returns 1 if the payload was put.
 local announced = redis.call('HDEL', KEYS[1], 'w:' .. ARGV[1])
 if ARGV[2] == '' then
@@ -37,8 +38,8 @@ end
 redis.call('HSET', KEYS[1], 'v', ARGV[2])
 if others or doubtful or announced == 0 or ARGV[3] == '' then
   -- The version must outlive every reader and writer that may still hold an older one.
-  if redis.call('PTTL', KEYS[1]) < 60000 then
-    redis.call('PEXPIRE', KEYS[1], 60000)
+  if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[5]) then
+    redis.call('PEXPIRE', KEYS[1], ARGV[5])
   end
   return 0
 end
