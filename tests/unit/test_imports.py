@@ -66,7 +66,7 @@ RULES: list[tuple[str, str, str, tuple[str, ...]]] = [
     ("services", "*messages.py", "", ("shared.stores",)),
     ("services", "*store.py", "", PROTOBUF),
     ("services", "*types.py", "", PROTOBUF),
-    ("services", "*cache.py", "", PROTOBUF),
+    ("services/profile/player_cache", "*.py", "", PROTOBUF),
     # The rooms of shared, from the ground up: a room knows none that stands above it.
     (
         "shared/contract",

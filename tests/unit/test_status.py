@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent.parent
 KINDS = [
     kind
     for _, kind in inspect.getmembers(errors, inspect.isclass)
-    if issubclass(kind, errors.SavepointError) and kind is not errors.SavepointError
+    if issubclass(kind, errors.SavepointError) and kind not in (errors.SavepointError, errors.Refused)
 ]
 
 
