@@ -20,7 +20,7 @@ _CUT = "…"
 class SavepointError(Exception):
     """The family's head: raise one of the kinds below."""
 
-    def __init__(self, reason: str, message: str, **metadata: object) -> None:
+    def __init__(self, reason: str, message: str, /, **metadata: object) -> None:
         self.reason = reason
         self.message = cut(message, LONGEST_MESSAGE)
         self.metadata: Mapping[str, str] = {key: cut(str(value), LONGEST_VALUE) for key, value in metadata.items()}
