@@ -6,7 +6,7 @@ a player's in the logs of all services. It has nothing to do with the contract's
 
 import re
 from collections.abc import Callable, Iterable
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 
 KEY = "x-request-id"
 # What cannot be such an id, or would fill the log, is left out. What gRPC refuses to send on as metadata is among it.
@@ -16,25 +16,37 @@ _FORM = re.compile(r"[!-~]{1,128}")
 # log and ask nobody.
 Metadata = Callable[[], Iterable[tuple[str, str | bytes]] | None]
 
-_metadata: ContextVar[Metadata | None] = ContextVar("request_id", default=None)
+
+class CallMetadata:
+    """The metadata of one call, until it ends."""
+
+    __slots__ = ("read",)
+
+    def __init__(self, read: Metadata) -> None:
+        self.read: Metadata | None = read
 
 
-def start(metadata: Metadata) -> "Token[Metadata | None]":
+_call: ContextVar[CallMetadata | None] = ContextVar("call_metadata", default=None)
+
+
+def start(metadata: Metadata) -> CallMetadata:
     """The current task, and those it starts from now on, work for the call with this metadata. The result is for
     `end`."""
-    return _metadata.set(metadata)
+    call = CallMetadata(metadata)
+    _call.set(call)
+    return call
 
 
-def end(started: "Token[Metadata | None]") -> None:
-    """The call has ended. Without this it would stay in memory until the garbage is collected: the call knows its task,
-    and its task knows the call."""
-    _metadata.reset(started)
+def end(call: CallMetadata) -> None:
+    """The call has ended. Timers and tasks that it has started may still hold what `start` has set: they must not keep
+    all of the call in memory."""
+    call.read = None
 
 
 def current() -> str:
     """The id; empty for a call without one, and for work that belongs to no call."""
-    metadata = _metadata.get()
-    if metadata is None:
+    call = _call.get()
+    if call is None or call.read is None:
         return ""
-    found = next((value for key, value in metadata() or () if key == KEY), "")
+    found = next((value for key, value in call.read() or () if key == KEY), "")
     return found if isinstance(found, str) and _FORM.fullmatch(found) else ""

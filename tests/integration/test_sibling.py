@@ -179,11 +179,11 @@ async def test_a_sibling_that_hangs_is_not_the_callers_deadline(
     ],
 )
 async def test_the_x_request_id_goes_along(came: str, goes_on: str | None, client: Sibling) -> None:
-    started = request_id.start(lambda: [("user-agent", "tests"), ("x-request-id", came)])
+    call = request_id.start(lambda: [("user-agent", "tests"), ("x-request-id", came)])
     try:
         assert (await told(client)).get("x-request-id") == goes_on
     finally:
-        request_id.end(started)
+        request_id.end(call)
     assert "x-request-id" not in await told(client)
 
 

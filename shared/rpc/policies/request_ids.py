@@ -13,10 +13,10 @@ class RequestIds(Policy):
             return proceed
 
         async def known(call: Call) -> bytes | None:
-            started = request_id.start(call.context.invocation_metadata)
+            metadata = request_id.start(call.context.invocation_metadata)
             try:
                 return await proceed(call)
             finally:
-                request_id.end(started)
+                request_id.end(metadata)
 
         return known
