@@ -2,24 +2,57 @@
 
 import asyncio
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from httpunk.http import HeaderMap
 
 from bench.generator import outcome
 from bench.generator.connection import Call, Connection
 from bench.generator.line import Line
-
-if TYPE_CHECKING:
-    from bench.generator.load import Load, Traffic
+from bench.generator.traffic import Traffic
 
 _PREFIX = 5  # a gRPC message's: compressed or not, and its length
+
+
+class Timers(Protocol):
+    """What ends a call whose deadline has passed."""
+
+    def watch(self, caller: "Caller") -> None:
+        """Of the call that this caller has just begun."""
+
+
+class Work(Protocol):
+    """What callers share, as one of them sees it."""
+
+    @property
+    def over(self) -> bool:
+        """Whether no further call is begun."""
+
+    @property
+    def headers(self) -> HeaderMap:
+        """Those of every call."""
+
+    @property
+    def deadlines(self) -> Timers | None:
+        """None where calls have all the time they want."""
+
+    def next_call(self) -> tuple[Traffic, bytes, bytes]:
+        """The operation, the framed request, and what its answer must contain."""
+
+    def right(self, traffic: Traffic, seconds: float) -> None:
+        """A call was answered as it should be."""
+
+    def failed(self, traffic: Traffic, kind: str, message: str, seconds: float) -> None:
+        """A call ended otherwise."""
+
+    def pause_s(self) -> float:
+        """How long a caller whose call was refused waits now."""
 
 
 class Caller(Call):
     """Has one call on its way at a time. `attempt` tells one call from the next."""
 
-    def __init__(self, load: "Load", line: Line) -> None:
+    def __init__(self, load: Work, line: Line) -> None:
         self.attempt = 0
         self.on_its_way = False
         self._load = load

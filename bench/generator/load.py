@@ -18,39 +18,12 @@ from bench.generator.cancels import cancel_in_bursts
 from bench.generator.cpu import cpu_seconds
 from bench.generator.deadlines import Deadlines
 from bench.generator.line import Line
-from bench.generator.plan import ANY_UUID, Operation, Plan, Request
+from bench.generator.plan import Plan
 from bench.generator.result import Result
-from bench.generator.tally import Tally
+from bench.generator.traffic import MARK, Traffic
 
 _SLICE_S = 0.25
 _LAST_CALLS_S = 10.0
-_MARK = ANY_UUID.encode()
-
-
-class Traffic:
-    """An operation on its way: its requests in turn, and the tally that its calls are counted in now."""
-
-    def __init__(self, operation: Operation) -> None:
-        self.name = operation.name
-        self.method = operation.method
-        self.may_be_empty = operation.may_be_empty
-        self.tally = Tally()
-        self.earlier: list[Tally] = []
-        self.requests = itertools.cycle([_prepared(request) for request in operation.requests])
-
-    def count_anew(self) -> Tally:
-        """Starts another tally, and returns the one of before."""
-        before, self.tally = self.tally, Tally()
-        self.earlier.append(before)
-        return before
-
-    def ended(self) -> dict[str, int]:
-        """All calls ever, by kind."""
-        kinds: dict[str, int] = {}
-        for tally in (*self.earlier, self.tally):
-            for kind, count in tally.counts().items():
-                kinds[kind] = kinds.get(kind, 0) + count
-        return kinds
 
 
 class Load:
@@ -74,7 +47,7 @@ class Load:
         framed, expect, marked = next(traffic.requests)
         if marked:
             call_id = self._id_prefix + b"%012x" % next(self._ids)
-            return traffic, framed.replace(_MARK, call_id), expect.replace(_MARK, call_id)
+            return traffic, framed.replace(MARK, call_id), expect.replace(MARK, call_id)
         return traffic, framed, expect
 
     def right(self, traffic: Traffic, seconds: float) -> None:
@@ -155,11 +128,6 @@ def _headers(deadline_s: float | None) -> HeaderMap:
     if deadline_s is not None:
         headers["grpc-timeout"] = f"{round(deadline_s * 1000)}m"
     return headers
-
-
-def _prepared(request: Request) -> tuple[bytes, bytes, bool]:
-    framed = b"\0" + len(request.body).to_bytes(4, "big") + request.body
-    return framed, request.expect, _MARK in framed
 
 
 def _turns(traffic: Sequence[Traffic], weights: Sequence[int]) -> list[Traffic]:

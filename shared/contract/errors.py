@@ -20,14 +20,19 @@ _CUT = "…"
 class SavepointError(Exception):
     """The family's head: raise one of the kinds below."""
 
-    def __init__(self, reason: str, message: str, **metadata: object) -> None:
+    def __init__(self, reason: str, message: str, /, **metadata: object) -> None:
         self.reason = reason
         self.message = cut(message, LONGEST_MESSAGE)
         self.metadata: Mapping[str, str] = {key: cut(str(value), LONGEST_VALUE) for key, value in metadata.items()}
         super().__init__(self.message)
 
 
-class FieldInvalid(SavepointError):
+class Refused(SavepointError):
+    """The call was refused, and it is certain that it has written nothing. Every error of which this is true inherits
+    it. Raise none of them once something may have been written: the player cache, for one, goes on at once."""
+
+
+class FieldInvalid(Refused):
     """A request's field is malformed, missing or out of its range. `field` is its path, say "changes[2].player_id"."""
 
     def __init__(self, field: str, description: str) -> None:
@@ -36,7 +41,7 @@ class FieldInvalid(SavepointError):
         super().__init__("FIELD_INVALID", f"{self.field}: {self.description}", field=self.field)
 
 
-class RequestIdReused(SavepointError):
+class RequestIdReused(Refused):
     """A request_id came again with another content."""
 
     def __init__(self, request_id: object) -> None:
@@ -47,7 +52,7 @@ class RequestIdReused(SavepointError):
         )
 
 
-class NotFound(SavepointError):
+class NotFound(Refused):
     """What the request names does not exist."""
 
 
@@ -56,15 +61,15 @@ def player_not_found(player_id: UUID) -> NotFound:
     return NotFound("PLAYER_NOT_FOUND", "no player has this player_id; create the player first", player_id=player_id)
 
 
-class AlreadyExists(SavepointError):
+class AlreadyExists(Refused):
     """What the request wants to make, or a name it wants to take, is there already."""
 
 
-class PreconditionFailed(SavepointError):
+class PreconditionFailed(Refused):
     """The state does not allow it: too few coins, a match already finished."""
 
 
-class EtagMismatch(SavepointError):
+class EtagMismatch(Refused):
     """Somebody changed the thing since the caller read it."""
 
     def __init__(self, current: str) -> None:
@@ -75,7 +80,7 @@ class EtagMismatch(SavepointError):
         )
 
 
-class Overloaded(SavepointError):
+class Overloaded(Refused):
     """More work than there is room for; the same call may well succeed a moment later."""
 
     def __init__(self, message: str) -> None:

@@ -1,15 +1,15 @@
-"""The one table from domain errors to gRPC statuses, and how a status carries its details.
+"""The one table from domain errors to gRPC statuses, the way back, and how a status carries its details.
 
 Details are those of https://google.aip.dev/193: google.rpc.ErrorInfo always, BadRequest for a field, RetryInfo
 where the same call may succeed a moment later.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
 from google.protobuf import any_pb2
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode
 
@@ -44,6 +44,25 @@ _CODES: dict[type[errors.SavepointError], StatusCode] = {
     errors.SavepointError: StatusCode.INTERNAL,
 }
 
+# The way back. Errors of these kinds are told by their code, and have whatever reason they were raised with; those of
+# the other kinds are told by their reason, and have always the same one.
+_KINDS: dict[int, Callable[..., errors.SavepointError]] = {
+    StatusCode.NOT_FOUND.value[0]: errors.NotFound,
+    StatusCode.ALREADY_EXISTS.value[0]: errors.AlreadyExists,
+    StatusCode.FAILED_PRECONDITION.value[0]: errors.PreconditionFailed,
+}
+_BY_REASON: dict[str, Callable[[str, Mapping[str, str]], errors.SavepointError]] = {
+    "FIELD_INVALID": lambda message, metadata: _field_invalid(message, metadata.get("field", "")),
+    "REQUEST_ID_REUSED": lambda _, metadata: errors.RequestIdReused(metadata.get("request_id", "")),
+    "ETAG_MISMATCH": lambda _, metadata: errors.EtagMismatch(metadata.get("current_etag", "")),
+    "OVERLOADED": lambda message, _: errors.Overloaded(message),
+    "STORE_UNAVAILABLE": lambda _, metadata: errors.StoreUnavailable(metadata.get("store", "")),
+    "SERVICE_UNAVAILABLE": lambda _, metadata: errors.DependencyUnavailable(metadata.get("service", "")),
+    "SERVICE_STOPPING": lambda *_: errors.Stopping(),
+    "DEADLINE_EXCEEDED": lambda *_: errors.DeadlineReached(),
+    "BUG": lambda *_: errors.Bug(),
+}
+
 _RETRY_AFTER_MS: dict[StatusCode, int] = {
     StatusCode.RESOURCE_EXHAUSTED: 200,
     StatusCode.UNAVAILABLE: 1000,
@@ -76,6 +95,30 @@ def trailers(error: errors.SavepointError) -> tuple[tuple[str, bytes], ...]:
     return ((DETAILS_KEY, details),)
 
 
+def error_of(received: status_pb2.Status) -> errors.SavepointError | None:
+    """The error that a status was made of; None for one that is not Savepoint's, or of a kind not known here yet."""
+    info = error_details_pb2.ErrorInfo()
+    if not any(detail.Unpack(info) for detail in received.details) or info.domain != DOMAIN:
+        return None
+    if make := _BY_REASON.get(info.reason):
+        return make(received.message, info.metadata)
+    if kind := _KINDS.get(received.code):
+        return kind(info.reason, received.message, **info.metadata)
+    return None
+
+
+def error_in(trailers: Iterable[tuple[str, str | bytes]]) -> errors.SavepointError | None:
+    """Likewise for the trailing metadata of a call that failed."""
+    for key, value in trailers:
+        if key == DETAILS_KEY and isinstance(value, bytes):
+            try:
+                return error_of(status_pb2.Status.FromString(value))
+            except DecodeError:
+                # Somebody else's, who means something else by this key.
+                return None
+    return None
+
+
 def details_of(serialized: bytes) -> list[any_pb2.Any]:
     """The details inside a received `grpc-status-details-bin` value."""
     return list(status_pb2.Status.FromString(serialized).details)
@@ -106,6 +149,10 @@ def _details(
         # Whatever it was, programs match on the reason.
         serialized = _status(code, message, [error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN)])
     return serialized
+
+
+def _field_invalid(message: str, field: str) -> errors.FieldInvalid:
+    return errors.FieldInvalid(field, message.removeprefix(f"{field}: "))
 
 
 def _status(code: StatusCode, message: str, details: Iterable[Message]) -> bytes:

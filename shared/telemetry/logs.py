@@ -7,13 +7,15 @@ from datetime import UTC, datetime
 
 from opentelemetry import trace
 
+from shared.telemetry import request_id
+
 # What logging puts on every record: all else came in through `extra`.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 class JsonFormatter(logging.Formatter):
-    """time, level, logger, message, service, the extra fields, trace_id and span_id within a trace, error with its
-    stack where there is one."""
+    """time, level, logger, message, service, the extra fields, x_request_id where the call brought one, trace_id and
+    span_id within a trace, error with its stack where there is one."""
 
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -29,6 +31,8 @@ class JsonFormatter(logging.Formatter):
             "service": self._service,
         }
         line.update((key, value) for key, value in vars(record).items() if key not in _STANDARD)
+        if known_as := request_id.current():
+            line["x_request_id"] = known_as
         span = trace.get_current_span().get_span_context()
         if span.is_valid:
             line["trace_id"] = f"{span.trace_id:032x}"

@@ -40,7 +40,8 @@ def only_connection(echo: EchoHost) -> Connection:
 
 def held(connection: Connection) -> int:
     """Bytes of requests that wait for their handlers."""
-    messages = [message for stream in connection._streams for message in stream._messages]
+    requests = [stream._request for stream in connection._streams if stream._request]
+    messages = [message for request in requests for message in request._messages]
     return sum(len(message) for message in messages if isinstance(message, bytes))
 
 
@@ -204,7 +205,7 @@ class Large(Echo):
 async def test_who_reads_late_gets_all_answers_though_the_connection_ends(
     monkeypatch: pytest.MonkeyPatch, stops: bool
 ) -> None:
-    monkeypatch.setattr("shared.rpc.http2.connection.GOAWAY_WITHIN_S", 0.2)
+    monkeypatch.setattr("shared.rpc.http2.lifetime.GOAWAY_WITHIN_S", 0.2)
     rules = ConnectionRules(oldest_s=900 if stops else 0.2)
     async with echo_host("httpunk", servicer=Large(), rules=rules) as echo:
         host, _, port = echo.address.rpartition(":")

@@ -14,6 +14,7 @@ from deploy.local.suite import Stores
 from services.profile.player import Player
 from services.profile.player_cache.cache import PlayerCache, Players, entry_key
 from services.profile.players.store import QUERIES
+from shared.contract.errors import Refused, SavepointError
 from shared.stores import valkey
 from shared.stores.postgres import Postgres
 from shared.stores.valkey import Valkey
@@ -127,6 +128,31 @@ async def test_a_write_that_waits_while_the_cache_comes_back_is_not_forgotten_ab
             [after] = await database.fetch(record_login, {"player_id": player_id}, Player, repeatable=False)
             written(player_id, after.version, after)
         assert (await cache.get([player_id], load))[player_id] == after
+
+
+class TooShy(Refused):
+    """A refusal that the cache has never heard of."""
+
+
+class Lost(SavepointError):
+    """An error after which nobody knows whether something was written."""
+
+
+@pytest.mark.parametrize(("error", "ended"), [(TooShy("TOO_SHY", "no"), True), (Lost("LOST", "perhaps"), False)])
+async def test_a_write_is_ended_at_once_by_every_refusal_and_by_no_other_error(
+    error: SavepointError, ended: bool, database: Postgres, cache_server: Valkey, stores: Stores, player_id: uuid.UUID
+) -> None:
+    cache, load = PlayerCache(cache_server, 1000, Metrics().cache("players")), Loads(database)
+    with pytest.raises(type(error)):
+        async with cache.writing([player_id]):
+            raise error
+    async with Redis.from_url(stores.cache_url, protocol=3) as client:
+        fields: list[bytes] = await client.hkeys(entry_key(player_id))  # type: ignore[assignment]
+        assert [field[:2] for field in fields] == ([] if ended else [b"w:"])
+    # While the announcement stands, every reader goes to the database.
+    for _ in range(3):
+        await cache.get([player_id], load)
+    assert load.count == (1 if ended else 3)
 
 
 async def test_the_hit_ratio_counts_lookups(database: Postgres, cache_server: Valkey, player_id: uuid.UUID) -> None:

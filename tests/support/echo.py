@@ -1,6 +1,7 @@
 """A service of the tests' own on either host: bytes in, bytes out, with a method for each way in which calls can go."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -26,6 +27,9 @@ class Echo:
         self.cancelled = 0
         self.produced = 0
         self.taken = 0
+        # What the next calls of `refuse` are answered with, one each.
+        self.refusals: list[Exception] = []
+        self.refuse_calls = 0
 
     async def unary(self, request: bytes, context: Context) -> bytes:
         """Answers what was asked."""
@@ -50,6 +54,18 @@ class Echo:
     async def fail(self, request: bytes, context: Context) -> bytes:
         """Ends with a status of its own."""
         await context.abort(grpc.StatusCode.DATA_LOSS, request.decode(), (("x-why", "because"),))
+
+    async def refuse(self, request: bytes, context: Context) -> bytes:
+        """Raises the next of `refusals`; answers what was asked when none is left."""
+        self.refuse_calls += 1
+        if self.refusals:
+            raise self.refusals.pop(0)
+        return request
+
+    async def told(self, request: bytes, context: Context) -> bytes:
+        """Answers what came with the call: the metadata, and "time_remaining" in seconds."""
+        metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+        return json.dumps({**metadata, "time_remaining": context.time_remaining()}).encode()
 
     async def split(self, request: bytes, context: Context) -> AsyncIterator[bytes]:
         """Answers each byte by itself."""
@@ -111,6 +127,8 @@ async def echo_host(
         "Sleep": grpc.unary_unary_rpc_method_handler(servicer.sleep),
         "Metadata": grpc.unary_unary_rpc_method_handler(servicer.metadata),
         "Fail": grpc.unary_unary_rpc_method_handler(servicer.fail),
+        "Refuse": grpc.unary_unary_rpc_method_handler(servicer.refuse),
+        "Told": grpc.unary_unary_rpc_method_handler(servicer.told),
         "Split": grpc.unary_stream_rpc_method_handler(servicer.split),
         "Pour": grpc.unary_stream_rpc_method_handler(servicer.pour),
         "Join": grpc.stream_unary_rpc_method_handler(servicer.join),

@@ -66,7 +66,7 @@ RULES: list[tuple[str, str, str, tuple[str, ...]]] = [
     ("services", "*messages.py", "", ("shared.stores",)),
     ("services", "*store.py", "", PROTOBUF),
     ("services", "*types.py", "", PROTOBUF),
-    ("services", "*cache.py", "", PROTOBUF),
+    ("services/profile/player_cache", "*.py", "", PROTOBUF),
     # The rooms of shared, from the ground up: a room knows none that stands above it.
     (
         "shared/contract",
@@ -106,6 +106,26 @@ def test_nothing_is_imported_from_where_it_must_not_be(
         if any(name == module or name.startswith(f"{module}.") for module in forbidden)
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def modules() -> dict[str, set[str]]:
+    """Every module of ours, with those of ours that it imports, in its functions and for its types too."""
+    files = {
+        ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file
+        for folder in OURS
+        for file in (ROOT / folder).rglob("*.py")
+    }
+    return {name: {other for other in imported(file) if other in files} - {name} for name, file in files.items()}
+
+
+def test_no_module_imports_another_that_imports_it() -> None:
+    left = modules()
+    # What imports nothing that is left is in no circle; nor is what nobody that is left imports.
+    while gone := {name for name, others in left.items() if not others & left.keys()}:
+        left = {name: others for name, others in left.items() if name not in gone}
+    while gone := left.keys() - set[str]().union(*left.values()):
+        left = {name: others for name, others in left.items() if name not in gone}
+    assert not left, "\n".join(f"{name} imports {sorted(others & left.keys())}" for name, others in left.items())
 
 
 @pytest.mark.parametrize("area", AREAS, ids=str)

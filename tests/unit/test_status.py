@@ -4,7 +4,7 @@ import inspect
 from pathlib import Path
 
 import pytest
-from google.rpc import error_details_pb2
+from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode
 
 from shared.contract import errors
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent.parent
 KINDS = [
     kind
     for _, kind in inspect.getmembers(errors, inspect.isclass)
-    if issubclass(kind, errors.SavepointError) and kind is not errors.SavepointError
+    if issubclass(kind, errors.SavepointError) and kind not in (errors.SavepointError, errors.Refused)
 ]
 
 
@@ -40,6 +40,43 @@ def test_an_error_carries_reason_field_and_when_to_come_back() -> None:
     assert unpacked(errors.FieldInvalid("a.b", "must")) == ["ErrorInfo", "BadRequest"]
     assert unpacked(errors.Overloaded("busy")) == ["ErrorInfo", "RetryInfo"]
     assert unpacked(errors.StoreUnavailable("postgresql")) == ["ErrorInfo", "RetryInfo"]
+
+
+EVERY_ERROR = [
+    errors.FieldInvalid("changes[2].player_id", "must be a UUID: not this"),
+    errors.RequestIdReused("01a20edb-7737-7dcf-abee-f04ed7a36201"),
+    errors.NotFound("PLAYER_NOT_FOUND", "no player", player_id="1", reason="a name of a parameter"),
+    errors.AlreadyExists("USERNAME_TAKEN", "taken"),
+    errors.PreconditionFailed("INSUFFICIENT_COINS", "too few; é", have=1, need=2),
+    errors.EtagMismatch("7"),
+    errors.Overloaded("too many at once"),
+    errors.StoreUnavailable("postgresql"),
+    errors.DependencyUnavailable("profile"),
+    errors.Stopping(),
+    errors.DeadlineReached(),
+    errors.Bug(),
+]
+
+
+def test_the_list_of_errors_is_whole() -> None:
+    assert sorted(map(str, map(type, EVERY_ERROR))) == sorted(map(str, KINDS))
+
+
+@pytest.mark.parametrize("error", EVERY_ERROR, ids=lambda error: type(error).__name__)
+def test_every_error_is_made_of_its_status_again(error: errors.SavepointError) -> None:
+    again = status.error_in(status.trailers(error))
+    assert type(again) is type(error)
+    assert again is not None
+    assert vars(again) == vars(error)
+
+
+def test_a_status_of_somebody_else_is_no_error_of_ours() -> None:
+    received = status_pb2.Status(code=StatusCode.NOT_FOUND.value[0], message="no")
+    received.details.add().Pack(error_details_pb2.ErrorInfo(reason="PLAYER_NOT_FOUND", domain="elsewhere"))
+    assert status.error_of(received) is None
+    assert status.error_of(status_pb2.Status(code=5)) is None
+    assert status.error_in([(status.DETAILS_KEY, b"\xff\xff")]) is None
+    assert status.error_in([]) is None
 
 
 def test_the_domain_is_savepoint_and_metadata_is_text() -> None:

@@ -42,7 +42,8 @@ class KnownPlayers:
         self._look_ups: set[asyncio.Task[set[UUID]]] = set()
 
     async def require(self, player_ids: Sequence[UUID]) -> None:
-        """Raises NotFound for the first id that no player has, DependencyUnavailable, StoreUnavailable."""
+        """Raises NotFound for the first id that no player has; StoreUnavailable, DeadlineReached, and what asking
+        profile raises (shared/rpc/sibling.py)."""
         unseen = [player_id for player_id in player_ids if player_id not in self._seen]
         if not unseen:
             return

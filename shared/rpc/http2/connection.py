@@ -6,13 +6,10 @@ are handed on in the turn of the loop in which their bytes came, and whatever st
 goes out in one write.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
-import random
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 from httpunk import H2Error, H2Reason, H2StreamError, HeaderMap
 from httpunk._httpunk import (
@@ -38,24 +35,20 @@ from shared.rpc.host import ConnectionRules
 from shared.rpc.http2.bounds import (
     BYTES_A_TURN,
     CONNECTION_WINDOW,
-    GOAWAY_WITHIN_S,
-    LEAVE_WITHIN_S,
     LONGEST_UPLOAD_S,
     MOST_BROKEN_STREAMS,
     MOST_HEADER_BYTES,
     MOST_HELD,
     MOST_STREAMS,
     MOST_UNREAD,
-    PREFACE_WITHIN_S,
     SEND_BUFFER,
     STALLED_S,
     STREAM_WINDOW,
 )
-from shared.rpc.http2.stream import Stream, StreamGoneError
+from shared.rpc.http2.errors import StreamGoneError
+from shared.rpc.http2.lifetime import Lifetime
+from shared.rpc.http2.stream import Stream
 from shared.rpc.methods import Served
-
-if TYPE_CHECKING:
-    from shared.rpc.http2.server import Http2Host
 
 _log = logging.getLogger("savepoint.http2")
 
@@ -63,18 +56,31 @@ _PING_HEAD = b"\x00\x00\x08\x06\x00\x00\x00\x00\x00"
 _PING = b"savepnt!"
 
 
+class Keeper(Protocol):
+    """The host, as its connections see it."""
+
+    def find(self, path: str) -> Served | None:
+        """The method at a path."""
+
+    def connected(self, connection: "Connection") -> None:
+        """A client has come."""
+
+    def disconnected(self, connection: "Connection") -> None:
+        """A client has gone."""
+
+
 class Connection(asyncio.Protocol):
     """One client's connection."""
 
     _transport: asyncio.Transport
 
-    def __init__(self, host: Http2Host, rules: ConnectionRules) -> None:
+    def __init__(self, host: Keeper, rules: ConnectionRules) -> None:
         self.loop = asyncio.get_running_loop()
         self.peer = ""
         self.peer_identities: list[bytes] | None = None
         self.find: Callable[[str], Served | None] = host.find
         self._host = host
-        self._rules = rules
+        self._lifetime = Lifetime(self.loop, rules)
         self._h2 = H2Streams(
             "server",
             initial_window_size=STREAM_WINDOW,
@@ -95,20 +101,9 @@ class Connection(asyncio.Protocol):
         self._flushing = False
         self._writable = True
         self._stall_timer: asyncio.TimerHandle | None = None
-        # The client has sent GOAWAY; we have; and no stream can come any more.
+        # The client has sent GOAWAY.
         self._client_leaves = False
-        self._draining = False
-        self._last = False
         self._closed = False
-        now = self.loop.time()
-        self._last_frames = now
-        self._last_call = now
-        self._old_at = now + rules.oldest_s * random.uniform(0.9, 1.1)
-        self._preface_timer: asyncio.TimerHandle | None = None
-        self._rules_timer: asyncio.TimerHandle | None = None
-        self._goaway_timer: asyncio.TimerHandle | None = None
-        self._pong_timer: asyncio.TimerHandle | None = None
-        self._leave_timer: asyncio.TimerHandle | None = None
 
     # From the transport.
 
@@ -122,13 +117,12 @@ class Connection(asyncio.Protocol):
             self.peer_identities = [name.encode() for _, name in certificate.get("subjectAltName", ())]
         self._h2.begin()
         self._flush_soon()
-        self._preface_timer = self.loop.call_later(PREFACE_WITHIN_S, self._close)
-        self._watch_rules()
+        self._lifetime.start(self)
         self._host.connected(self)
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the client's: all whole frames in them are acted on now."""
-        self._last_frames = self.loop.time()
+        self._lifetime.last_frames = self.loop.time()
         try:
             for frame in self._h2.receive(data):
                 try:
@@ -156,16 +150,9 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone, and so is everybody on this connection."""
         self._closed = True
-        for timer in (
-            self._preface_timer,
-            self._rules_timer,
-            self._stall_timer,
-            self._goaway_timer,
-            self._pong_timer,
-            self._leave_timer,
-        ):
-            if timer is not None:
-                timer.cancel()
+        self._lifetime.end()
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
         self._h2.fail(None)
         self._lose_streams()
         # It knows this connection: left so, both would stay in memory until the garbage is collected.
@@ -196,9 +183,9 @@ class Connection(asyncio.Protocol):
         task.add_done_callback(self._ran)
         return task
 
-    def release(self, stream: Stream, size: int) -> None:
+    def release(self, stream_id: int, size: int) -> None:
         """Gives the client's window back for bytes that were taken in."""
-        self._after(self._h2.release_capacity(stream.id, size))
+        self._after(self._h2.release_capacity(stream_id, size))
 
     def hold(self, more: int) -> bool:
         """Counts bytes of requests that no handler has taken; less than 0 where one has. Whether all of them together
@@ -206,15 +193,15 @@ class Connection(asyncio.Protocol):
         self._held += more
         return self._held <= MOST_HELD
 
-    def send_head(self, stream: Stream, head: HeaderMap, *, http_status: int = 200, end: bool = False) -> None:
+    def send_head(self, stream_id: int, head: HeaderMap, *, http_status: int = 200, end: bool = False) -> None:
         """Raises StreamGoneError."""
-        self._sent(self._h2.send_response_head(stream.id, http_status, head, end))
+        self._sent(self._h2.send_response_head(stream_id, http_status, head, end))
 
-    def send_data(self, stream: Stream, data: bytes, at: int) -> int:
+    def send_data(self, stream_id: int, data: bytes, at: int) -> int:
         """Sends from `at` on what there is room for. Returns how far that is. Raises StreamGoneError."""
         send = self._h2.send_data
         while True:
-            verdict = send(stream.id, data, at, False)
+            verdict = send(stream_id, data, at, False)
             self._sent(verdict)
             if verdict.done:
                 return len(data)
@@ -222,19 +209,19 @@ class Connection(asyncio.Protocol):
                 return at
             at += verdict.sent
 
-    def send_trailers(self, stream: Stream, fields: HeaderMap) -> None:
+    def send_trailers(self, stream_id: int, fields: HeaderMap) -> None:
         """Raises StreamGoneError."""
-        self._sent(self._h2.send_trailers(stream.id, fields))
+        self._sent(self._h2.send_trailers(stream_id, fields))
 
-    def reset(self, stream: Stream, reason: H2Reason) -> None:
+    def reset(self, stream_id: int, reason: H2Reason) -> None:
         """Sends RST_STREAM."""
-        self._after(self._h2.reset_stream(stream.id, int(reason)).flags)
+        self._after(self._h2.reset_stream(stream_id, int(reason)).flags)
 
     def forget(self, stream: Stream) -> None:
         """The stream has ended."""
         self._streams.discard(stream)
-        if self._last:
-            self._close_when_idle()
+        if self._lifetime.leaving:
+            self._lifetime.close_when_idle()
 
     # For the host.
 
@@ -242,18 +229,14 @@ class Connection(asyncio.Protocol):
     def drained(self) -> bool:
         """Whether no call is lost by closing it: the client opens no more, has been sent all answers, and what is open
         waits for events."""
-        return self._last and self._all_written and all(stream.waits_for_events for stream in self._streams)
+        return self._lifetime.leaving and self.all_written and all(stream.waits_for_events for stream in self._streams)
 
     def drain(self) -> None:
         """Tells the client to open no more streams here, and closes once those that are open have ended.
 
         In two phases: what the client has sent before it heard of it is served, and no call is lost.
         """
-        if self._draining or self._closed:
-            return
-        self._draining = True
-        self._after(self._h2.begin_graceful_shutdown())
-        self._goaway_timer = self.loop.call_later(GOAWAY_WITHIN_S, self._take_no_more)
+        self._lifetime.drain()
 
     def cancel(self) -> None:
         """Cancels the handlers that still run; their callers hear that the replica stops."""
@@ -263,11 +246,42 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """Closes the connection once everything written has gone out."""
         self._write_pending()
-        self._close()
+        self.end()
 
     def abort(self) -> None:
         """Closes the connection now."""
         self._transport.abort()
+
+    # For its lifetime.
+
+    @property
+    def has_streams(self) -> bool:
+        """Whether a call is open."""
+        return bool(self._streams)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no call is open, no handler runs, and the connection is."""
+        return not (self._streams or self._tasks or self._closed)
+
+    @property
+    def all_written(self) -> bool:
+        """Whether what streams have sent is in the kernel's hands."""
+        return not self._h2.has_pending() and not self._transport.get_write_buffer_size()
+
+    def send_goaway(self) -> None:
+        """Tells the client to open no more calls here."""
+        self._after(self._h2.begin_graceful_shutdown())
+
+    def send_ping(self) -> None:
+        """Asks the client whether it is there."""
+        self._transport.write(_PING_HEAD + _PING)
+
+    def end(self) -> None:
+        """Closes the connection; what is written by now still goes out."""
+        # An encrypted transport that is closed twice lets go of its socket, and can no longer be aborted.
+        if not self._transport.is_closing():
+            self._transport.close()
 
     # Frames.
 
@@ -297,7 +311,7 @@ class Connection(asyncio.Protocol):
             # h2 counts streams that are reset before somebody accepted them as an attack. A gateway has many callers
             # who give up; here a stream costs next to nothing until its request is whole.
             self._h2.accepted(stream.id)
-            self._last_call = self._last_frames
+            self._lifetime.last_call = self._lifetime.last_frames
             self._streams.add(stream)
             self._begun.append(stream)
             stream.begin(frame)
@@ -320,18 +334,17 @@ class Connection(asyncio.Protocol):
                 cast(Stream, lost[0]).lose()
                 self._after(lost[3])
         elif kind is H2FrameSettings:
-            if self._preface_timer is not None:
-                self._preface_timer.cancel()
+            self._lifetime.first_frames_came()
             _, wake, flags = h2.recv_settings(frame)
             self._make_room(wake)
             self._after(flags)
         elif kind is H2FramePing:
             if frame.ack and frame.data == _PING:
-                self._take_pong()
+                self._lifetime.pong_came()
             else:
                 self._after(h2.recv_ping(frame))
-                if self._draining and h2.shutdown_final:
-                    self._take_no_more()
+                if self._lifetime.draining and h2.shutdown_final:
+                    self._lifetime.leave()
         elif kind is H2FrameGoAway:
             self._client_leaves = True
             aborted, flags = h2.recv_go_away(frame)
@@ -344,7 +357,7 @@ class Connection(asyncio.Protocol):
     def _came_too_late(self, stream_id: int) -> bool:
         """Whether the last GOAWAY told the client that this stream is not served. What it still sends there is left
         unread; httpunk does so with HEADERS and DATA, and takes the rest for an attack on the whole connection."""
-        return self._last and self._h2.shutdown_final and stream_id > self._h2.last_processed_id
+        return self._lifetime.leaving and self._h2.shutdown_final and stream_id > self._h2.last_processed_id
 
     def _reset_after(self, error: H2StreamError) -> None:
         """The client has broken the protocol on one stream: that one is reset, the others go on."""
@@ -386,7 +399,7 @@ class Connection(asyncio.Protocol):
                 if stream is not None:
                     cast(Stream, stream).make_room()
             if flags & (H2_FLAG_CONN_DONE | H2_FLAG_STOP_ACCEPTING):
-                self.loop.call_soon(self._take_no_more)
+                self.loop.call_soon(self._lifetime.leave)
 
     def _make_room(self, streams: list[Any]) -> None:
         for stream in streams:
@@ -402,8 +415,8 @@ class Connection(asyncio.Protocol):
         self._flushing = False
         if self._writable:
             self._write_pending()
-            if self._last:
-                self._close_when_idle()
+            if self._lifetime.leaving:
+                self._lifetime.close_when_idle()
 
     def _write_pending(self) -> None:
         if self._closed:
@@ -414,16 +427,6 @@ class Connection(asyncio.Protocol):
         pending.release()
         self._make_room(self._h2.credit_written())
 
-    @property
-    def _all_written(self) -> bool:
-        """Whether what streams have sent is in the kernel's hands."""
-        return not self._h2.has_pending() and not self._transport.get_write_buffer_size()
-
-    def _take_no_more(self) -> None:
-        """The client knows that it must go elsewhere, or should by now."""
-        self._last = True
-        self._close_when_idle()
-
     def _read_on(self) -> None:
         if self._writable and not self._closed:
             self._transport.resume_reading()
@@ -432,63 +435,12 @@ class Connection(asyncio.Protocol):
         _log.warning("a client does not read its answers: closing its connection", extra={"peer": self.peer})
         self.abort()
 
-    def _close_when_idle(self) -> None:
-        if self._idle and self._leave_timer is None:
-            # The client goes by itself now. To whatever it still sends (an acknowledgement, a window) a closed socket
-            # answers by a reset, which takes what is under way of the last answers with it.
-            self._leave_timer = self.loop.call_later(LEAVE_WITHIN_S, self._close_if_idle)
-
-    def _close_if_idle(self) -> None:
-        self._leave_timer = None
-        if self._idle and self._all_written:
-            self._close()
-        elif self._idle:
-            self._close_when_idle()
-
-    @property
-    def _idle(self) -> bool:
-        return not (self._streams or self._tasks or self._closed)
-
-    def _close(self) -> None:
-        # An encrypted transport that is closed twice lets go of its socket, and can no longer be aborted.
-        if not self._transport.is_closing():
-            self._transport.close()
-
     def _ran(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if self._last:
-            self._close_when_idle()
+        if self._lifetime.leaving:
+            self._lifetime.close_when_idle()
         if not task.cancelled() and (error := task.exception()):
             _log.error("a call's end failed: this is a bug", exc_info=error)
-
-    # Rules.
-
-    def _watch_rules(self) -> None:
-        rules = self._rules
-        self._rules_timer = self.loop.call_later(
-            min(rules.ping_every_s, rules.idle_s / 4, rules.oldest_s / 4), self._rule
-        )
-
-    def _rule(self) -> None:
-        """Closes what is old or idle, and pings who is silent."""
-        rules, now = self._rules, self.loop.time()
-        if self._streams:
-            self._last_call = now
-        if now > self._old_at or now - self._last_call > rules.idle_s:
-            self.drain()
-        if self._pong_timer is None and now - self._last_frames >= rules.ping_every_s:
-            self._transport.write(_PING_HEAD + _PING)
-            self._pong_timer = self.loop.call_later(rules.ping_answer_s, self._miss_pong)
-        self._watch_rules()
-
-    def _take_pong(self) -> None:
-        if self._pong_timer is not None:
-            self._pong_timer.cancel()
-            self._pong_timer = None
-
-    def _miss_pong(self) -> None:
-        _log.info("a client answers no ping: closing its connection", extra={"peer": self.peer})
-        self.abort()
 
 
 def _peer(name: Any) -> str:

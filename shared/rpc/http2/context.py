@@ -1,22 +1,49 @@
 """What a servicer sees of its call: the public surface of grpc.aio.ServicerContext."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, NoReturn, Protocol
 
 import grpc
 from grpc import aio
+from httpunk import HeaderMap
 
 from shared.rpc.http2.headers import Metadata, metadata_of
 from shared.rpc.messages import serialized
-
-if TYPE_CHECKING:
-    from shared.rpc.http2.stream import Stream
+from shared.rpc.methods import Served
 
 _log = logging.getLogger("savepoint.http2")
+
+
+class Underlying(Protocol):
+    """The stream, as its context sees it."""
+
+    headers: HeaderMap
+    served: Served
+    # On the loop's clock.
+    deadline: float | None
+    reads_gzip: bool
+    # The caller has gone; the call has ended.
+    gone: bool
+    ended: bool
+
+    @property
+    def peer(self) -> str:
+        """Where the call comes from."""
+
+    @property
+    def peer_identities(self) -> list[bytes] | None:
+        """The names in the client's certificate."""
+
+    def next_message(self) -> Awaitable[bytes]:
+        """The next one of a stream of requests. Raises StopAsyncIteration after the last."""
+
+    def send_head(self, metadata: Iterable[tuple[str, str | bytes]] = (), *, gzip: bool = False) -> None:
+        """Sends the answer's head, once."""
+
+    async def write(self, message: bytes, *, gzip: bool) -> None:
+        """Sends one message of the answer."""
 
 
 class Context(aio.ServicerContext[Any, Any]):
@@ -31,7 +58,7 @@ class Context(aio.ServicerContext[Any, Any]):
     _compress_next = True
     _callbacks: tuple[Callable[[Any], None], ...] = ()
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Underlying) -> None:
         self._stream = stream
 
     # What the caller sent.

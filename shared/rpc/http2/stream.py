@@ -1,23 +1,22 @@
-"""One call on an HTTP/2 connection: its request coming in, its handler, its answer going out."""
-
-from __future__ import annotations
+"""One call on an HTTP/2 connection: the head of its request, its handler, its answer going out."""
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from grpc import aio
 from httpunk import H2Reason, HeaderMap
+from httpunk._httpunk import H2FrameHeaders
 
 from shared.contract.errors import Bug, DeadlineReached, FieldInvalid, Overloaded, SavepointError, Stopping
 from shared.rpc import status
 from shared.rpc.http2 import timeout
 from shared.rpc.http2.bounds import LONGEST_WRITE_S, MOST_METADATA_BYTES
 from shared.rpc.http2.context import Context
-from shared.rpc.http2.framing import ENCODINGS, GZIP, IDENTITY, MessageReader, Zipped, framed, framed_gzip
+from shared.rpc.http2.errors import StreamGoneError, TornError
+from shared.rpc.http2.framing import ENCODINGS, GZIP, IDENTITY, framed, framed_gzip
 from shared.rpc.http2.headers import (
     ACCEPTED_ENCODINGS,
     HEAD,
@@ -28,14 +27,10 @@ from shared.rpc.http2.headers import (
     status_alone,
     trailers,
 )
+from shared.rpc.http2.request import Flow, IncomingRequest
 from shared.rpc.methods import Served
 from shared.rpc.policies import Call
 from shared.rpc.policies.call import Request
-
-if TYPE_CHECKING:
-    from httpunk._httpunk import H2FrameHeaders
-
-    from shared.rpc.http2.connection import Connection
 
 _log = logging.getLogger("savepoint.http2")
 
@@ -44,12 +39,30 @@ _METHOD_NOT_ALLOWED, _UNSUPPORTED_MEDIA_TYPE = 405, 415
 _GRPC = (b"application/grpc", b"application/grpc+proto")
 
 
-class StreamGoneError(asyncio.CancelledError):
-    """Nobody reads the answer any more. For a handler it is what its cancellation is, which is on its way."""
+class Carrier(Flow, Protocol):
+    """The connection, as its streams see it."""
 
+    peer: str
+    peer_identities: list[bytes] | None
+    find: Callable[[str], Served | None]
 
-class TornError(Exception):
-    """A servicer gave up sending a message in its middle, and goes on as if it had not begun."""
+    def start(self, handler: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Runs a stream's handler."""
+
+    def send_head(self, stream_id: int, head: HeaderMap, *, http_status: int = 200, end: bool = False) -> None:
+        """Raises StreamGoneError."""
+
+    def send_data(self, stream_id: int, data: bytes, at: int) -> int:
+        """Sends from `at` on what there is room for. Returns how far that is. Raises StreamGoneError."""
+
+    def send_trailers(self, stream_id: int, fields: HeaderMap) -> None:
+        """Raises StreamGoneError."""
+
+    def reset(self, stream_id: int, reason: H2Reason) -> None:
+        """Sends RST_STREAM."""
+
+    def forget(self, stream: "Stream") -> None:
+        """The stream has ended."""
 
 
 class Stream:
@@ -69,27 +82,17 @@ class Stream:
     ended = False
     _context: Context | None = None
     _head_sent = False
-    # None before the head of the request, and once nothing more is read.
-    _reader: MessageReader | None = None
-    # Messages that the handler has not taken yet; an error stands for all that would follow.
-    _messages: deque[bytes | SavepointError]
-    # The caller has sent all of the request.
-    _whole = False
-    # Bytes of messages that the handler has not taken, whole ones or not, as the connection has counted them.
-    _held = 0
-    # Bytes taken in that the caller's window has not been given back for.
-    _unreleased = 0
-    # The handler waits for the next message; for room to write.
-    _next: asyncio.Future[None] | None = None
+    # None unless its head is one of a call of ours.
+    _request: IncomingRequest | None = None
+    # The handler waits for room to write.
     _room: asyncio.Future[None] | None = None
     # Ends a request that never becomes whole.
     _timer: asyncio.TimerHandle | None = None
     # The handler gave up a message in the middle: nothing more can follow it.
     _torn = False
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Carrier) -> None:
         self._connection = connection
-        self._messages = deque()
 
     @property
     def peer(self) -> str:
@@ -130,49 +133,25 @@ class Stream:
 
     def receive(self, data: bytes) -> None:
         """A part of the request is there."""
-        reader = self._reader
-        if reader is None:
-            self._connection.release(self, len(data))
+        if self._request is None:
+            self._connection.release(self.id, len(data))
             return
-        begun = reader.held
         try:
-            messages = reader.feed(data)
-        except FieldInvalid as error:
-            self._connection.release(self, len(data))
+            self._request.receive(data)
+        except (FieldInvalid, Overloaded) as error:
             self._fail(error)
-            return
-        self._messages.extend(messages)
-        if self.served.method.streams_requests:
-            if self._messages:
-                # The window is given back once the handler has taken them: the caller goes no faster than it.
-                self._unreleased += len(data)
-                self._wake_handler()
-            else:
-                self._connection.release(self, len(data))
-        else:
-            self._connection.release(self, len(data))
-            if len(self._messages) > 1:
-                self._fail(FieldInvalid("request", f"must be one message, and has {len(self._messages)}"))
-                return
-        if not self._hold(self._held + reader.held - begun + sum(map(len, messages))):
-            self._fail(Overloaded("too many large requests are on their way at once; try again in a moment"))
 
     def end_of_request(self) -> None:
         """The caller has sent all of it."""
-        if self._reader is None:
+        if self._request is None:
             return
-        self._whole = True
-        if self._reader.held:
-            self._fail(FieldInvalid("request", "ends in the middle of a message"))
-        elif self.served.method.streams_requests:
-            self._wake_handler()
-        elif self._messages:
-            try:
-                self._start(self._take())
-            except FieldInvalid as error:
-                self._fail(error)
+        try:
+            message = self._request.end()
+        except FieldInvalid as error:
+            self._fail(error)
         else:
-            self._fail(FieldInvalid("request", "must be one message, and has none"))
+            if message is not None:
+                self._start(message)
 
     def await_request(self, longest_s: float) -> None:
         """The request has begun and is not whole. It must be by the caller's deadline, in `longest_s` at the latest."""
@@ -182,25 +161,16 @@ class Stream:
                 at if self.deadline is None else min(at, self.deadline), self._fail, DeadlineReached()
             )
 
-    async def next_message(self) -> bytes:
+    def next_message(self) -> Awaitable[bytes]:
         """The next one of a stream of requests. Raises StopAsyncIteration after the last, FieldInvalid for bytes that
         are none, StreamGoneError."""
-        while not self._messages:
-            if self.ended:
-                raise StreamGoneError
-            # All that came was taken: the caller may send as much again.
-            if self._unreleased:
-                self._connection.release(self, self._unreleased)
-                self._unreleased = 0
-            if self._whole:
-                raise StopAsyncIteration
-            self._next = self._connection.loop.create_future()
-            await self._next
-        return self._take()
+        if self._request is None:
+            raise StreamGoneError
+        return self._request.next_message()
 
     def reset(self, reason: H2Reason) -> None:
         """Ends the stream without an answer."""
-        self._connection.reset(self, reason)
+        self._connection.reset(self.id, reason)
         self.lose()
 
     def lose(self) -> None:
@@ -221,7 +191,7 @@ class Stream:
         head = HEAD_GZIP if gzip else HEAD
         if metadata:
             head = HeaderMap([*head.items(), *header_pairs(metadata)])
-        self._connection.send_head(self, head)
+        self._connection.send_head(self.id, head)
         self._head_sent = True
 
     async def write(self, message: bytes, *, gzip: bool) -> None:
@@ -231,7 +201,7 @@ class Stream:
         if self._torn:
             raise TornError
         data = framed_gzip(message) if gzip else framed(message)
-        sent = self._connection.send_data(self, data, 0)
+        sent = self._connection.send_data(self.id, data, 0)
         if sent == len(data):
             return
         loop = self._connection.loop
@@ -242,7 +212,7 @@ class Stream:
             while sent < len(data):
                 self._room = loop.create_future()
                 await self._room
-                sent = self._connection.send_data(self, data, sent)
+                sent = self._connection.send_data(self.id, data, sent)
         finally:
             patience.cancel()
             self._torn = sent < len(data)
@@ -256,7 +226,8 @@ class Stream:
 
     def _accept(self, served: Served, encoding: bytes) -> None:
         self.served = served
-        self._reader = MessageReader(encoding)
+        streamed = served.method.streams_requests
+        request = self._request = IncomingRequest(self._connection, self.id, encoding, streamed=streamed)
         headers = self.headers
         self.reads_gzip = GZIP in headers.get("grpc-accept-encoding", b"")
         if (waits := headers.get("grpc-timeout")) is not None:
@@ -265,16 +236,8 @@ class Stream:
             except FieldInvalid as error:
                 self._fail(error)
                 return
-        if served.method.streams_requests:
-            self._start(self._requests())
-
-    async def _requests(self) -> AsyncIterator[bytes]:
-        while True:
-            try:
-                message = await self.next_message()
-            except StopAsyncIteration:
-                return
-            yield message
+        if streamed:
+            self._start(request.messages())
 
     def _start(self, request: Request) -> None:
         if self._timer is not None:
@@ -314,15 +277,13 @@ class Stream:
 
     def _fail(self, error: SavepointError) -> None:
         """Nothing more is read. The policies answer the error as any other."""
-        begun, self._reader = self._reader.held if self._reader else 0, None
-        if self.task is None:
-            self._messages.clear()
-            self._hold(0)
-            self._start(error)
-        else:
-            self._hold(self._held - begun)
-            self._messages.append(error)
-            self._wake_handler()
+        if self.task is not None:
+            if self._request is not None:
+                self._request.fail(error)
+            return
+        if self._request is not None:
+            self._request.close()
+        self._start(error)
 
     def _finish_with(self, error: SavepointError) -> None:
         self._finish(status.number_of(error), status.message_of(error), status.trailers(error))
@@ -333,46 +294,27 @@ class Stream:
             return
         try:
             if not self._head_sent:
-                self._connection.send_head(self, status_alone(code, message, metadata), end=True)
+                self._connection.send_head(self.id, status_alone(code, message, metadata), end=True)
             elif code == 0 and not message and not metadata:
-                self._connection.send_trailers(self, OK)
+                self._connection.send_trailers(self.id, OK)
             else:
-                self._connection.send_trailers(self, HeaderMap(trailers(code, message, metadata)))
+                self._connection.send_trailers(self.id, HeaderMap(trailers(code, message, metadata)))
         except StreamGoneError:
             self.gone = True
         self._end()
 
     def _refuse_http(self, code: int) -> None:
         """For what is no gRPC at all."""
-        self._connection.send_head(self, HeaderMap(), http_status=code, end=True)
+        self._connection.send_head(self.id, HeaderMap(), http_status=code, end=True)
         self._end()
 
     def _end(self) -> None:
         self.ended = True
         if self._timer is not None:
             self._timer.cancel()
-        self._reader = None
-        if self._held:
-            self._messages.clear()
-            self._hold(0)
+        if self._request is not None:
+            self._request.close()
         self._connection.forget(self)
-
-    def _take(self) -> bytes:
-        """The first message that has come. Raises what stands in its place."""
-        message = self._messages.popleft()
-        if isinstance(message, SavepointError):
-            raise message
-        self._hold(self._held - len(message))
-        return message.unzipped() if isinstance(message, Zipped) else message
-
-    def _hold(self, size: int) -> bool:
-        """Says how many bytes of the request wait here. Whether that is few enough."""
-        more, self._held = size - self._held, size
-        return not more or self._connection.hold(more)
-
-    def _wake_handler(self) -> None:
-        if self._next is not None and not self._next.done():
-            self._next.set_result(None)
 
 
 def _size(headers: HeaderMap) -> int:
