@@ -18,8 +18,8 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from shared.contract.errors import DeadlineReached, Overloaded, StoreUnavailable
 from shared.stores.errors import StoreUnfit
-from shared.stores.postgres import url as database_url
 from shared.stores.postgres.lease import CANCEL_S, GRACE_S, Connection, Lease
+from shared.stores.postgres.url import check_encryption, conninfo
 from shared.telemetry.metrics import Metrics
 from shared.work import background, deadline
 from shared.work.bounds import STATEMENT_TIMEOUT_S
@@ -49,7 +49,7 @@ class Connections:
 
     def __init__(self, url: str, size: int, metrics: Metrics) -> None:
         self._url = url
-        self._conninfo = database_url.conninfo(url)
+        self._conninfo = conninfo(url)
         self._size = size
         self._lost = metrics.connections_lost(STORE)
         self._pool = self._make_pool()
@@ -67,13 +67,13 @@ class Connections:
         """Returns when the smallest number of connections stands. Raises StoreUnavailable, and StoreUnfit for a
         database that cannot hold every text, or takes no encrypted connections though they are asked for."""
         # First, so that nobody waits for what cannot come; and at the end, where the server came later.
-        await database_url.check_encryption(self._url, CONNECT_TIMEOUT_S)
+        await check_encryption(self._url, CONNECT_TIMEOUT_S)
         try:
             await self._pool.open(wait=True, timeout=within_s)
             async with self._pool.connection(timeout=CONNECT_TIMEOUT_S) as connection:
                 encoding = connection.info.parameter_status("server_encoding")
         except PoolTimeout as error:
-            await database_url.check_encryption(self._url, CONNECT_TIMEOUT_S)
+            await check_encryption(self._url, CONNECT_TIMEOUT_S)
             raise StoreUnavailable(STORE) from error
         if encoding != "UTF8":
             raise StoreUnfit(
