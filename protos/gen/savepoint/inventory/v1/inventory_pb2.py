@@ -26,41 +26,46 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&savepoint/inventory/v1/inventory.proto\x12\x16savepoint.inventory.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe9\x01\n\x04Item\x12\x11\n\tplayer_id\x18\x01 \x01(\t\x12\x11\n\titem_type\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\x03\x12)\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12/\n\x0b\x61\x63quired_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x08 \x01(\t\"\x7f\n\tItemGrant\x12\x11\n\tplayer_id\x18\x01 \x01(\t\x12\x11\n\titem_type\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\x03\x12)\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\"\x9a\x01\n\x10GrantItemRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tplayer_id\x18\x02 \x01(\t\x12\x11\n\titem_type\x18\x03 \x01(\t\x12\x0f\n\x07item_id\x18\x04 \x01(\t\x12\x10\n\x08quantity\x18\x05 \x01(\x03\x12)\n\x08metadata\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\"?\n\x11GrantItemResponse\x12*\n\x04item\x18\x01 \x01(\x0b\x32\x1c.savepoint.inventory.v1.Item\"_\n\x16\x42\x61tchGrantItemsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x31\n\x06grants\x18\x02 \x03(\x0b\x32!.savepoint.inventory.v1.ItemGrant\"F\n\x17\x42\x61tchGrantItemsResponse\x12+\n\x05items\x18\x01 \x03(\x0b\x32\x1c.savepoint.inventory.v1.Item\"q\n\x12\x43onsumeItemRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tplayer_id\x18\x02 \x01(\t\x12\x11\n\titem_type\x18\x03 \x01(\t\x12\x0f\n\x07item_id\x18\x04 \x01(\t\x12\x10\n\x08quantity\x18\x05 \x01(\x03\"A\n\x13\x43onsumeItemResponse\x12*\n\x04item\x18\x01 \x01(\x0b\x32\x1c.savepoint.inventory.v1.Item\"G\n\x0eGetItemRequest\x12\x11\n\tplayer_id\x18\x01 \x01(\t\x12\x11\n\titem_type\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\"=\n\x0fGetItemResponse\x12*\n\x04item\x18\x01 \x01(\x0b\x32\x1c.savepoint.inventory.v1.Item\"r\n\x10ListItemsRequest\x12\x11\n\tplayer_id\x18\x01 \x01(\t\x12\x16\n\titem_type\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\tB\x0c\n\n_item_type\"Y\n\x11ListItemsResponse\x12+\n\x05items\x18\x01 \x03(\x0b\x32\x1c.savepoint.inventory.v1.Item\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x99\x01\n\x19UpdateItemMetadataRequest\x12\x11\n\tplayer_id\x18\x01 \x01(\t\x12\x11\n\titem_type\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12)\n\x08metadata\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x11\n\x04\x65tag\x18\x05 \x01(\tH\x00\x88\x01\x01\x42\x07\n\x05_etag\"H\n\x1aUpdateItemMetadataResponse\x12*\n\x04item\x18\x01 \x01(\x0b\x32\x1c.savepoint.inventory.v1.Item2\x8b\x05\n\x10InventoryService\x12`\n\tGrantItem\x12(.savepoint.inventory.v1.GrantItemRequest\x1a).savepoint.inventory.v1.GrantItemResponse\x12r\n\x0f\x42\x61tchGrantItems\x12..savepoint.inventory.v1.BatchGrantItemsRequest\x1a/.savepoint.inventory.v1.BatchGrantItemsResponse\x12\x66\n\x0b\x43onsumeItem\x12*.savepoint.inventory.v1.ConsumeItemRequest\x1a+.savepoint.inventory.v1.ConsumeItemResponse\x12Z\n\x07GetItem\x12&.savepoint.inventory.v1.GetItemRequest\x1a\'.savepoint.inventory.v1.GetItemResponse\x12`\n\tListItems\x12(.savepoint.inventory.v1.ListItemsRequest\x1a).savepoint.inventory.v1.ListItemsResponse\x12{\n\x12UpdateItemMetadata\x12\x31.savepoint.inventory.v1.UpdateItemMetadataRequest\x1a\x32.savepoint.inventory.v1.UpdateItemMetadataResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&savepoint/inventory/v1/inventory.proto\x12\x16savepoint.inventory.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe9\x01\n\x04Item\x12\x11\n\tplayer_id\x18\x01 \x01(\t\x12\x11\n\titem_type\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\x03\x12)\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12/\n\x0b\x61\x63quired_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x08 \x01(\t\"\x7f\n\tItemGrant\x12\x11\n\tplayer_id\x18\x01 \x01(\t\x12\x11\n\titem_type\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\x03\x12)\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\"X\n\x10GrantItemRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x30\n\x05grant\x18\x02 \x01(\x0b\x32!.savepoint.inventory.v1.ItemGrant\"?\n\x11GrantItemResponse\x12*\n\x04item\x18\x01 \x01(\x0b\x32\x1c.savepoint.inventory.v1.Item\"_\n\x16\x42\x61tchGrantItemsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x31\n\x06grants\x18\x02 \x03(\x0b\x32!.savepoint.inventory.v1.ItemGrant\"F\n\x17\x42\x61tchGrantItemsResponse\x12+\n\x05items\x18\x01 \x03(\x0b\x32\x1c.savepoint.inventory.v1.Item\"q\n\x12\x43onsumeItemRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tplayer_id\x18\x02 \x01(\t\x12\x11\n\titem_type\x18\x03 \x01(\t\x12\x0f\n\x07item_id\x18\x04 \x01(\t\x12\x10\n\x08quantity\x18\x05 \x01(\x03\"A\n\x13\x43onsumeItemResponse\x12*\n\x04item\x18\x01 \x01(\x0b\x32\x1c.savepoint.inventory.v1.Item\"G\n\x0eGetItemRequest\x12\x11\n\tplayer_id\x18\x01 \x01(\t\x12\x11\n\titem_type\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\"=\n\x0fGetItemResponse\x12*\n\x04item\x18\x01 \x01(\x0b\x32\x1c.savepoint.inventory.v1.Item\"r\n\x10ListItemsRequest\x12\x11\n\tplayer_id\x18\x01 \x01(\t\x12\x16\n\titem_type\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\tB\x0c\n\n_item_type\"Y\n\x11ListItemsResponse\x12+\n\x05items\x18\x01 \x03(\x0b\x32\x1c.savepoint.inventory.v1.Item\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x99\x01\n\x19UpdateItemMetadataRequest\x12\x11\n\tplayer_id\x18\x01 \x01(\t\x12\x11\n\titem_type\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12)\n\x08metadata\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x11\n\x04\x65tag\x18\x05 \x01(\tH\x00\x88\x01\x01\x42\x07\n\x05_etag\"H\n\x1aUpdateItemMetadataResponse\x12*\n\x04item\x18\x01 \x01(\x0b\x32\x1c.savepoint.inventory.v1.Item2\x95\x05\n\x10InventoryService\x12`\n\tGrantItem\x12(.savepoint.inventory.v1.GrantItemRequest\x1a).savepoint.inventory.v1.GrantItemResponse\x12r\n\x0f\x42\x61tchGrantItems\x12..savepoint.inventory.v1.BatchGrantItemsRequest\x1a/.savepoint.inventory.v1.BatchGrantItemsResponse\x12\x66\n\x0b\x43onsumeItem\x12*.savepoint.inventory.v1.ConsumeItemRequest\x1a+.savepoint.inventory.v1.ConsumeItemResponse\x12_\n\x07GetItem\x12&.savepoint.inventory.v1.GetItemRequest\x1a\'.savepoint.inventory.v1.GetItemResponse\"\x03\x90\x02\x01\x12\x65\n\tListItems\x12(.savepoint.inventory.v1.ListItemsRequest\x1a).savepoint.inventory.v1.ListItemsResponse\"\x03\x90\x02\x01\x12{\n\x12UpdateItemMetadata\x12\x31.savepoint.inventory.v1.UpdateItemMetadataRequest\x1a\x32.savepoint.inventory.v1.UpdateItemMetadataResponseBb\n\x16savepoint.inventory.v1P\x01Z-savepoint.example/go/inventory/v1;inventoryv1\xaa\x02\x16Savepoint.Inventory.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'savepoint.inventory.v1.inventory_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\026savepoint.inventory.v1P\001Z-savepoint.example/go/inventory/v1;inventoryv1\252\002\026Savepoint.Inventory.V1'
+  _globals['_INVENTORYSERVICE'].methods_by_name['GetItem']._loaded_options = None
+  _globals['_INVENTORYSERVICE'].methods_by_name['GetItem']._serialized_options = b'\220\002\001'
+  _globals['_INVENTORYSERVICE'].methods_by_name['ListItems']._loaded_options = None
+  _globals['_INVENTORYSERVICE'].methods_by_name['ListItems']._serialized_options = b'\220\002\001'
   _globals['_ITEM']._serialized_start=130
   _globals['_ITEM']._serialized_end=363
   _globals['_ITEMGRANT']._serialized_start=365
   _globals['_ITEMGRANT']._serialized_end=492
-  _globals['_GRANTITEMREQUEST']._serialized_start=495
-  _globals['_GRANTITEMREQUEST']._serialized_end=649
-  _globals['_GRANTITEMRESPONSE']._serialized_start=651
-  _globals['_GRANTITEMRESPONSE']._serialized_end=714
-  _globals['_BATCHGRANTITEMSREQUEST']._serialized_start=716
-  _globals['_BATCHGRANTITEMSREQUEST']._serialized_end=811
-  _globals['_BATCHGRANTITEMSRESPONSE']._serialized_start=813
-  _globals['_BATCHGRANTITEMSRESPONSE']._serialized_end=883
-  _globals['_CONSUMEITEMREQUEST']._serialized_start=885
-  _globals['_CONSUMEITEMREQUEST']._serialized_end=998
-  _globals['_CONSUMEITEMRESPONSE']._serialized_start=1000
-  _globals['_CONSUMEITEMRESPONSE']._serialized_end=1065
-  _globals['_GETITEMREQUEST']._serialized_start=1067
-  _globals['_GETITEMREQUEST']._serialized_end=1138
-  _globals['_GETITEMRESPONSE']._serialized_start=1140
-  _globals['_GETITEMRESPONSE']._serialized_end=1201
-  _globals['_LISTITEMSREQUEST']._serialized_start=1203
-  _globals['_LISTITEMSREQUEST']._serialized_end=1317
-  _globals['_LISTITEMSRESPONSE']._serialized_start=1319
-  _globals['_LISTITEMSRESPONSE']._serialized_end=1408
-  _globals['_UPDATEITEMMETADATAREQUEST']._serialized_start=1411
-  _globals['_UPDATEITEMMETADATAREQUEST']._serialized_end=1564
-  _globals['_UPDATEITEMMETADATARESPONSE']._serialized_start=1566
-  _globals['_UPDATEITEMMETADATARESPONSE']._serialized_end=1638
-  _globals['_INVENTORYSERVICE']._serialized_start=1641
-  _globals['_INVENTORYSERVICE']._serialized_end=2292
+  _globals['_GRANTITEMREQUEST']._serialized_start=494
+  _globals['_GRANTITEMREQUEST']._serialized_end=582
+  _globals['_GRANTITEMRESPONSE']._serialized_start=584
+  _globals['_GRANTITEMRESPONSE']._serialized_end=647
+  _globals['_BATCHGRANTITEMSREQUEST']._serialized_start=649
+  _globals['_BATCHGRANTITEMSREQUEST']._serialized_end=744
+  _globals['_BATCHGRANTITEMSRESPONSE']._serialized_start=746
+  _globals['_BATCHGRANTITEMSRESPONSE']._serialized_end=816
+  _globals['_CONSUMEITEMREQUEST']._serialized_start=818
+  _globals['_CONSUMEITEMREQUEST']._serialized_end=931
+  _globals['_CONSUMEITEMRESPONSE']._serialized_start=933
+  _globals['_CONSUMEITEMRESPONSE']._serialized_end=998
+  _globals['_GETITEMREQUEST']._serialized_start=1000
+  _globals['_GETITEMREQUEST']._serialized_end=1071
+  _globals['_GETITEMRESPONSE']._serialized_start=1073
+  _globals['_GETITEMRESPONSE']._serialized_end=1134
+  _globals['_LISTITEMSREQUEST']._serialized_start=1136
+  _globals['_LISTITEMSREQUEST']._serialized_end=1250
+  _globals['_LISTITEMSRESPONSE']._serialized_start=1252
+  _globals['_LISTITEMSRESPONSE']._serialized_end=1341
+  _globals['_UPDATEITEMMETADATAREQUEST']._serialized_start=1344
+  _globals['_UPDATEITEMMETADATAREQUEST']._serialized_end=1497
+  _globals['_UPDATEITEMMETADATARESPONSE']._serialized_start=1499
+  _globals['_UPDATEITEMMETADATARESPONSE']._serialized_end=1571
+  _globals['_INVENTORYSERVICE']._serialized_start=1574
+  _globals['_INVENTORYSERVICE']._serialized_end=2235
 # @@protoc_insertion_point(module_scope)

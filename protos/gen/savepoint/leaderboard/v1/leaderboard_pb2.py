@@ -24,65 +24,69 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*savepoint/leaderboard/v1/leaderboard.proto\x12\x18savepoint.leaderboard.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"j\n\x0bLeaderboard\x12\x16\n\x0eleaderboard_id\x18\x01 \x01(\t\x12\x13\n\x0b\x65ntry_count\x18\x02 \x01(\x03\x12.\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa3\x01\n\x05\x45ntry\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x03\x12\x10\n\x08subscore\x18\x03 \x01(\x03\x12\x0c\n\x04rank\x18\x04 \x01(\x03\x12)\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\nupdated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"2\n\x18\x43reateLeaderboardRequest\x12\x16\n\x0eleaderboard_id\x18\x01 \x01(\t\"W\n\x19\x43reateLeaderboardResponse\x12:\n\x0bleaderboard\x18\x01 \x01(\x0b\x32%.savepoint.leaderboard.v1.Leaderboard\"/\n\x15GetLeaderboardRequest\x12\x16\n\x0eleaderboard_id\x18\x01 \x01(\t\"T\n\x16GetLeaderboardResponse\x12:\n\x0bleaderboard\x18\x01 \x01(\x0b\x32%.savepoint.leaderboard.v1.Leaderboard\"2\n\x18\x44\x65leteLeaderboardRequest\x12\x16\n\x0eleaderboard_id\x18\x01 \x01(\t\"\x1b\n\x19\x44\x65leteLeaderboardResponse\"\xc4\x01\n\x12SubmitScoreRequest\x12\x16\n\x0eleaderboard_id\x18\x01 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x03\x12\x15\n\x08subscore\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12)\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x17\n\nrequest_id\x18\x06 \x01(\tH\x01\x88\x01\x01\x42\x0b\n\t_subscoreB\r\n\x0b_request_id\"\xa7\x01\n\x13SubmitScoreResponse\x12.\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1f.savepoint.leaderboard.v1.Entry\x12<\n\x0eprevious_entry\x18\x02 \x01(\x0b\x32\x1f.savepoint.leaderboard.v1.EntryH\x00\x88\x01\x01\x12\x0f\n\x07\x63hanged\x18\x03 \x01(\x08\x42\x11\n\x0f_previous_entry\"\x99\x01\n\x0fScoreSubmission\x12\x16\n\x0eleaderboard_id\x18\x01 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x03\x12\x15\n\x08subscore\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12)\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.StructB\x0b\n\t_subscore\"\x82\x01\n\x18\x42\x61tchSubmitScoresRequest\x12>\n\x0bsubmissions\x18\x01 \x03(\x0b\x32).savepoint.leaderboard.v1.ScoreSubmission\x12\x17\n\nrequest_id\x18\x02 \x01(\tH\x00\x88\x01\x01\x42\r\n\x0b_request_id\"\x8e\x01\n\x10SubmissionResult\x12\x30\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1f.savepoint.leaderboard.v1.EntryH\x00\x12>\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32+.savepoint.leaderboard.v1.SubmissionFailureH\x00\x42\x08\n\x06result\"\xc0\x01\n\x11SubmissionFailure\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12K\n\x08metadata\x18\x04 \x03(\x0b\x32\x39.savepoint.leaderboard.v1.SubmissionFailure.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"X\n\x19\x42\x61tchSubmitScoresResponse\x12;\n\x07results\x18\x01 \x03(\x0b\x32*.savepoint.leaderboard.v1.SubmissionResult\";\n\x0fGetEntryRequest\x12\x16\n\x0eleaderboard_id\x18\x01 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\t\"B\n\x10GetEntryResponse\x12.\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1f.savepoint.leaderboard.v1.Entry\"O\n\x0eListTopRequest\x12\x16\n\x0eleaderboard_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x0fListTopResponse\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1f.savepoint.leaderboard.v1.Entry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"[\n\x11ListAroundRequest\x12\x16\n\x0eleaderboard_id\x18\x01 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\t\x12\x12\n\x05range\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\x08\n\x06_range\"F\n\x12ListAroundResponse\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1f.savepoint.leaderboard.v1.Entry\">\n\x12RemoveEntryRequest\x12\x16\n\x0eleaderboard_id\x18\x01 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\t\"\x15\n\x13RemoveEntryResponse2\x87\x08\n\x12LeaderboardService\x12|\n\x11\x43reateLeaderboard\x12\x32.savepoint.leaderboard.v1.CreateLeaderboardRequest\x1a\x33.savepoint.leaderboard.v1.CreateLeaderboardResponse\x12s\n\x0eGetLeaderboard\x12/.savepoint.leaderboard.v1.GetLeaderboardRequest\x1a\x30.savepoint.leaderboard.v1.GetLeaderboardResponse\x12|\n\x11\x44\x65leteLeaderboard\x12\x32.savepoint.leaderboard.v1.DeleteLeaderboardRequest\x1a\x33.savepoint.leaderboard.v1.DeleteLeaderboardResponse\x12j\n\x0bSubmitScore\x12,.savepoint.leaderboard.v1.SubmitScoreRequest\x1a-.savepoint.leaderboard.v1.SubmitScoreResponse\x12|\n\x11\x42\x61tchSubmitScores\x12\x32.savepoint.leaderboard.v1.BatchSubmitScoresRequest\x1a\x33.savepoint.leaderboard.v1.BatchSubmitScoresResponse\x12\x61\n\x08GetEntry\x12).savepoint.leaderboard.v1.GetEntryRequest\x1a*.savepoint.leaderboard.v1.GetEntryResponse\x12^\n\x07ListTop\x12(.savepoint.leaderboard.v1.ListTopRequest\x1a).savepoint.leaderboard.v1.ListTopResponse\x12g\n\nListAround\x12+.savepoint.leaderboard.v1.ListAroundRequest\x1a,.savepoint.leaderboard.v1.ListAroundResponse\x12j\n\x0bRemoveEntry\x12,.savepoint.leaderboard.v1.RemoveEntryRequest\x1a-.savepoint.leaderboard.v1.RemoveEntryResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*savepoint/leaderboard/v1/leaderboard.proto\x12\x18savepoint.leaderboard.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"j\n\x0bLeaderboard\x12\x16\n\x0eleaderboard_id\x18\x01 \x01(\t\x12\x13\n\x0b\x65ntry_count\x18\x02 \x01(\x03\x12.\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa3\x01\n\x05\x45ntry\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x03\x12\x10\n\x08subscore\x18\x03 \x01(\x03\x12\x0c\n\x04rank\x18\x04 \x01(\x03\x12)\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\nupdated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"V\n\x18\x43reateLeaderboardRequest\x12:\n\x0bleaderboard\x18\x01 \x01(\x0b\x32%.savepoint.leaderboard.v1.Leaderboard\"W\n\x19\x43reateLeaderboardResponse\x12:\n\x0bleaderboard\x18\x01 \x01(\x0b\x32%.savepoint.leaderboard.v1.Leaderboard\"/\n\x15GetLeaderboardRequest\x12\x16\n\x0eleaderboard_id\x18\x01 \x01(\t\"T\n\x16GetLeaderboardResponse\x12:\n\x0bleaderboard\x18\x01 \x01(\x0b\x32%.savepoint.leaderboard.v1.Leaderboard\"2\n\x18\x44\x65leteLeaderboardRequest\x12\x16\n\x0eleaderboard_id\x18\x01 \x01(\t\"\x1b\n\x19\x44\x65leteLeaderboardResponse\"\x87\x01\n\x0fScoreSubmission\x12\x16\n\x0eleaderboard_id\x18\x01 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x03\x12\x10\n\x08subscore\x18\x04 \x01(\x03\x12)\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\"{\n\x12SubmitScoreRequest\x12\x17\n\nrequest_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12=\n\nsubmission\x18\x02 \x01(\x0b\x32).savepoint.leaderboard.v1.ScoreSubmissionB\r\n\x0b_request_id\"\x8f\x01\n\x13SubmitScoreResponse\x12.\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1f.savepoint.leaderboard.v1.Entry\x12\x37\n\x0eprevious_entry\x18\x02 \x01(\x0b\x32\x1f.savepoint.leaderboard.v1.Entry\x12\x0f\n\x07\x63hanged\x18\x03 \x01(\x08\"\x82\x01\n\x18\x42\x61tchSubmitScoresRequest\x12\x17\n\nrequest_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12>\n\x0bsubmissions\x18\x02 \x03(\x0b\x32).savepoint.leaderboard.v1.ScoreSubmissionB\r\n\x0b_request_id\"u\n\x10SubmissionResult\x12\x30\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1f.savepoint.leaderboard.v1.EntryH\x00\x12%\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"X\n\x19\x42\x61tchSubmitScoresResponse\x12;\n\x07results\x18\x01 \x03(\x0b\x32*.savepoint.leaderboard.v1.SubmissionResult\";\n\x0fGetEntryRequest\x12\x16\n\x0eleaderboard_id\x18\x01 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\t\"B\n\x10GetEntryResponse\x12.\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1f.savepoint.leaderboard.v1.Entry\"O\n\x0eListTopRequest\x12\x16\n\x0eleaderboard_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x0fListTopResponse\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1f.savepoint.leaderboard.v1.Entry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"[\n\x11ListAroundRequest\x12\x16\n\x0eleaderboard_id\x18\x01 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\t\x12\x12\n\x05range\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\x08\n\x06_range\"F\n\x12ListAroundResponse\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1f.savepoint.leaderboard.v1.Entry\">\n\x12RemoveEntryRequest\x12\x16\n\x0eleaderboard_id\x18\x01 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\t\"\x15\n\x13RemoveEntryResponse2\x9b\x08\n\x12LeaderboardService\x12|\n\x11\x43reateLeaderboard\x12\x32.savepoint.leaderboard.v1.CreateLeaderboardRequest\x1a\x33.savepoint.leaderboard.v1.CreateLeaderboardResponse\x12x\n\x0eGetLeaderboard\x12/.savepoint.leaderboard.v1.GetLeaderboardRequest\x1a\x30.savepoint.leaderboard.v1.GetLeaderboardResponse\"\x03\x90\x02\x01\x12|\n\x11\x44\x65leteLeaderboard\x12\x32.savepoint.leaderboard.v1.DeleteLeaderboardRequest\x1a\x33.savepoint.leaderboard.v1.DeleteLeaderboardResponse\x12j\n\x0bSubmitScore\x12,.savepoint.leaderboard.v1.SubmitScoreRequest\x1a-.savepoint.leaderboard.v1.SubmitScoreResponse\x12|\n\x11\x42\x61tchSubmitScores\x12\x32.savepoint.leaderboard.v1.BatchSubmitScoresRequest\x1a\x33.savepoint.leaderboard.v1.BatchSubmitScoresResponse\x12\x66\n\x08GetEntry\x12).savepoint.leaderboard.v1.GetEntryRequest\x1a*.savepoint.leaderboard.v1.GetEntryResponse\"\x03\x90\x02\x01\x12\x63\n\x07ListTop\x12(.savepoint.leaderboard.v1.ListTopRequest\x1a).savepoint.leaderboard.v1.ListTopResponse\"\x03\x90\x02\x01\x12l\n\nListAround\x12+.savepoint.leaderboard.v1.ListAroundRequest\x1a,.savepoint.leaderboard.v1.ListAroundResponse\"\x03\x90\x02\x01\x12j\n\x0bRemoveEntry\x12,.savepoint.leaderboard.v1.RemoveEntryRequest\x1a-.savepoint.leaderboard.v1.RemoveEntryResponseBj\n\x18savepoint.leaderboard.v1P\x01Z1savepoint.example/go/leaderboard/v1;leaderboardv1\xaa\x02\x18Savepoint.Leaderboard.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'savepoint.leaderboard.v1.leaderboard_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
-  _globals['_SUBMISSIONFAILURE_METADATAENTRY']._loaded_options = None
-  _globals['_SUBMISSIONFAILURE_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_LEADERBOARD']._serialized_start=135
-  _globals['_LEADERBOARD']._serialized_end=241
-  _globals['_ENTRY']._serialized_start=244
-  _globals['_ENTRY']._serialized_end=407
-  _globals['_CREATELEADERBOARDREQUEST']._serialized_start=409
-  _globals['_CREATELEADERBOARDREQUEST']._serialized_end=459
-  _globals['_CREATELEADERBOARDRESPONSE']._serialized_start=461
-  _globals['_CREATELEADERBOARDRESPONSE']._serialized_end=548
-  _globals['_GETLEADERBOARDREQUEST']._serialized_start=550
-  _globals['_GETLEADERBOARDREQUEST']._serialized_end=597
-  _globals['_GETLEADERBOARDRESPONSE']._serialized_start=599
-  _globals['_GETLEADERBOARDRESPONSE']._serialized_end=683
-  _globals['_DELETELEADERBOARDREQUEST']._serialized_start=685
-  _globals['_DELETELEADERBOARDREQUEST']._serialized_end=735
-  _globals['_DELETELEADERBOARDRESPONSE']._serialized_start=737
-  _globals['_DELETELEADERBOARDRESPONSE']._serialized_end=764
-  _globals['_SUBMITSCOREREQUEST']._serialized_start=767
-  _globals['_SUBMITSCOREREQUEST']._serialized_end=963
-  _globals['_SUBMITSCORERESPONSE']._serialized_start=966
-  _globals['_SUBMITSCORERESPONSE']._serialized_end=1133
-  _globals['_SCORESUBMISSION']._serialized_start=1136
-  _globals['_SCORESUBMISSION']._serialized_end=1289
-  _globals['_BATCHSUBMITSCORESREQUEST']._serialized_start=1292
-  _globals['_BATCHSUBMITSCORESREQUEST']._serialized_end=1422
-  _globals['_SUBMISSIONRESULT']._serialized_start=1425
-  _globals['_SUBMISSIONRESULT']._serialized_end=1567
-  _globals['_SUBMISSIONFAILURE']._serialized_start=1570
-  _globals['_SUBMISSIONFAILURE']._serialized_end=1762
-  _globals['_SUBMISSIONFAILURE_METADATAENTRY']._serialized_start=1715
-  _globals['_SUBMISSIONFAILURE_METADATAENTRY']._serialized_end=1762
-  _globals['_BATCHSUBMITSCORESRESPONSE']._serialized_start=1764
-  _globals['_BATCHSUBMITSCORESRESPONSE']._serialized_end=1852
-  _globals['_GETENTRYREQUEST']._serialized_start=1854
-  _globals['_GETENTRYREQUEST']._serialized_end=1913
-  _globals['_GETENTRYRESPONSE']._serialized_start=1915
-  _globals['_GETENTRYRESPONSE']._serialized_end=1981
-  _globals['_LISTTOPREQUEST']._serialized_start=1983
-  _globals['_LISTTOPREQUEST']._serialized_end=2062
-  _globals['_LISTTOPRESPONSE']._serialized_start=2064
-  _globals['_LISTTOPRESPONSE']._serialized_end=2156
-  _globals['_LISTAROUNDREQUEST']._serialized_start=2158
-  _globals['_LISTAROUNDREQUEST']._serialized_end=2249
-  _globals['_LISTAROUNDRESPONSE']._serialized_start=2251
-  _globals['_LISTAROUNDRESPONSE']._serialized_end=2321
-  _globals['_REMOVEENTRYREQUEST']._serialized_start=2323
-  _globals['_REMOVEENTRYREQUEST']._serialized_end=2385
-  _globals['_REMOVEENTRYRESPONSE']._serialized_start=2387
-  _globals['_REMOVEENTRYRESPONSE']._serialized_end=2408
-  _globals['_LEADERBOARDSERVICE']._serialized_start=2411
-  _globals['_LEADERBOARDSERVICE']._serialized_end=3442
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\030savepoint.leaderboard.v1P\001Z1savepoint.example/go/leaderboard/v1;leaderboardv1\252\002\030Savepoint.Leaderboard.V1'
+  _globals['_LEADERBOARDSERVICE'].methods_by_name['GetLeaderboard']._loaded_options = None
+  _globals['_LEADERBOARDSERVICE'].methods_by_name['GetLeaderboard']._serialized_options = b'\220\002\001'
+  _globals['_LEADERBOARDSERVICE'].methods_by_name['GetEntry']._loaded_options = None
+  _globals['_LEADERBOARDSERVICE'].methods_by_name['GetEntry']._serialized_options = b'\220\002\001'
+  _globals['_LEADERBOARDSERVICE'].methods_by_name['ListTop']._loaded_options = None
+  _globals['_LEADERBOARDSERVICE'].methods_by_name['ListTop']._serialized_options = b'\220\002\001'
+  _globals['_LEADERBOARDSERVICE'].methods_by_name['ListAround']._loaded_options = None
+  _globals['_LEADERBOARDSERVICE'].methods_by_name['ListAround']._serialized_options = b'\220\002\001'
+  _globals['_LEADERBOARD']._serialized_start=160
+  _globals['_LEADERBOARD']._serialized_end=266
+  _globals['_ENTRY']._serialized_start=269
+  _globals['_ENTRY']._serialized_end=432
+  _globals['_CREATELEADERBOARDREQUEST']._serialized_start=434
+  _globals['_CREATELEADERBOARDREQUEST']._serialized_end=520
+  _globals['_CREATELEADERBOARDRESPONSE']._serialized_start=522
+  _globals['_CREATELEADERBOARDRESPONSE']._serialized_end=609
+  _globals['_GETLEADERBOARDREQUEST']._serialized_start=611
+  _globals['_GETLEADERBOARDREQUEST']._serialized_end=658
+  _globals['_GETLEADERBOARDRESPONSE']._serialized_start=660
+  _globals['_GETLEADERBOARDRESPONSE']._serialized_end=744
+  _globals['_DELETELEADERBOARDREQUEST']._serialized_start=746
+  _globals['_DELETELEADERBOARDREQUEST']._serialized_end=796
+  _globals['_DELETELEADERBOARDRESPONSE']._serialized_start=798
+  _globals['_DELETELEADERBOARDRESPONSE']._serialized_end=825
+  _globals['_SCORESUBMISSION']._serialized_start=828
+  _globals['_SCORESUBMISSION']._serialized_end=963
+  _globals['_SUBMITSCOREREQUEST']._serialized_start=965
+  _globals['_SUBMITSCOREREQUEST']._serialized_end=1088
+  _globals['_SUBMITSCORERESPONSE']._serialized_start=1091
+  _globals['_SUBMITSCORERESPONSE']._serialized_end=1234
+  _globals['_BATCHSUBMITSCORESREQUEST']._serialized_start=1237
+  _globals['_BATCHSUBMITSCORESREQUEST']._serialized_end=1367
+  _globals['_SUBMISSIONRESULT']._serialized_start=1369
+  _globals['_SUBMISSIONRESULT']._serialized_end=1486
+  _globals['_BATCHSUBMITSCORESRESPONSE']._serialized_start=1488
+  _globals['_BATCHSUBMITSCORESRESPONSE']._serialized_end=1576
+  _globals['_GETENTRYREQUEST']._serialized_start=1578
+  _globals['_GETENTRYREQUEST']._serialized_end=1637
+  _globals['_GETENTRYRESPONSE']._serialized_start=1639
+  _globals['_GETENTRYRESPONSE']._serialized_end=1705
+  _globals['_LISTTOPREQUEST']._serialized_start=1707
+  _globals['_LISTTOPREQUEST']._serialized_end=1786
+  _globals['_LISTTOPRESPONSE']._serialized_start=1788
+  _globals['_LISTTOPRESPONSE']._serialized_end=1880
+  _globals['_LISTAROUNDREQUEST']._serialized_start=1882
+  _globals['_LISTAROUNDREQUEST']._serialized_end=1973
+  _globals['_LISTAROUNDRESPONSE']._serialized_start=1975
+  _globals['_LISTAROUNDRESPONSE']._serialized_end=2045
+  _globals['_REMOVEENTRYREQUEST']._serialized_start=2047
+  _globals['_REMOVEENTRYREQUEST']._serialized_end=2109
+  _globals['_REMOVEENTRYRESPONSE']._serialized_start=2111
+  _globals['_REMOVEENTRYRESPONSE']._serialized_end=2132
+  _globals['_LEADERBOARDSERVICE']._serialized_start=2135
+  _globals['_LEADERBOARDSERVICE']._serialized_end=3186
 # @@protoc_insertion_point(module_scope)

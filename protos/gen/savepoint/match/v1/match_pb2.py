@@ -26,39 +26,48 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esavepoint/match/v1/match.proto\x12\x12savepoint.match.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc0\x02\n\x05Match\x12\x10\n\x08match_id\x18\x01 \x01(\t\x12\x11\n\tgame_mode\x18\x02 \x01(\t\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x1e.savepoint.match.v1.MatchState\x12.\n\nstarted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x0bwinner_team\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12\x30\n\x07players\x18\x07 \x03(\x0b\x32\x1f.savepoint.match.v1.MatchPlayer\x12)\n\x08metadata\x18\x08 \x01(\x0b\x32\x17.google.protobuf.StructB\x0e\n\x0c_winner_team\"\x83\x01\n\x0bMatchPlayer\x12\x11\n\tplayer_id\x18\x01 \x01(\t\x12\x0c\n\x04team\x18\x02 \x01(\x05\x12\r\n\x05score\x18\x03 \x01(\x03\x12\r\n\x05kills\x18\x04 \x01(\x05\x12\x0e\n\x06\x64\x65\x61ths\x18\x05 \x01(\x05\x12\x12\n\nmmr_change\x18\x06 \x01(\x05\x12\x11\n\txp_gained\x18\x07 \x01(\x03\"\xc7\x01\n\x11StartMatchRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tgame_mode\x18\x02 \x01(\t\x12\x30\n\x07players\x18\x03 \x03(\x0b\x32\x1f.savepoint.match.v1.MatchPlayer\x12.\n\nstarted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\">\n\x12StartMatchResponse\x12(\n\x05match\x18\x01 \x01(\x0b\x32\x19.savepoint.match.v1.Match\"\xc4\x01\n\x12\x46inishMatchRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08match_id\x18\x02 \x01(\t\x12\x18\n\x0bwinner_team\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x30\n\x07players\x18\x04 \x03(\x0b\x32\x1f.savepoint.match.v1.MatchPlayer\x12,\n\x08\x65nded_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0e\n\x0c_winner_team\"?\n\x13\x46inishMatchResponse\x12(\n\x05match\x18\x01 \x01(\x0b\x32\x19.savepoint.match.v1.Match\"R\n\x12RecordMatchRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12(\n\x05match\x18\x02 \x01(\x0b\x32\x19.savepoint.match.v1.Match\"?\n\x13RecordMatchResponse\x12(\n\x05match\x18\x01 \x01(\x0b\x32\x19.savepoint.match.v1.Match\"#\n\x0fGetMatchRequest\x12\x10\n\x08match_id\x18\x01 \x01(\t\"<\n\x10GetMatchResponse\x12(\n\x05match\x18\x01 \x01(\x0b\x32\x19.savepoint.match.v1.Match\"\x87\x01\n\x12ListMatchesRequest\x12\x16\n\tplayer_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x16\n\tgame_mode\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\tB\x0c\n\n_player_idB\x0c\n\n_game_mode\"Z\n\x13ListMatchesResponse\x12*\n\x07matches\x18\x01 \x03(\x0b\x32\x19.savepoint.match.v1.Match\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*`\n\nMatchState\x12\x1b\n\x17MATCH_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17MATCH_STATE_IN_PROGRESS\x10\x01\x12\x18\n\x14MATCH_STATE_FINISHED\x10\x02\x32\xe2\x03\n\x0cMatchService\x12[\n\nStartMatch\x12%.savepoint.match.v1.StartMatchRequest\x1a&.savepoint.match.v1.StartMatchResponse\x12^\n\x0b\x46inishMatch\x12&.savepoint.match.v1.FinishMatchRequest\x1a\'.savepoint.match.v1.FinishMatchResponse\x12^\n\x0bRecordMatch\x12&.savepoint.match.v1.RecordMatchRequest\x1a\'.savepoint.match.v1.RecordMatchResponse\x12U\n\x08GetMatch\x12#.savepoint.match.v1.GetMatchRequest\x1a$.savepoint.match.v1.GetMatchResponse\x12^\n\x0bListMatches\x12&.savepoint.match.v1.ListMatchesRequest\x1a\'.savepoint.match.v1.ListMatchesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esavepoint/match/v1/match.proto\x12\x12savepoint.match.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd2\x02\n\x05Match\x12\x15\n\x08match_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x11\n\tgame_mode\x18\x02 \x01(\t\x12-\n\x05state\x18\x03 \x01(\x0e\x32\x1e.savepoint.match.v1.MatchState\x12.\n\nstarted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x0bwinner_team\x18\x06 \x01(\x05H\x01\x88\x01\x01\x12\x30\n\x07players\x18\x07 \x03(\x0b\x32\x1f.savepoint.match.v1.MatchPlayer\x12)\n\x08metadata\x18\x08 \x01(\x0b\x32\x17.google.protobuf.StructB\x0b\n\t_match_idB\x0e\n\x0c_winner_team\"\x83\x01\n\x0bMatchPlayer\x12\x11\n\tplayer_id\x18\x01 \x01(\t\x12\x0c\n\x04team\x18\x02 \x01(\x05\x12\r\n\x05score\x18\x03 \x01(\x03\x12\r\n\x05kills\x18\x04 \x01(\x03\x12\x0e\n\x06\x64\x65\x61ths\x18\x05 \x01(\x03\x12\x12\n\nmmr_change\x18\x06 \x01(\x05\x12\x11\n\txp_gained\x18\x07 \x01(\x03\"3\n\x10MatchParticipant\x12\x11\n\tplayer_id\x18\x01 \x01(\t\x12\x0c\n\x04team\x18\x02 \x01(\x05\"\x92\x01\n\x0cPlayerResult\x12\x11\n\tplayer_id\x18\x01 \x01(\t\x12\x11\n\x04team\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\r\n\x05score\x18\x03 \x01(\x03\x12\r\n\x05kills\x18\x04 \x01(\x03\x12\x0e\n\x06\x64\x65\x61ths\x18\x05 \x01(\x03\x12\x12\n\nmmr_change\x18\x06 \x01(\x05\x12\x11\n\txp_gained\x18\x07 \x01(\x03\x42\x07\n\x05_team\"\xd1\x01\n\x11StartMatchRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tgame_mode\x18\x02 \x01(\t\x12:\n\x0cparticipants\x18\x03 \x03(\x0b\x32$.savepoint.match.v1.MatchParticipant\x12.\n\nstarted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\">\n\x12StartMatchResponse\x12(\n\x05match\x18\x01 \x01(\x0b\x32\x19.savepoint.match.v1.Match\"\xc5\x01\n\x12\x46inishMatchRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08match_id\x18\x02 \x01(\t\x12\x18\n\x0bwinner_team\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x31\n\x07results\x18\x04 \x03(\x0b\x32 .savepoint.match.v1.PlayerResult\x12,\n\x08\x65nded_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0e\n\x0c_winner_team\"?\n\x13\x46inishMatchResponse\x12(\n\x05match\x18\x01 \x01(\x0b\x32\x19.savepoint.match.v1.Match\"R\n\x12RecordMatchRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12(\n\x05match\x18\x02 \x01(\x0b\x32\x19.savepoint.match.v1.Match\"?\n\x13RecordMatchResponse\x12(\n\x05match\x18\x01 \x01(\x0b\x32\x19.savepoint.match.v1.Match\"#\n\x0fGetMatchRequest\x12\x10\n\x08match_id\x18\x01 \x01(\t\"<\n\x10GetMatchResponse\x12(\n\x05match\x18\x01 \x01(\x0b\x32\x19.savepoint.match.v1.Match\"\x87\x01\n\x12ListMatchesRequest\x12\x16\n\tplayer_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x16\n\tgame_mode\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\tB\x0c\n\n_player_idB\x0c\n\n_game_mode\"Z\n\x13ListMatchesResponse\x12*\n\x07matches\x18\x01 \x03(\x0b\x32\x19.savepoint.match.v1.Match\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*`\n\nMatchState\x12\x1b\n\x17MATCH_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17MATCH_STATE_IN_PROGRESS\x10\x01\x12\x18\n\x14MATCH_STATE_FINISHED\x10\x02\x32\xec\x03\n\x0cMatchService\x12[\n\nStartMatch\x12%.savepoint.match.v1.StartMatchRequest\x1a&.savepoint.match.v1.StartMatchResponse\x12^\n\x0b\x46inishMatch\x12&.savepoint.match.v1.FinishMatchRequest\x1a\'.savepoint.match.v1.FinishMatchResponse\x12^\n\x0bRecordMatch\x12&.savepoint.match.v1.RecordMatchRequest\x1a\'.savepoint.match.v1.RecordMatchResponse\x12Z\n\x08GetMatch\x12#.savepoint.match.v1.GetMatchRequest\x1a$.savepoint.match.v1.GetMatchResponse\"\x03\x90\x02\x01\x12\x63\n\x0bListMatches\x12&.savepoint.match.v1.ListMatchesRequest\x1a\'.savepoint.match.v1.ListMatchesResponse\"\x03\x90\x02\x01\x42R\n\x12savepoint.match.v1P\x01Z%savepoint.example/go/match/v1;matchv1\xaa\x02\x12Savepoint.Match.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'savepoint.match.v1.match_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
-  _globals['_MATCHSTATE']._serialized_start=1582
-  _globals['_MATCHSTATE']._serialized_end=1678
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\022savepoint.match.v1P\001Z%savepoint.example/go/match/v1;matchv1\252\002\022Savepoint.Match.V1'
+  _globals['_MATCHSERVICE'].methods_by_name['GetMatch']._loaded_options = None
+  _globals['_MATCHSERVICE'].methods_by_name['GetMatch']._serialized_options = b'\220\002\001'
+  _globals['_MATCHSERVICE'].methods_by_name['ListMatches']._loaded_options = None
+  _globals['_MATCHSERVICE'].methods_by_name['ListMatches']._serialized_options = b'\220\002\001'
+  _globals['_MATCHSTATE']._serialized_start=1813
+  _globals['_MATCHSTATE']._serialized_end=1909
   _globals['_MATCH']._serialized_start=118
-  _globals['_MATCH']._serialized_end=438
-  _globals['_MATCHPLAYER']._serialized_start=441
-  _globals['_MATCHPLAYER']._serialized_end=572
-  _globals['_STARTMATCHREQUEST']._serialized_start=575
-  _globals['_STARTMATCHREQUEST']._serialized_end=774
-  _globals['_STARTMATCHRESPONSE']._serialized_start=776
-  _globals['_STARTMATCHRESPONSE']._serialized_end=838
-  _globals['_FINISHMATCHREQUEST']._serialized_start=841
-  _globals['_FINISHMATCHREQUEST']._serialized_end=1037
-  _globals['_FINISHMATCHRESPONSE']._serialized_start=1039
-  _globals['_FINISHMATCHRESPONSE']._serialized_end=1102
-  _globals['_RECORDMATCHREQUEST']._serialized_start=1104
-  _globals['_RECORDMATCHREQUEST']._serialized_end=1186
-  _globals['_RECORDMATCHRESPONSE']._serialized_start=1188
-  _globals['_RECORDMATCHRESPONSE']._serialized_end=1251
-  _globals['_GETMATCHREQUEST']._serialized_start=1253
-  _globals['_GETMATCHREQUEST']._serialized_end=1288
-  _globals['_GETMATCHRESPONSE']._serialized_start=1290
-  _globals['_GETMATCHRESPONSE']._serialized_end=1350
-  _globals['_LISTMATCHESREQUEST']._serialized_start=1353
-  _globals['_LISTMATCHESREQUEST']._serialized_end=1488
-  _globals['_LISTMATCHESRESPONSE']._serialized_start=1490
-  _globals['_LISTMATCHESRESPONSE']._serialized_end=1580
-  _globals['_MATCHSERVICE']._serialized_start=1681
-  _globals['_MATCHSERVICE']._serialized_end=2163
+  _globals['_MATCH']._serialized_end=456
+  _globals['_MATCHPLAYER']._serialized_start=459
+  _globals['_MATCHPLAYER']._serialized_end=590
+  _globals['_MATCHPARTICIPANT']._serialized_start=592
+  _globals['_MATCHPARTICIPANT']._serialized_end=643
+  _globals['_PLAYERRESULT']._serialized_start=646
+  _globals['_PLAYERRESULT']._serialized_end=792
+  _globals['_STARTMATCHREQUEST']._serialized_start=795
+  _globals['_STARTMATCHREQUEST']._serialized_end=1004
+  _globals['_STARTMATCHRESPONSE']._serialized_start=1006
+  _globals['_STARTMATCHRESPONSE']._serialized_end=1068
+  _globals['_FINISHMATCHREQUEST']._serialized_start=1071
+  _globals['_FINISHMATCHREQUEST']._serialized_end=1268
+  _globals['_FINISHMATCHRESPONSE']._serialized_start=1270
+  _globals['_FINISHMATCHRESPONSE']._serialized_end=1333
+  _globals['_RECORDMATCHREQUEST']._serialized_start=1335
+  _globals['_RECORDMATCHREQUEST']._serialized_end=1417
+  _globals['_RECORDMATCHRESPONSE']._serialized_start=1419
+  _globals['_RECORDMATCHRESPONSE']._serialized_end=1482
+  _globals['_GETMATCHREQUEST']._serialized_start=1484
+  _globals['_GETMATCHREQUEST']._serialized_end=1519
+  _globals['_GETMATCHRESPONSE']._serialized_start=1521
+  _globals['_GETMATCHRESPONSE']._serialized_end=1581
+  _globals['_LISTMATCHESREQUEST']._serialized_start=1584
+  _globals['_LISTMATCHESREQUEST']._serialized_end=1719
+  _globals['_LISTMATCHESRESPONSE']._serialized_start=1721
+  _globals['_LISTMATCHESRESPONSE']._serialized_end=1811
+  _globals['_MATCHSERVICE']._serialized_start=1912
+  _globals['_MATCHSERVICE']._serialized_end=2404
 # @@protoc_insertion_point(module_scope)
