@@ -30,7 +30,9 @@ class InventoryServicer(InventoryServiceServicer):
 
     async def GrantItem(self, request: pb.GrantItemRequest, context: Context) -> pb.GrantItemResponse:
         key = RequestKey.of(request)
-        return pb.GrantItemResponse(item=item_message(await self._store.grant_item(_grant(request), key)))
+        return pb.GrantItemResponse(
+            item=item_message(await self._store.grant_item(_grant(request.grant, "grant."), key))
+        )
 
     async def BatchGrantItems(self, request: pb.BatchGrantItemsRequest, context: Context) -> pb.BatchGrantItemsResponse:
         key = RequestKey.of(request)
@@ -73,7 +75,7 @@ class InventoryServicer(InventoryServiceServicer):
         return pb.UpdateItemMetadataResponse(item=item_message(item))
 
 
-def _grant(grant: pb.GrantItemRequest | pb.ItemGrant, path: str = "") -> Grant:
+def _grant(grant: pb.ItemGrant, path: str) -> Grant:
     metadata = grant.metadata if grant.HasField("metadata") else None
     return Grant(
         player_id=fields.uuid(grant.player_id, f"{path}player_id"),

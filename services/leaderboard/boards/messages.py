@@ -28,12 +28,9 @@ def set_entry(message: pb.Entry, entry: Entry, *, with_metadata: bool = True) ->
     _set_time(message.updated_at, entry.updated_at_us)
 
 
-def set_failure(message: pb.SubmissionFailure, error: SavepointError) -> None:
+def set_failure(message: pb.SubmissionResult, error: SavepointError) -> None:
     """Writes what a call that fails with this error would say."""
-    message.code = status.number_of(error)
-    message.reason = error.reason
-    message.message = error.message
-    message.metadata.update(error.metadata)
+    message.failure.MergeFromString(status.serialized(error))
 
 
 def _set_time(timestamp: Timestamp, at_us: int) -> None:

@@ -82,7 +82,6 @@ class ProfileServicer(ProfileServiceServicer):
         self, request: pb.BatchApplyProgressRequest, context: Context
     ) -> pb.BatchApplyProgressResponse:
         fields.count(request.changes, "changes", LARGEST_BATCH)
-        fields.text(request.source, "source", 64, least=0)
         changes = [
             Progress(
                 player_id=fields.uuid(change.player_id, f"changes[{place}].player_id"),
@@ -133,7 +132,7 @@ def _change(request: pb.UpdatePlayerRequest) -> PlayerChange:
         raise FieldInvalid("update_mask", f"must not name {unknown[0]}; it takes {', '.join(sorted(_UPDATABLE))}")
     return PlayerChange(
         player_id=fields.uuid(player.player_id, "player.player_id"),
-        version=fields.etag(player.etag, "player.etag") if player.etag else None,
+        version=fields.etag(player.etag, "player.etag") if player.HasField("etag") else None,
         username=username.checked(player.username, "player.username") if "username" in mask else None,
         email=_email(player.email, "player.email") if "email" in mask else None,
         attributes=_attributes(player.attributes, "player.attributes") if "attributes" in mask else None,
