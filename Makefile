@@ -85,6 +85,8 @@ protos: $(READY) ## generate the stubs, from protos/ into protos/gen, and the in
 	  --python_out=$(abspath $(OUT)) --pyi_out=$(abspath $(OUT)) --grpc_python_out=$(abspath $(OUT)) \
 	  --mypy_grpc_out=quiet:$(abspath $(OUT)) --include_imports --descriptor_set_out=$(abspath $(OUT))/savepoint.binpb \
 	  $$(find savepoint -name '*.proto' | LC_ALL=C sort)
+	@cd protos/third_party && $(CURDIR)/$(BIN)/python -m grpc_tools.protoc -I. --python_out=$(abspath $(OUT)) \
+	  --pyi_out=$(abspath $(OUT)) buf/validate/validate.proto
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -I. --python_out=$(INTEROP_OUT) \
 	  --pyi_out=$(INTEROP_OUT) --grpc_python_out=$(INTEROP_OUT) --mypy_grpc_out=quiet:$(INTEROP_OUT) $(INTEROP_PROTO)
 	@$(if $(CHECK),diff -r -x __pycache__ -x tests $(OUT) protos/gen >&2 && \

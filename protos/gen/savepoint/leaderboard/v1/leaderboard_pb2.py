@@ -22,12 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*savepoint/leaderboard/v1/leaderboard.proto\x12\x18savepoint.leaderboard.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"j\n\x0bLeaderboard\x12\x16\n\x0eleaderboard_id\x18\x01 \x01(\t\x12\x13\n\x0b\x65ntry_count\x18\x02 \x01(\x03\x12.\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa3\x01\n\x05\x45ntry\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x03\x12\x10\n\x08subscore\x18\x03 \x01(\x03\x12\x0c\n\x04rank\x18\x04 \x01(\x03\x12)\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\nupdated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"V\n\x18\x43reateLeaderboardRequest\x12:\n\x0bleaderboard\x18\x01 \x01(\x0b\x32%.savepoint.leaderboard.v1.Leaderboard\"W\n\x19\x43reateLeaderboardResponse\x12:\n\x0bleaderboard\x18\x01 \x01(\x0b\x32%.savepoint.leaderboard.v1.Leaderboard\"/\n\x15GetLeaderboardRequest\x12\x16\n\x0eleaderboard_id\x18\x01 \x01(\t\"T\n\x16GetLeaderboardResponse\x12:\n\x0bleaderboard\x18\x01 \x01(\x0b\x32%.savepoint.leaderboard.v1.Leaderboard\"2\n\x18\x44\x65leteLeaderboardRequest\x12\x16\n\x0eleaderboard_id\x18\x01 \x01(\t\"\x1b\n\x19\x44\x65leteLeaderboardResponse\"\x87\x01\n\x0fScoreSubmission\x12\x16\n\x0eleaderboard_id\x18\x01 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x03\x12\x10\n\x08subscore\x18\x04 \x01(\x03\x12)\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\"{\n\x12SubmitScoreRequest\x12\x17\n\nrequest_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12=\n\nsubmission\x18\x02 \x01(\x0b\x32).savepoint.leaderboard.v1.ScoreSubmissionB\r\n\x0b_request_id\"\x8f\x01\n\x13SubmitScoreResponse\x12.\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1f.savepoint.leaderboard.v1.Entry\x12\x37\n\x0eprevious_entry\x18\x02 \x01(\x0b\x32\x1f.savepoint.leaderboard.v1.Entry\x12\x0f\n\x07\x63hanged\x18\x03 \x01(\x08\"\x82\x01\n\x18\x42\x61tchSubmitScoresRequest\x12\x17\n\nrequest_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12>\n\x0bsubmissions\x18\x02 \x03(\x0b\x32).savepoint.leaderboard.v1.ScoreSubmissionB\r\n\x0b_request_id\"u\n\x10SubmissionResult\x12\x30\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1f.savepoint.leaderboard.v1.EntryH\x00\x12%\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"X\n\x19\x42\x61tchSubmitScoresResponse\x12;\n\x07results\x18\x01 \x03(\x0b\x32*.savepoint.leaderboard.v1.SubmissionResult\";\n\x0fGetEntryRequest\x12\x16\n\x0eleaderboard_id\x18\x01 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\t\"B\n\x10GetEntryResponse\x12.\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1f.savepoint.leaderboard.v1.Entry\"O\n\x0eListTopRequest\x12\x16\n\x0eleaderboard_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x0fListTopResponse\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1f.savepoint.leaderboard.v1.Entry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"[\n\x11ListAroundRequest\x12\x16\n\x0eleaderboard_id\x18\x01 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\t\x12\x12\n\x05range\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\x08\n\x06_range\"F\n\x12ListAroundResponse\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1f.savepoint.leaderboard.v1.Entry\">\n\x12RemoveEntryRequest\x12\x16\n\x0eleaderboard_id\x18\x01 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\t\"\x15\n\x13RemoveEntryResponse2\x9b\x08\n\x12LeaderboardService\x12|\n\x11\x43reateLeaderboard\x12\x32.savepoint.leaderboard.v1.CreateLeaderboardRequest\x1a\x33.savepoint.leaderboard.v1.CreateLeaderboardResponse\x12x\n\x0eGetLeaderboard\x12/.savepoint.leaderboard.v1.GetLeaderboardRequest\x1a\x30.savepoint.leaderboard.v1.GetLeaderboardResponse\"\x03\x90\x02\x01\x12|\n\x11\x44\x65leteLeaderboard\x12\x32.savepoint.leaderboard.v1.DeleteLeaderboardRequest\x1a\x33.savepoint.leaderboard.v1.DeleteLeaderboardResponse\x12j\n\x0bSubmitScore\x12,.savepoint.leaderboard.v1.SubmitScoreRequest\x1a-.savepoint.leaderboard.v1.SubmitScoreResponse\x12|\n\x11\x42\x61tchSubmitScores\x12\x32.savepoint.leaderboard.v1.BatchSubmitScoresRequest\x1a\x33.savepoint.leaderboard.v1.BatchSubmitScoresResponse\x12\x66\n\x08GetEntry\x12).savepoint.leaderboard.v1.GetEntryRequest\x1a*.savepoint.leaderboard.v1.GetEntryResponse\"\x03\x90\x02\x01\x12\x63\n\x07ListTop\x12(.savepoint.leaderboard.v1.ListTopRequest\x1a).savepoint.leaderboard.v1.ListTopResponse\"\x03\x90\x02\x01\x12l\n\nListAround\x12+.savepoint.leaderboard.v1.ListAroundRequest\x1a,.savepoint.leaderboard.v1.ListAroundResponse\"\x03\x90\x02\x01\x12j\n\x0bRemoveEntry\x12,.savepoint.leaderboard.v1.RemoveEntryRequest\x1a-.savepoint.leaderboard.v1.RemoveEntryResponseBj\n\x18savepoint.leaderboard.v1P\x01Z1savepoint.example/go/leaderboard/v1;leaderboardv1\xaa\x02\x18Savepoint.Leaderboard.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*savepoint/leaderboard/v1/leaderboard.proto\x12\x18savepoint.leaderboard.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\x85\x01\n\x0bLeaderboard\x12\x31\n\x0eleaderboard_id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x10\x01\x18@2\x0e^[a-z0-9._-]+$\x12\x13\n\x0b\x65ntry_count\x18\x02 \x01(\x03\x12.\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa3\x01\n\x05\x45ntry\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x03\x12\x10\n\x08subscore\x18\x03 \x01(\x03\x12\x0c\n\x04rank\x18\x04 \x01(\x03\x12)\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\nupdated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"^\n\x18\x43reateLeaderboardRequest\x12\x42\n\x0bleaderboard\x18\x01 \x01(\x0b\x32%.savepoint.leaderboard.v1.LeaderboardB\x06\xbaH\x03\xc8\x01\x01\"W\n\x19\x43reateLeaderboardResponse\x12:\n\x0bleaderboard\x18\x01 \x01(\x0b\x32%.savepoint.leaderboard.v1.Leaderboard\"J\n\x15GetLeaderboardRequest\x12\x31\n\x0eleaderboard_id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x10\x01\x18@2\x0e^[a-z0-9._-]+$\"T\n\x16GetLeaderboardResponse\x12:\n\x0bleaderboard\x18\x01 \x01(\x0b\x32%.savepoint.leaderboard.v1.Leaderboard\"M\n\x18\x44\x65leteLeaderboardRequest\x12\x31\n\x0eleaderboard_id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x10\x01\x18@2\x0e^[a-z0-9._-]+$\"\x1b\n\x19\x44\x65leteLeaderboardResponse\"\xc8\x01\n\x0fScoreSubmission\x12\x31\n\x0eleaderboard_id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x10\x01\x18@2\x0e^[a-z0-9._-]+$\x12\x1b\n\x08\x65ntry_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04 \x01(@\x12(\n\x05score\x18\x03 \x01(\x03\x42\x19\xbaH\x16\"\x14\x18\x80\x80\x80\x80\x80\x80\x80\x10(\x80\x80\x80\x80\x80\x80\x80\xf0\xff\x01\x12\x10\n\x08subscore\x18\x04 \x01(\x03\x12)\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\"\x8d\x01\n\x12SubmitScoreRequest\x12!\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x88\x01\x01\x12\x45\n\nsubmission\x18\x02 \x01(\x0b\x32).savepoint.leaderboard.v1.ScoreSubmissionB\x06\xbaH\x03\xc8\x01\x01\x42\r\n\x0b_request_id\"\x8f\x01\n\x13SubmitScoreResponse\x12.\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1f.savepoint.leaderboard.v1.Entry\x12\x37\n\x0eprevious_entry\x18\x02 \x01(\x0b\x32\x1f.savepoint.leaderboard.v1.Entry\x12\x0f\n\x07\x63hanged\x18\x03 \x01(\x08\"\x99\x01\n\x18\x42\x61tchSubmitScoresRequest\x12!\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x88\x01\x01\x12K\n\x0bsubmissions\x18\x02 \x03(\x0b\x32).savepoint.leaderboard.v1.ScoreSubmissionB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\x42\r\n\x0b_request_id\"u\n\x10SubmissionResult\x12\x30\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1f.savepoint.leaderboard.v1.EntryH\x00\x12%\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"X\n\x19\x42\x61tchSubmitScoresResponse\x12;\n\x07results\x18\x01 \x03(\x0b\x32*.savepoint.leaderboard.v1.SubmissionResult\"a\n\x0fGetEntryRequest\x12\x31\n\x0eleaderboard_id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x10\x01\x18@2\x0e^[a-z0-9._-]+$\x12\x1b\n\x08\x65ntry_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04 \x01(@\"B\n\x10GetEntryResponse\x12.\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1f.savepoint.leaderboard.v1.Entry\"s\n\x0eListTopRequest\x12\x31\n\x0eleaderboard_id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x10\x01\x18@2\x0e^[a-z0-9._-]+$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x0fListTopResponse\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1f.savepoint.leaderboard.v1.Entry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8a\x01\n\x11ListAroundRequest\x12\x31\n\x0eleaderboard_id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x10\x01\x18@2\x0e^[a-z0-9._-]+$\x12\x1b\n\x08\x65ntry_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04 \x01(@\x12\x1b\n\x05range\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x00\x88\x01\x01\x42\x08\n\x06_range\"F\n\x12ListAroundResponse\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1f.savepoint.leaderboard.v1.Entry\"d\n\x12RemoveEntryRequest\x12\x31\n\x0eleaderboard_id\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x10\x01\x18@2\x0e^[a-z0-9._-]+$\x12\x1b\n\x08\x65ntry_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04 \x01(@\"\x15\n\x13RemoveEntryResponse2\x9b\x08\n\x12LeaderboardService\x12|\n\x11\x43reateLeaderboard\x12\x32.savepoint.leaderboard.v1.CreateLeaderboardRequest\x1a\x33.savepoint.leaderboard.v1.CreateLeaderboardResponse\x12x\n\x0eGetLeaderboard\x12/.savepoint.leaderboard.v1.GetLeaderboardRequest\x1a\x30.savepoint.leaderboard.v1.GetLeaderboardResponse\"\x03\x90\x02\x01\x12|\n\x11\x44\x65leteLeaderboard\x12\x32.savepoint.leaderboard.v1.DeleteLeaderboardRequest\x1a\x33.savepoint.leaderboard.v1.DeleteLeaderboardResponse\x12j\n\x0bSubmitScore\x12,.savepoint.leaderboard.v1.SubmitScoreRequest\x1a-.savepoint.leaderboard.v1.SubmitScoreResponse\x12|\n\x11\x42\x61tchSubmitScores\x12\x32.savepoint.leaderboard.v1.BatchSubmitScoresRequest\x1a\x33.savepoint.leaderboard.v1.BatchSubmitScoresResponse\x12\x66\n\x08GetEntry\x12).savepoint.leaderboard.v1.GetEntryRequest\x1a*.savepoint.leaderboard.v1.GetEntryResponse\"\x03\x90\x02\x01\x12\x63\n\x07ListTop\x12(.savepoint.leaderboard.v1.ListTopRequest\x1a).savepoint.leaderboard.v1.ListTopResponse\"\x03\x90\x02\x01\x12l\n\nListAround\x12+.savepoint.leaderboard.v1.ListAroundRequest\x1a,.savepoint.leaderboard.v1.ListAroundResponse\"\x03\x90\x02\x01\x12j\n\x0bRemoveEntry\x12,.savepoint.leaderboard.v1.RemoveEntryRequest\x1a-.savepoint.leaderboard.v1.RemoveEntryResponseBj\n\x18savepoint.leaderboard.v1P\x01Z1savepoint.example/go/leaderboard/v1;leaderboardv1\xaa\x02\x18Savepoint.Leaderboard.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,6 +36,46 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'savepoint.leaderboard.v1.le
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\030savepoint.leaderboard.v1P\001Z1savepoint.example/go/leaderboard/v1;leaderboardv1\252\002\030Savepoint.Leaderboard.V1'
+  _globals['_LEADERBOARD'].fields_by_name['leaderboard_id']._loaded_options = None
+  _globals['_LEADERBOARD'].fields_by_name['leaderboard_id']._serialized_options = b'\272H\026r\024\020\001\030@2\016^[a-z0-9._-]+$'
+  _globals['_CREATELEADERBOARDREQUEST'].fields_by_name['leaderboard']._loaded_options = None
+  _globals['_CREATELEADERBOARDREQUEST'].fields_by_name['leaderboard']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_GETLEADERBOARDREQUEST'].fields_by_name['leaderboard_id']._loaded_options = None
+  _globals['_GETLEADERBOARDREQUEST'].fields_by_name['leaderboard_id']._serialized_options = b'\272H\026r\024\020\001\030@2\016^[a-z0-9._-]+$'
+  _globals['_DELETELEADERBOARDREQUEST'].fields_by_name['leaderboard_id']._loaded_options = None
+  _globals['_DELETELEADERBOARDREQUEST'].fields_by_name['leaderboard_id']._serialized_options = b'\272H\026r\024\020\001\030@2\016^[a-z0-9._-]+$'
+  _globals['_SCORESUBMISSION'].fields_by_name['leaderboard_id']._loaded_options = None
+  _globals['_SCORESUBMISSION'].fields_by_name['leaderboard_id']._serialized_options = b'\272H\026r\024\020\001\030@2\016^[a-z0-9._-]+$'
+  _globals['_SCORESUBMISSION'].fields_by_name['entry_id']._loaded_options = None
+  _globals['_SCORESUBMISSION'].fields_by_name['entry_id']._serialized_options = b'\272H\006r\004 \001(@'
+  _globals['_SCORESUBMISSION'].fields_by_name['score']._loaded_options = None
+  _globals['_SCORESUBMISSION'].fields_by_name['score']._serialized_options = b'\272H\026\"\024\030\200\200\200\200\200\200\200\020(\200\200\200\200\200\200\200\360\377\001'
+  _globals['_SUBMITSCOREREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_SUBMITSCOREREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_SUBMITSCOREREQUEST'].fields_by_name['submission']._loaded_options = None
+  _globals['_SUBMITSCOREREQUEST'].fields_by_name['submission']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_BATCHSUBMITSCORESREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_BATCHSUBMITSCORESREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_BATCHSUBMITSCORESREQUEST'].fields_by_name['submissions']._loaded_options = None
+  _globals['_BATCHSUBMITSCORESREQUEST'].fields_by_name['submissions']._serialized_options = b'\272H\010\222\001\005\010\001\020\350\007'
+  _globals['_GETENTRYREQUEST'].fields_by_name['leaderboard_id']._loaded_options = None
+  _globals['_GETENTRYREQUEST'].fields_by_name['leaderboard_id']._serialized_options = b'\272H\026r\024\020\001\030@2\016^[a-z0-9._-]+$'
+  _globals['_GETENTRYREQUEST'].fields_by_name['entry_id']._loaded_options = None
+  _globals['_GETENTRYREQUEST'].fields_by_name['entry_id']._serialized_options = b'\272H\006r\004 \001(@'
+  _globals['_LISTTOPREQUEST'].fields_by_name['leaderboard_id']._loaded_options = None
+  _globals['_LISTTOPREQUEST'].fields_by_name['leaderboard_id']._serialized_options = b'\272H\026r\024\020\001\030@2\016^[a-z0-9._-]+$'
+  _globals['_LISTTOPREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTTOPREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_LISTAROUNDREQUEST'].fields_by_name['leaderboard_id']._loaded_options = None
+  _globals['_LISTAROUNDREQUEST'].fields_by_name['leaderboard_id']._serialized_options = b'\272H\026r\024\020\001\030@2\016^[a-z0-9._-]+$'
+  _globals['_LISTAROUNDREQUEST'].fields_by_name['entry_id']._loaded_options = None
+  _globals['_LISTAROUNDREQUEST'].fields_by_name['entry_id']._serialized_options = b'\272H\006r\004 \001(@'
+  _globals['_LISTAROUNDREQUEST'].fields_by_name['range']._loaded_options = None
+  _globals['_LISTAROUNDREQUEST'].fields_by_name['range']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_REMOVEENTRYREQUEST'].fields_by_name['leaderboard_id']._loaded_options = None
+  _globals['_REMOVEENTRYREQUEST'].fields_by_name['leaderboard_id']._serialized_options = b'\272H\026r\024\020\001\030@2\016^[a-z0-9._-]+$'
+  _globals['_REMOVEENTRYREQUEST'].fields_by_name['entry_id']._loaded_options = None
+  _globals['_REMOVEENTRYREQUEST'].fields_by_name['entry_id']._serialized_options = b'\272H\006r\004 \001(@'
   _globals['_LEADERBOARDSERVICE'].methods_by_name['GetLeaderboard']._loaded_options = None
   _globals['_LEADERBOARDSERVICE'].methods_by_name['GetLeaderboard']._serialized_options = b'\220\002\001'
   _globals['_LEADERBOARDSERVICE'].methods_by_name['GetEntry']._loaded_options = None
@@ -43,50 +84,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LEADERBOARDSERVICE'].methods_by_name['ListTop']._serialized_options = b'\220\002\001'
   _globals['_LEADERBOARDSERVICE'].methods_by_name['ListAround']._loaded_options = None
   _globals['_LEADERBOARDSERVICE'].methods_by_name['ListAround']._serialized_options = b'\220\002\001'
-  _globals['_LEADERBOARD']._serialized_start=160
-  _globals['_LEADERBOARD']._serialized_end=266
-  _globals['_ENTRY']._serialized_start=269
-  _globals['_ENTRY']._serialized_end=432
-  _globals['_CREATELEADERBOARDREQUEST']._serialized_start=434
-  _globals['_CREATELEADERBOARDREQUEST']._serialized_end=520
-  _globals['_CREATELEADERBOARDRESPONSE']._serialized_start=522
-  _globals['_CREATELEADERBOARDRESPONSE']._serialized_end=609
-  _globals['_GETLEADERBOARDREQUEST']._serialized_start=611
-  _globals['_GETLEADERBOARDREQUEST']._serialized_end=658
-  _globals['_GETLEADERBOARDRESPONSE']._serialized_start=660
-  _globals['_GETLEADERBOARDRESPONSE']._serialized_end=744
-  _globals['_DELETELEADERBOARDREQUEST']._serialized_start=746
-  _globals['_DELETELEADERBOARDREQUEST']._serialized_end=796
-  _globals['_DELETELEADERBOARDRESPONSE']._serialized_start=798
-  _globals['_DELETELEADERBOARDRESPONSE']._serialized_end=825
-  _globals['_SCORESUBMISSION']._serialized_start=828
-  _globals['_SCORESUBMISSION']._serialized_end=963
-  _globals['_SUBMITSCOREREQUEST']._serialized_start=965
-  _globals['_SUBMITSCOREREQUEST']._serialized_end=1088
-  _globals['_SUBMITSCORERESPONSE']._serialized_start=1091
-  _globals['_SUBMITSCORERESPONSE']._serialized_end=1234
-  _globals['_BATCHSUBMITSCORESREQUEST']._serialized_start=1237
-  _globals['_BATCHSUBMITSCORESREQUEST']._serialized_end=1367
-  _globals['_SUBMISSIONRESULT']._serialized_start=1369
-  _globals['_SUBMISSIONRESULT']._serialized_end=1486
-  _globals['_BATCHSUBMITSCORESRESPONSE']._serialized_start=1488
-  _globals['_BATCHSUBMITSCORESRESPONSE']._serialized_end=1576
-  _globals['_GETENTRYREQUEST']._serialized_start=1578
-  _globals['_GETENTRYREQUEST']._serialized_end=1637
-  _globals['_GETENTRYRESPONSE']._serialized_start=1639
-  _globals['_GETENTRYRESPONSE']._serialized_end=1705
-  _globals['_LISTTOPREQUEST']._serialized_start=1707
-  _globals['_LISTTOPREQUEST']._serialized_end=1786
-  _globals['_LISTTOPRESPONSE']._serialized_start=1788
-  _globals['_LISTTOPRESPONSE']._serialized_end=1880
-  _globals['_LISTAROUNDREQUEST']._serialized_start=1882
-  _globals['_LISTAROUNDREQUEST']._serialized_end=1973
-  _globals['_LISTAROUNDRESPONSE']._serialized_start=1975
-  _globals['_LISTAROUNDRESPONSE']._serialized_end=2045
-  _globals['_REMOVEENTRYREQUEST']._serialized_start=2047
-  _globals['_REMOVEENTRYREQUEST']._serialized_end=2109
-  _globals['_REMOVEENTRYRESPONSE']._serialized_start=2111
-  _globals['_REMOVEENTRYRESPONSE']._serialized_end=2132
-  _globals['_LEADERBOARDSERVICE']._serialized_start=2135
-  _globals['_LEADERBOARDSERVICE']._serialized_end=3186
+  _globals['_LEADERBOARD']._serialized_start=190
+  _globals['_LEADERBOARD']._serialized_end=323
+  _globals['_ENTRY']._serialized_start=326
+  _globals['_ENTRY']._serialized_end=489
+  _globals['_CREATELEADERBOARDREQUEST']._serialized_start=491
+  _globals['_CREATELEADERBOARDREQUEST']._serialized_end=585
+  _globals['_CREATELEADERBOARDRESPONSE']._serialized_start=587
+  _globals['_CREATELEADERBOARDRESPONSE']._serialized_end=674
+  _globals['_GETLEADERBOARDREQUEST']._serialized_start=676
+  _globals['_GETLEADERBOARDREQUEST']._serialized_end=750
+  _globals['_GETLEADERBOARDRESPONSE']._serialized_start=752
+  _globals['_GETLEADERBOARDRESPONSE']._serialized_end=836
+  _globals['_DELETELEADERBOARDREQUEST']._serialized_start=838
+  _globals['_DELETELEADERBOARDREQUEST']._serialized_end=915
+  _globals['_DELETELEADERBOARDRESPONSE']._serialized_start=917
+  _globals['_DELETELEADERBOARDRESPONSE']._serialized_end=944
+  _globals['_SCORESUBMISSION']._serialized_start=947
+  _globals['_SCORESUBMISSION']._serialized_end=1147
+  _globals['_SUBMITSCOREREQUEST']._serialized_start=1150
+  _globals['_SUBMITSCOREREQUEST']._serialized_end=1291
+  _globals['_SUBMITSCORERESPONSE']._serialized_start=1294
+  _globals['_SUBMITSCORERESPONSE']._serialized_end=1437
+  _globals['_BATCHSUBMITSCORESREQUEST']._serialized_start=1440
+  _globals['_BATCHSUBMITSCORESREQUEST']._serialized_end=1593
+  _globals['_SUBMISSIONRESULT']._serialized_start=1595
+  _globals['_SUBMISSIONRESULT']._serialized_end=1712
+  _globals['_BATCHSUBMITSCORESRESPONSE']._serialized_start=1714
+  _globals['_BATCHSUBMITSCORESRESPONSE']._serialized_end=1802
+  _globals['_GETENTRYREQUEST']._serialized_start=1804
+  _globals['_GETENTRYREQUEST']._serialized_end=1901
+  _globals['_GETENTRYRESPONSE']._serialized_start=1903
+  _globals['_GETENTRYRESPONSE']._serialized_end=1969
+  _globals['_LISTTOPREQUEST']._serialized_start=1971
+  _globals['_LISTTOPREQUEST']._serialized_end=2086
+  _globals['_LISTTOPRESPONSE']._serialized_start=2088
+  _globals['_LISTTOPRESPONSE']._serialized_end=2180
+  _globals['_LISTAROUNDREQUEST']._serialized_start=2183
+  _globals['_LISTAROUNDREQUEST']._serialized_end=2321
+  _globals['_LISTAROUNDRESPONSE']._serialized_start=2323
+  _globals['_LISTAROUNDRESPONSE']._serialized_end=2393
+  _globals['_REMOVEENTRYREQUEST']._serialized_start=2395
+  _globals['_REMOVEENTRYREQUEST']._serialized_end=2495
+  _globals['_REMOVEENTRYRESPONSE']._serialized_start=2497
+  _globals['_REMOVEENTRYRESPONSE']._serialized_end=2518
+  _globals['_LEADERBOARDSERVICE']._serialized_start=2521
+  _globals['_LEADERBOARDSERVICE']._serialized_end=3572
 # @@protoc_insertion_point(module_scope)

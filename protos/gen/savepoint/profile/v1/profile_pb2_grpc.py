@@ -45,6 +45,11 @@ class ProfileServiceStub:
     - A negative page_size; a page_token other than the next_page_token of the page before, of the same list with the
     same filters; an etag that is none.
 
+    The buf.validate rules on a request's fields are limits that programs can read: a request that breaks one is
+    FIELD_INVALID here too, so a client may check them before it sends. They are not all: what no rule says in one line
+    stands in the list above and in the fields' comments (control characters, a Struct's size, which usernames look the
+    same, ended_at not before started_at). What only answers have is without rules, so that a later release can widen it.
+
     A call's path and metadata may take 16 KiB, each field counted as its name, its value and 32 bytes: more is refused
     as RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless the operator has set another default, and none
     takes longer than 30 s: DEADLINE_EXCEEDED.
@@ -133,6 +138,11 @@ class ProfileServiceServicer:
     - A google.protobuf.Timestamp outside of 0001-01-01 to 9999-12-31. Microseconds are kept.
     - A negative page_size; a page_token other than the next_page_token of the page before, of the same list with the
     same filters; an etag that is none.
+
+    The buf.validate rules on a request's fields are limits that programs can read: a request that breaks one is
+    FIELD_INVALID here too, so a client may check them before it sends. They are not all: what no rule says in one line
+    stands in the list above and in the fields' comments (control characters, a Struct's size, which usernames look the
+    same, ended_at not before started_at). What only answers have is without rules, so that a later release can widen it.
 
     A call's path and metadata may take 16 KiB, each field counted as its name, its value and 32 bytes: more is refused
     as RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless the operator has set another default, and none
@@ -340,6 +350,11 @@ class ProfileService:
     - A google.protobuf.Timestamp outside of 0001-01-01 to 9999-12-31. Microseconds are kept.
     - A negative page_size; a page_token other than the next_page_token of the page before, of the same list with the
     same filters; an etag that is none.
+
+    The buf.validate rules on a request's fields are limits that programs can read: a request that breaks one is
+    FIELD_INVALID here too, so a client may check them before it sends. They are not all: what no rule says in one line
+    stands in the list above and in the fields' comments (control characters, a Struct's size, which usernames look the
+    same, ended_at not before started_at). What only answers have is without rules, so that a later release can widen it.
 
     A call's path and metadata may take 16 KiB, each field counted as its name, its value and 32 bytes: more is refused
     as RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless the operator has set another default, and none
