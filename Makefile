@@ -51,8 +51,7 @@ check: $(READY) ## format, lint, types, protos, and that the committed stubs are
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/buf lint protos
-	@if git rev-parse --verify --quiet main >/dev/null; then \
-	  $(BIN)/buf breaking protos --against ".git#branch=main,subdir=protos"; fi
+	@$(BIN)/buf build protos --path protos/savepoint -o - | $(BIN)/buf breaking - --exclude-imports --against $(LAST_RELEASE)
 	@$(MAKE) --no-print-directory protos OUT=$$(mktemp -d) CHECK=1
 	@echo "check: all good" >&2
 
@@ -66,6 +65,14 @@ lock: $(READY) ## pin requirements.txt and requirements-dev.txt anew
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes \
 	    --no-header $(ARGS) $$name.in -o $$name.txt; done
 
+# What the protos may not break: the contract as the last release has it.
+LAST_RELEASE := protos/releases/0.2.0.binpb
+
+.PHONY: release-protos
+release-protos: $(READY) ## keep the contract as release V=1.2.3 has it; then name the file as LAST_RELEASE above
+	@test -n "$(V)" || { echo "name the release: make release-protos V=1.2.3" >&2; exit 1; }
+	@$(BIN)/buf build protos --path protos/savepoint --exclude-source-info -o protos/releases/$(V).binpb
+
 OUT ?= protos/gen
 # The interop tests' own stubs lie beside their proto.
 INTEROP_PROTO := tests/interop/protos/interop.proto
@@ -74,10 +81,12 @@ INTEROP_OUT    = $(if $(CHECK),$(abspath $(OUT)),.)
 .PHONY: protos
 protos: $(READY) ## generate the stubs, from protos/ into protos/gen, and the interop tests' own
 	@rm -rf $(OUT) && mkdir -p $(OUT)
-	@cd protos && PATH="$(CURDIR)/$(BIN):$$PATH" $(CURDIR)/$(BIN)/python -m grpc_tools.protoc -I. \
+	@cd protos && PATH="$(CURDIR)/$(BIN):$$PATH" $(CURDIR)/$(BIN)/python -m grpc_tools.protoc -I. -Ithird_party \
 	  --python_out=$(abspath $(OUT)) --pyi_out=$(abspath $(OUT)) --grpc_python_out=$(abspath $(OUT)) \
 	  --mypy_grpc_out=quiet:$(abspath $(OUT)) --include_imports --descriptor_set_out=$(abspath $(OUT))/savepoint.binpb \
 	  $$(find savepoint -name '*.proto' | LC_ALL=C sort)
+	@cd protos/third_party && $(CURDIR)/$(BIN)/python -m grpc_tools.protoc -I. --python_out=$(abspath $(OUT)) \
+	  --pyi_out=$(abspath $(OUT)) buf/validate/validate.proto
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -I. --python_out=$(INTEROP_OUT) \
 	  --pyi_out=$(INTEROP_OUT) --grpc_python_out=$(INTEROP_OUT) --mypy_grpc_out=quiet:$(INTEROP_OUT) $(INTEROP_PROTO)
 	@$(if $(CHECK),diff -r -x __pycache__ -x tests $(OUT) protos/gen >&2 && \
@@ -86,4 +95,4 @@ protos: $(READY) ## generate the stubs, from protos/ into protos/gen, and the in
 
 .PHONY: help
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -41,7 +41,9 @@ def submit_score(seed: Seed, marked: bool = False) -> Operation:
             metadata["call"] = ANY_UUID
             expect = ANY_UUID.encode()
         request = leaderboard_pb2.SubmitScoreRequest(
-            leaderboard_id=seed.leaderboard_id, entry_id=entry_id, score=score, metadata=metadata
+            submission=leaderboard_pb2.ScoreSubmission(
+                leaderboard_id=seed.leaderboard_id, entry_id=entry_id, score=score, metadata=metadata
+            )
         )
         requests.append(Request(request.SerializeToString(), expect))
     return Operation("SubmitScore", _BOARDS + "SubmitScore", requests)
@@ -101,7 +103,8 @@ def grant_item(seed: Seed) -> Operation:
     requests = [
         Request(
             inventory_pb2.GrantItemRequest(
-                request_id=ANY_UUID, player_id=player_id, item_type="bench", item_id="potion", quantity=1
+                request_id=ANY_UUID,
+                grant=inventory_pb2.ItemGrant(player_id=player_id, item_type="bench", item_id="potion", quantity=1),
             ).SerializeToString(),
             player_id.encode(),
         )

@@ -46,7 +46,10 @@ async def sow(profile: str, leaderboard: str, players: int = 1000, entries: int 
 
 async def _board(stub: "LeaderboardServiceAsyncStub", entries: int) -> tuple[str, list[str]]:
     board = f"bench-{uuid.uuid4().hex[:12]}"
-    await stub.CreateLeaderboard(leaderboard_pb2.CreateLeaderboardRequest(leaderboard_id=board), timeout=_BOUND_S)
+    await stub.CreateLeaderboard(
+        leaderboard_pb2.CreateLeaderboardRequest(leaderboard=leaderboard_pb2.Leaderboard(leaderboard_id=board)),
+        timeout=_BOUND_S,
+    )
     ids = [str(uuid.uuid4()) for _ in range(entries)]
     for first in range(0, entries, _BATCH):
         submissions = [

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from savepoint.leaderboard.v1.leaderboard_pb2 import CreateLeaderboardRequest
+from savepoint.leaderboard.v1.leaderboard_pb2 import CreateLeaderboardRequest, Leaderboard
 from savepoint.profile.v1.profile_pb2 import BatchGetPlayersRequest, CreatePlayerRequest, Player
 
 from examples.internationals.call import Call, CallError
@@ -67,8 +67,10 @@ class Players:
         await each(missing, self._create, at_once=_AT_ONCE)
 
     async def _create_leaderboard(self) -> None:
-        request = CreateLeaderboardRequest(leaderboard_id=self._league.leaderboard_id)
-        create = Call("CreateLeaderboard", request.leaderboard_id, self._leaderboard.CreateLeaderboard, request)
+        request = CreateLeaderboardRequest(leaderboard=Leaderboard(leaderboard_id=self._league.leaderboard_id))
+        create = Call(
+            "CreateLeaderboard", request.leaderboard.leaderboard_id, self._leaderboard.CreateLeaderboard, request
+        )
         try:
             await create.answer()
         except CallError as error:

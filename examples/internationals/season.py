@@ -6,10 +6,12 @@ from datetime import date
 
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
-from savepoint.leaderboard.v1.leaderboard_pb2 import BatchSubmitScoresRequest, ScoreSubmission, SubmissionFailure
+from google.rpc.status_pb2 import Status
+from savepoint.leaderboard.v1.leaderboard_pb2 import BatchSubmitScoresRequest, ScoreSubmission
 from savepoint.match.v1.match_pb2 import Match, MatchPlayer, RecordMatchRequest
 from savepoint.profile.v1.profile_pb2 import BatchApplyProgressRequest, ProgressChange
 
+from examples.errors import reason_in
 from examples.internationals.call import Call
 from examples.internationals.crew import each
 from examples.internationals.gateway import Gateway
@@ -25,8 +27,8 @@ _EPOCH = date(1970, 1, 1).toordinal()
 class ScoreRefusedError(Exception):
     """The leaderboard took the batch, but not one of its scores."""
 
-    def __init__(self, match: RatedMatch, failure: SubmissionFailure) -> None:
-        super().__init__(f"a score of {match.result} was refused: {failure.reason}: {failure.message}")
+    def __init__(self, match: RatedMatch, failure: Status) -> None:
+        super().__init__(f"a score of {match.result} was refused: {reason_in(failure)}: {failure.message}")
 
 
 class Season:
@@ -119,7 +121,6 @@ class Season:
                 ProgressChange(player_id=self._league.player_id(side.team), mmr_delta=side.change, xp_delta=side.xp)
                 for side in (match.home, match.away)
             ],
-            source=f"match:{self._league.match_id(match.result.number)}",
         )
 
     def _scores(self, match: RatedMatch) -> BatchSubmitScoresRequest:

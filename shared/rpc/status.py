@@ -89,10 +89,14 @@ def message_of(error: errors.SavepointError) -> str:
 
 
 def trailers(error: errors.SavepointError) -> tuple[tuple[str, bytes], ...]:
-    """The trailing metadata that carries the error's details, LARGEST_DETAILS at most."""
+    """The trailing metadata that carries the error's details."""
+    return ((DETAILS_KEY, serialized(error)),)
+
+
+def serialized(error: errors.SavepointError) -> bytes:
+    """The error as a google.rpc.Status with its details: LARGEST_DETAILS at most."""
     violation = (error.field, error.description) if isinstance(error, errors.FieldInvalid) else None
-    details = _details(code_of(error), error.reason, error.message, tuple(error.metadata.items()), violation)
-    return ((DETAILS_KEY, details),)
+    return _details(code_of(error), error.reason, error.message, tuple(error.metadata.items()), violation)
 
 
 def error_of(received: status_pb2.Status) -> errors.SavepointError | None:
@@ -144,11 +148,11 @@ def _details(
         delay = Duration()
         delay.FromMilliseconds(wait_ms)
         more.append(error_details_pb2.RetryInfo(retry_delay=delay))
-    serialized = _status(code, message, [info, *more])
-    if len(serialized) > LARGEST_DETAILS:
+    details = _status(code, message, [info, *more])
+    if len(details) > LARGEST_DETAILS:
         # Whatever it was, programs match on the reason.
-        serialized = _status(code, message, [error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN)])
-    return serialized
+        details = _status(code, message, [error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN)])
+    return details
 
 
 def _field_invalid(message: str, field: str) -> errors.FieldInvalid:
@@ -160,8 +164,8 @@ def _status(code: StatusCode, message: str, details: Iterable[Message]) -> bytes
     for detail in details:
         # A map's order differs from process to process otherwise, and a repeated refusal would differ with it.
         status.details.add().Pack(detail, deterministic=True)
-    serialized: bytes = status.SerializeToString()
-    return serialized
+    made: bytes = status.SerializeToString()
+    return made
 
 
 def _encoded_size(message: str) -> int:

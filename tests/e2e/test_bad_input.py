@@ -58,7 +58,9 @@ class World:
         await self.wallets.AdjustCoins(self.adjust(delta=COINS))
         await self.wallets.AdjustCoins(self.adjust(player_id=self.poor, delta=10))
         await self.items.GrantItem(self.grant())
-        await self.boards.CreateLeaderboard(leaderboard.CreateLeaderboardRequest(leaderboard_id=BOARD))
+        await self.boards.CreateLeaderboard(
+            leaderboard.CreateLeaderboardRequest(leaderboard=leaderboard.Leaderboard(leaderboard_id=BOARD))
+        )
         await self.boards.SubmitScore(self.score())
         await self.matches.RecordMatch(self.record())
 
@@ -91,7 +93,8 @@ class World:
 
     def grant(self, **fields: Any) -> inventory.GrantItemRequest:
         item = {"player_id": self.rich, "item_type": "weapon", "item_id": SWORD, "quantity": 1}
-        return inventory.GrantItemRequest(**{"request_id": new_id(), **item, **fields})
+        request_id = fields.pop("request_id", new_id())
+        return inventory.GrantItemRequest(request_id=request_id, grant=inventory.ItemGrant(**{**item, **fields}))
 
     def consume(self, **fields: Any) -> inventory.ConsumeItemRequest:
         item = {"player_id": self.rich, "item_type": "weapon", "item_id": SWORD, "quantity": 1}
@@ -105,9 +108,8 @@ class World:
         )
 
     def score(self, **fields: Any) -> leaderboard.SubmitScoreRequest:
-        return leaderboard.SubmitScoreRequest(
-            **{"leaderboard_id": BOARD, "entry_id": "somebody", "score": 100, **fields}
-        )
+        submission = {"leaderboard_id": BOARD, "entry_id": "somebody", "score": 100, **fields}
+        return leaderboard.SubmitScoreRequest(submission=leaderboard.ScoreSubmission(**submission))
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +190,7 @@ CASES: dict[str, tuple[Call, str, str, str]] = {
         lambda w: w.items.GrantItem(w.grant(request_id="7")), INVALID, "FIELD_INVALID", "request_id",
     ),
     "items, less than one": (
-        lambda w: w.items.GrantItem(w.grant(quantity=0)), INVALID, "FIELD_INVALID", "quantity",
+        lambda w: w.items.GrantItem(w.grant(quantity=0)), INVALID, "FIELD_INVALID", "grant.quantity",
     ),
     "items, less than none": (
         lambda w: w.items.ConsumeItem(w.consume(quantity=-1)), INVALID, "FIELD_INVALID", "quantity",
@@ -207,7 +209,7 @@ CASES: dict[str, tuple[Call, str, str, str]] = {
     ),
     "NaN in metadata": (
         lambda w: w.items.GrantItem(w.grant(metadata=struct(a=float("nan")))),
-        INVALID, "FIELD_INVALID", "metadata.a",
+        INVALID, "FIELD_INVALID", "grant.metadata.a",
     ),
     "infinity in attributes": (
         lambda w: w.profiles.CreatePlayer(w.player(attributes=struct(a=[float("inf")]))),
@@ -215,7 +217,7 @@ CASES: dict[str, tuple[Call, str, str, str]] = {
     ),
     "300 KB of metadata": (
         lambda w: w.items.GrantItem(w.grant(metadata=struct(a="x" * 300_000))),
-        INVALID, "FIELD_INVALID", "metadata",
+        INVALID, "FIELD_INVALID", "grant.metadata",
     ),
     "300 KB of metadata of a match": (
         lambda w: w.matches.RecordMatch(w.record(metadata=struct(a="x" * 300_000))),
@@ -223,32 +225,33 @@ CASES: dict[str, tuple[Call, str, str, str]] = {
     ),
     "5 KB of metadata of an entry": (
         lambda w: w.boards.SubmitScore(w.score(metadata=struct(a="x" * 5_000))),
-        INVALID, "FIELD_INVALID", "metadata",
+        INVALID, "FIELD_INVALID", "submission.metadata",
     ),
     "NUL in a name": (
         lambda w: w.profiles.CreatePlayer(w.player(username="a\0b")), INVALID, "FIELD_INVALID", "username",
     ),
     "NUL in metadata": (
-        lambda w: w.items.GrantItem(w.grant(metadata=struct(a="x\0y"))), INVALID, "FIELD_INVALID", "metadata.a",
+        lambda w: w.items.GrantItem(w.grant(metadata=struct(a="x\0y"))), INVALID, "FIELD_INVALID", "grant.metadata.a",
     ),
     "NUL in a key of metadata": (
-        lambda w: w.items.GrantItem(w.grant(metadata=struct(**{"x\0y": 1}))), INVALID, "FIELD_INVALID", "metadata",
+        lambda w: w.items.GrantItem(w.grant(metadata=struct(**{"x\0y": 1}))),
+        INVALID, "FIELD_INVALID", "grant.metadata",
     ),
     "NUL in an entry": (
-        lambda w: w.boards.SubmitScore(w.score(entry_id="a\0b")), INVALID, "FIELD_INVALID", "entry_id",
+        lambda w: w.boards.SubmitScore(w.score(entry_id="a\0b")), INVALID, "FIELD_INVALID", "submission.entry_id",
     ),
     "a score beyond 2^53": (
-        lambda w: w.boards.SubmitScore(w.score(score=2**53 + 1)), INVALID, "FIELD_INVALID", "score",
+        lambda w: w.boards.SubmitScore(w.score(score=2**53 + 1)), INVALID, "FIELD_INVALID", "submission.score",
     ),
     "a score beyond -2^53": (
-        lambda w: w.boards.SubmitScore(w.score(score=-(2**53) - 1)), INVALID, "FIELD_INVALID", "score",
+        lambda w: w.boards.SubmitScore(w.score(score=-(2**53) - 1)), INVALID, "FIELD_INVALID", "submission.score",
     ),
     "a board that is not there": (
         lambda w: w.boards.SubmitScore(w.score(leaderboard_id="nowhere")), NOT_FOUND, "LEADERBOARD_NOT_FOUND", "",
     ),
     "a board's id that is none": (
         lambda w: w.boards.SubmitScore(w.score(leaderboard_id="No Board!")),
-        INVALID, "FIELD_INVALID", "leaderboard_id",
+        INVALID, "FIELD_INVALID", "submission.leaderboard_id",
     ),
     "page_size -1": (
         lambda w: w.profiles.ListPlayers(profile.ListPlayersRequest(page_size=-1)),

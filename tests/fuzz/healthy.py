@@ -71,7 +71,10 @@ async def _steps(channel: aio.Channel, number: int) -> list[Step]:
     name = f"healthy-{number}-{new_id()[:8]}"
     create = profile_pb2.CreatePlayerRequest(username=name, email=f"{name}@example.com")
     me = (await players.CreatePlayer(create, timeout=_BOUND_S)).player.player_id
-    await boards.CreateLeaderboard(leaderboard_pb2.CreateLeaderboardRequest(leaderboard_id=name), timeout=_BOUND_S)
+    await boards.CreateLeaderboard(
+        leaderboard_pb2.CreateLeaderboardRequest(leaderboard=leaderboard_pb2.Leaderboard(leaderboard_id=name)),
+        timeout=_BOUND_S,
+    )
     coins, quantity, score = _count(), _count(), _count()
 
     async def profile() -> str:
@@ -87,21 +90,24 @@ async def _steps(channel: aio.Channel, number: int) -> list[Step]:
     async def inventory() -> str:
         due = next(quantity)
         request = inventory_pb2.GrantItemRequest(
-            request_id=new_id(), player_id=me, item_type="weapon", item_id="sword", quantity=1
+            request_id=new_id(),
+            grant=inventory_pb2.ItemGrant(player_id=me, item_type="weapon", item_id="sword", quantity=1),
         )
         answer = await items.GrantItem(request, timeout=_BOUND_S)
         return "" if answer.item.quantity == due else f"{answer.item.quantity} items where {due} are due"
 
     async def match() -> str:
         request = match_pb2.StartMatchRequest(
-            request_id=new_id(), game_mode="healthy", players=[match_pb2.MatchPlayer(player_id=me)]
+            request_id=new_id(), game_mode="healthy", participants=[match_pb2.MatchParticipant(player_id=me)]
         )
         answer = await matches.StartMatch(request, timeout=_BOUND_S)
         return "" if answer.match.players[0].player_id == me else "another player's match"
 
     async def leaderboard() -> str:
         due = next(score)
-        request = leaderboard_pb2.SubmitScoreRequest(leaderboard_id=name, entry_id=name, score=due)
+        request = leaderboard_pb2.SubmitScoreRequest(
+            submission=leaderboard_pb2.ScoreSubmission(leaderboard_id=name, entry_id=name, score=due)
+        )
         answer = await boards.SubmitScore(request, timeout=_BOUND_S)
         return "" if (answer.entry.score, answer.entry.rank) == (due, 1) else f"another entry: {answer.entry}"
 

@@ -77,24 +77,24 @@ class World:
             request_id=new_id(), player_id=player.player_id, delta=1_000_000, reason="fuzz"
         )
         await self._wallets.AdjustCoins(adjust, timeout=_BOUND_S)
-        grant = inventory_pb2.GrantItemRequest(
-            request_id=new_id(), player_id=player.player_id, item_type=ITEM_TYPES[0], item_id=ITEM_IDS[0],
-            quantity=1_000, metadata=self._metadata,
+        grant = inventory_pb2.ItemGrant(
+            player_id=player.player_id, item_type=ITEM_TYPES[0], item_id=ITEM_IDS[0], quantity=1_000,
+            metadata=self._metadata,
         )  # fmt: skip
-        await self._items.GrantItem(grant, timeout=_BOUND_S)
+        await self._items.GrantItem(inventory_pb2.GrantItemRequest(request_id=new_id(), grant=grant), timeout=_BOUND_S)
         self.players.append(player.player_id)
         self.names.append(name)
 
     async def add_match(self) -> None:
         """A match in progress."""
-        players = [match_pb2.MatchPlayer(player_id=self.players[place], team=place) for place in (0, 1)]
-        request = match_pb2.StartMatchRequest(request_id=new_id(), game_mode=MODES[0], players=players)
+        sides = [match_pb2.MatchParticipant(player_id=self.players[place], team=place) for place in (0, 1)]
+        request = match_pb2.StartMatchRequest(request_id=new_id(), game_mode=MODES[0], participants=sides)
         self.matches.append((await self._matches.StartMatch(request, timeout=_BOUND_S)).match.match_id)
 
     async def add_board(self) -> None:
         """A board with entries."""
         board = f"fuzz-{uuid.uuid4().hex[:12]}"
-        create = leaderboard_pb2.CreateLeaderboardRequest(leaderboard_id=board)
+        create = leaderboard_pb2.CreateLeaderboardRequest(leaderboard=leaderboard_pb2.Leaderboard(leaderboard_id=board))
         await self._leaderboards.CreateLeaderboard(create, timeout=_BOUND_S)
         submissions = [
             leaderboard_pb2.ScoreSubmission(leaderboard_id=board, entry_id=entry, score=place, metadata=_struct(10))

@@ -24,7 +24,9 @@ from services.inventory.items import servicer as inventory_servicer
 from services.inventory.matches import servicer as match_servicer
 from services.leaderboard.boards import servicer as leaderboard_servicer
 from services.profile.players import servicer as profile_servicer
+from shared.rpc import status
 from tests.conftest import Players
+from tests.support.errors import failure_in
 from tests.support.service import Service
 
 Call = Callable[[Any], Awaitable[Any]]
@@ -138,11 +140,9 @@ async def owner(inventory: Service, players: Players) -> str:
     for number in range(ITEMS):
         request = inventory_pb2.GrantItemRequest(
             request_id=new_id(),
-            player_id=player_id,
-            item_type="large",
-            item_id=f"{number:02}",
-            quantity=9,
-            metadata=metadata,
+            grant=inventory_pb2.ItemGrant(
+                player_id=player_id, item_type="large", item_id=f"{number:02}", quantity=9, metadata=metadata
+            ),
         )
         await (answered if number else answered_twice)(stub.GrantItem, request)
     return player_id
@@ -185,14 +185,25 @@ async def test_pages_of_items(inventory: Service, owner: str) -> None:
 async def test_matches(inventory: Service, players: Players) -> None:
     stub, metadata = MatchServiceStub(inventory.channel), worst(match_servicer.METADATA_BYTES)
     [player_id] = await players(1)
-    sides = [
-        match_pb2.MatchPlayer(player_id=player_id, score=-1, kills=2**31 - 1, mmr_change=-1, xp_gained=2**63 - 1),
-    ]
+    most: dict[str, Any] = {
+        "player_id": player_id,
+        "score": -1,
+        "kills": 2**63 - 1,
+        "mmr_change": -1,
+        "xp_gained": 2**63 - 1,
+    }
+    sides = [match_pb2.MatchPlayer(**most)]
     started = await answered_twice(
         stub.StartMatch,
-        match_pb2.StartMatchRequest(request_id=new_id(), game_mode="large", players=sides, metadata=metadata),
+        match_pb2.StartMatchRequest(
+            request_id=new_id(),
+            game_mode="large",
+            participants=[match_pb2.MatchParticipant(player_id=player_id)],
+            metadata=metadata,
+        ),
     )
-    finish = match_pb2.FinishMatchRequest(request_id=new_id(), match_id=started.match.match_id, players=sides)
+    finish = match_pb2.FinishMatchRequest(request_id=new_id(), match_id=started.match.match_id)
+    finish.results.add(**most)
     await answered_twice(stub.FinishMatch, finish)
     recorded = [started.match.match_id]
     for _ in range(MATCHES):
@@ -210,11 +221,16 @@ async def test_matches(inventory: Service, players: Players) -> None:
 async def board(leaderboard: Service) -> str:
     """A board of many entries with the worst of metadata."""
     stub, board = LeaderboardServiceStub(leaderboard.channel), f"large-{uuid.uuid4().hex}"
-    await stub.CreateLeaderboard(leaderboard_pb2.CreateLeaderboardRequest(leaderboard_id=board))
+    await stub.CreateLeaderboard(
+        leaderboard_pb2.CreateLeaderboardRequest(leaderboard=leaderboard_pb2.Leaderboard(leaderboard_id=board))
+    )
     metadata = worst(leaderboard_servicer.METADATA_BYTES)
     requests = [
         leaderboard_pb2.SubmitScoreRequest(
-            leaderboard_id=board, entry_id=f"{number:03}", score=number, metadata=metadata, request_id=new_id()
+            request_id=new_id(),
+            submission=leaderboard_pb2.ScoreSubmission(
+                leaderboard_id=board, entry_id=f"{number:03}", score=number, metadata=metadata
+            ),
         )
         for number in range(ENTRIES)
     ]
@@ -234,6 +250,20 @@ async def test_a_batch_of_scores_answers_without_metadata(leaderboard: Service, 
     assert not any(result.entry.HasField("metadata") for result in answer.results)
     read = await answered(stub.GetEntry, leaderboard_pb2.GetEntryRequest(leaderboard_id=board, entry_id="007"))
     assert read.entry.metadata == worst(leaderboard_servicer.METADATA_BYTES)
+
+
+async def test_a_batch_of_which_all_fails_for_the_longest_reasons(leaderboard: Service) -> None:
+    # The key stands in the field's path, so each failure has it five times, cut.
+    metadata = Struct()
+    metadata["€" * 1100] = float("nan")
+    submissions = [leaderboard_pb2.ScoreSubmission(leaderboard_id="b", entry_id="e", metadata=metadata)] * 1000
+    request = leaderboard_pb2.BatchSubmitScoresRequest(submissions=submissions)
+    answer = await answered(LeaderboardServiceStub(leaderboard.channel).BatchSubmitScores, request)
+    failures = [failure_in(result.failure) for result in answer.results]
+    assert [failed.reason for failed in failures] == ["FIELD_INVALID"] * 1000
+    assert all(failed.field.startswith(f"submissions[{n}].metadata.€") for n, failed in enumerate(failures))
+    # What any failure may take, times a thousand.
+    assert 1000 * (status.LARGEST_DETAILS + 8) < LARGEST_ANSWER
 
 
 async def test_pages_of_entries(leaderboard: Service, board: str) -> None:

@@ -20,7 +20,7 @@ from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 
 from deploy.local.suite import Stores
 from tests.conftest import Players
-from tests.support.errors import failure
+from tests.support.errors import failure, failure_in
 from tests.support.service import Service
 
 DEEPEST = 16
@@ -67,7 +67,9 @@ class World:
         return (await self.players.UpdatePlayer(request)).player.attributes
 
     async def grant(self, metadata: Struct) -> Any:
-        request = inventory_pb.GrantItemRequest(request_id=new_id(), quantity=1, metadata=metadata, **self.item)
+        request = inventory_pb.GrantItemRequest(
+            request_id=new_id(), grant=inventory_pb.ItemGrant(quantity=1, metadata=metadata, **self.item)
+        )
         return (await self.items.GrantItem(request)).item.metadata
 
     async def batch_grant(self, metadata: Struct) -> Any:
@@ -82,7 +84,7 @@ class World:
 
     async def start_match(self, metadata: Struct) -> Any:
         request = match_pb.StartMatchRequest(
-            request_id=new_id(), game_mode="deep", players=[match_pb.MatchPlayer(player_id=self.player_id)],
+            request_id=new_id(), game_mode="deep", participants=[match_pb.MatchParticipant(player_id=self.player_id)],
             metadata=metadata,
         )  # fmt: skip
         return (await self.matches.StartMatch(request)).match.metadata
@@ -95,7 +97,9 @@ class World:
         return (await self.matches.RecordMatch(request)).match.metadata
 
     async def submit(self, metadata: Struct) -> Any:
-        request = boards_pb.SubmitScoreRequest(leaderboard_id=self.board, entry_id="one", score=1, metadata=metadata)
+        request = boards_pb.SubmitScoreRequest(
+            submission=boards_pb.ScoreSubmission(leaderboard_id=self.board, entry_id="one", score=1, metadata=metadata)
+        )
         return (await self.boards.SubmitScore(request)).entry.metadata
 
     async def batch_submit(self, metadata: Struct) -> Any:
@@ -119,7 +123,9 @@ class World:
 @pytest.fixture(scope="module")
 async def world(profile: Service, inventory: Service, leaderboard: Service, players: Players) -> World:
     made = World(profile, inventory, leaderboard, (await players(1))[0])
-    await made.boards.CreateLeaderboard(boards_pb.CreateLeaderboardRequest(leaderboard_id=made.board))
+    await made.boards.CreateLeaderboard(
+        boards_pb.CreateLeaderboardRequest(leaderboard=boards_pb.Leaderboard(leaderboard_id=made.board))
+    )
     await made.submit(Struct())
     return made
 
@@ -130,12 +136,12 @@ Store = Callable[[World, Struct], Awaitable[Any]]
 WAYS: dict[str, tuple[Store, str]] = {
     "CreatePlayer": (World.create_player, "attributes"),
     "UpdatePlayer": (World.update_player, "player.attributes"),
-    "GrantItem": (World.grant, "metadata"),
+    "GrantItem": (World.grant, "grant.metadata"),
     "BatchGrantItems": (World.batch_grant, "grants[0].metadata"),
     "UpdateItemMetadata": (World.update_metadata, "metadata"),
     "StartMatch": (World.start_match, "metadata"),
     "RecordMatch": (World.record_match, "match.metadata"),
-    "SubmitScore": (World.submit, "metadata"),
+    "SubmitScore": (World.submit, "submission.metadata"),
 }
 
 
@@ -171,8 +177,8 @@ async def test_deeper_in_a_batch_of_scores_fails_that_score_alone(world: World) 
         )
     )
     assert [result.WhichOneof("result") for result in answer.results] == ["entry", "failure"]
-    failed = answer.results[1].failure
-    assert (failed.reason, failed.metadata["field"]) == ("FIELD_INVALID", "metadata")
+    failed = failure_in(answer.results[1].failure)
+    assert (failed.reason, failed.field) == ("FIELD_INVALID", "submissions[1].metadata")
 
 
 def bytes_nested(levels: int) -> bytes:

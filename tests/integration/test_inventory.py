@@ -48,11 +48,7 @@ def grant(
 ) -> pb.GrantItemRequest:
     return pb.GrantItemRequest(
         request_id=str(uuid.uuid4()),
-        player_id=player,
-        item_type="weapon",
-        item_id=item_id,
-        quantity=quantity,
-        metadata=metadata,
+        grant=pb.ItemGrant(player_id=player, item_type="weapon", item_id=item_id, quantity=quantity, metadata=metadata),
     )
 
 
@@ -153,7 +149,7 @@ async def test_a_consume_that_took_the_last_one_can_be_replayed(items: Items, pl
 async def test_a_request_id_serves_one_request_only(items: Items, player: str) -> None:
     request = grant(player)
     await items.GrantItem(request)
-    request.quantity = 2
+    request.grant.quantity = 2
     refused = await failure(items.GrantItem(request))
     assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_ID_REUSED")
     other_method = consume(player)
@@ -321,7 +317,7 @@ async def test_metadata_takes_64_kib_as_json(items: Items, player: str) -> None:
     fits = struct({"t": "x" * room})
     assert (await items.GrantItem(grant(player, metadata=fits))).item.metadata == fits
     refused = await failure(items.GrantItem(grant(player, metadata=struct({"t": "x" * (room + 1)}))))
-    assert (refused.code, refused.field) == (grpc.StatusCode.INVALID_ARGUMENT, "metadata")
+    assert (refused.code, refused.field) == (grpc.StatusCode.INVALID_ARGUMENT, "grant.metadata")
 
 
 @pytest.mark.parametrize("value", [1e308, -1e-308, 5e-324, -0.0, 2.0**53, 0.1])
@@ -329,6 +325,13 @@ async def test_metadata_gives_back_every_number_a_double_holds(items: Items, pla
     item = (await items.GrantItem(grant(player, metadata=struct({"n": value})))).item
     assert item.metadata["n"] == value
     assert (await items.GetItem(get(player))).item == item
+
+
+def _owner(request: Any, field: str) -> tuple[Any, str]:
+    """The message that has the field, and the field's path: a grant stands in its request."""
+    if field != "request_id" and isinstance(request, pb.GrantItemRequest):
+        return request.grant, f"grant.{field}"
+    return request, field
 
 
 @pytest.mark.parametrize(
@@ -352,10 +355,11 @@ async def test_metadata_gives_back_every_number_a_double_holds(items: Items, pla
 async def test_a_field_that_cannot_be_is_named(items: Items, player: str, field: str, value: Any) -> None:
     writes: Writes = [(grant(player), items.GrantItem), (consume(player), items.ConsumeItem)]
     for request, call in writes:
-        setattr(request, field, value)
+        owner, path = _owner(request, field)
+        setattr(owner, field, value)
         refused = await failure(call(request))
         assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
-        assert refused.field == field
+        assert refused.field == path
     assert await owned(items, player) == {}
 
 

@@ -73,7 +73,9 @@ async def consume(service: Service, player_id: str, _: str) -> Twin:
     key: dict[str, Any] = {"player_id": player_id, "item_type": "ore", "item_id": "iron"}
 
     async def grant() -> None:
-        await stub.GrantItem(inventory_pb2.GrantItemRequest(request_id=new_id(), quantity=5, **key))
+        await stub.GrantItem(
+            inventory_pb2.GrantItemRequest(request_id=new_id(), grant=inventory_pb2.ItemGrant(quantity=5, **key))
+        )
 
     await grant()
     return Twin(
@@ -271,7 +273,7 @@ async def test_a_player_does_not_change_after_the_deadline(
         [player] = await only_in_time(partial(store.batch_apply_progress, [Progress(one, 1, 1)], key()))
         assert (player.mmr, player.xp) == (1235, 1)
         await only_in_time(partial(wallets.adjust_coins, one, 9, "reason", "", key()))
-        moved = await only_in_time(partial(wallets.transfer_coins, one, two, 5, "reason", key()))
+        moved = await only_in_time(partial(wallets.transfer_coins, one, two, 5, "reason", "", key()))
         assert (moved.sender.coins, moved.receiver.coins) == (4, 5)
         # What would be refused is not refused either: a later try may find the coins.
         spend = partial(wallets.adjust_coins, two, -6, "reason", "", key())

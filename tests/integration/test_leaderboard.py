@@ -4,7 +4,7 @@ import asyncio
 import random
 import uuid
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import grpc
@@ -19,7 +19,7 @@ from services.leaderboard.boards.store import CREATE_LEADERBOARD, DELETE_LEADERB
 from shared.stores import valkey
 from shared.stores.valkey import Valkey
 from shared.telemetry.store import StoreTelemetry
-from tests.support.errors import failure
+from tests.support.errors import failure, failure_in
 from tests.support.service import Service
 
 if TYPE_CHECKING:
@@ -39,7 +39,9 @@ def ranks(leaderboard: Service) -> Ranks:
 async def board(ranks: Ranks) -> str:
     """A new, empty board."""
     leaderboard_id = f"board-{uuid.uuid4().hex}"
-    await ranks.CreateLeaderboard(pb.CreateLeaderboardRequest(leaderboard_id=leaderboard_id))
+    await ranks.CreateLeaderboard(
+        pb.CreateLeaderboardRequest(leaderboard=pb.Leaderboard(leaderboard_id=leaderboard_id))
+    )
     return leaderboard_id
 
 
@@ -51,7 +53,9 @@ async def ranks_server(stores: Stores, store_telemetry: StoreTelemetry) -> Async
 
 
 async def submit(ranks: Ranks, board: str, entry_id: str, score: int, subscore: int = 0) -> pb.SubmitScoreResponse:
-    request = pb.SubmitScoreRequest(leaderboard_id=board, entry_id=entry_id, score=score, subscore=subscore)
+    request = pb.SubmitScoreRequest(
+        submission=pb.ScoreSubmission(leaderboard_id=board, entry_id=entry_id, score=score, subscore=subscore)
+    )
     return await ranks.SubmitScore(request)
 
 
@@ -105,7 +109,7 @@ async def test_a_score_that_would_not_be_exact_is_refused(ranks: Ranks, board: s
     assert (failed.code, failed.reason, failed.field) == (
         grpc.StatusCode.INVALID_ARGUMENT,
         "FIELD_INVALID",
-        "score",
+        "submission.score",
     )
     assert await top(ranks, board) == []
 
@@ -125,31 +129,37 @@ async def test_a_submission_tells_what_was_before(ranks: Ranks, board: str) -> N
 
 
 async def test_metadata_is_replaced_only_when_given_and_keeps_the_place(ranks: Ranks, board: str) -> None:
-    request = pb.SubmitScoreRequest(leaderboard_id=board, entry_id="ann", score=5, metadata=struct(car="röt\n1 \u2028"))
+    request = pb.SubmitScoreRequest(
+        submission=pb.ScoreSubmission(
+            leaderboard_id=board, entry_id="ann", score=5, metadata=struct(car="röt\n1 \u2028")
+        )
+    )
     first = (await ranks.SubmitScore(request)).entry
     assert first.metadata == struct(car="röt\n1 \u2028")
     assert list((await ranks.ListTop(pb.ListTopRequest(leaderboard_id=board))).entries) == [first]
     await submit(ranks, board, "bob", 5)
     assert (await submit(ranks, board, "ann", 5)).entry == first
-    request.metadata.CopyFrom(struct(car="blue"))
+    request.submission.metadata.CopyFrom(struct(car="blue"))
     replaced = await ranks.SubmitScore(request)
     assert not replaced.changed
     assert (replaced.entry.metadata, replaced.entry.rank) == (struct(car="blue"), 1)
     assert replaced.entry.updated_at.ToNanoseconds() > first.updated_at.ToNanoseconds()
     assert (await submit(ranks, board, "ann", 6)).entry.metadata == struct(car="blue")
-    request.metadata.CopyFrom(struct(note="x" * 4096))
-    assert (await failure(ranks.SubmitScore(request))).field == "metadata"
+    request.submission.metadata.CopyFrom(struct(note="x" * 4096))
+    assert (await failure(ranks.SubmitScore(request))).field == "submission.metadata"
 
 
 async def test_a_board_is_made_read_and_deleted(ranks: Ranks, board: str) -> None:
-    failed = await failure(ranks.CreateLeaderboard(pb.CreateLeaderboardRequest(leaderboard_id=board)))
+    failed = await failure(
+        ranks.CreateLeaderboard(pb.CreateLeaderboardRequest(leaderboard=pb.Leaderboard(leaderboard_id=board)))
+    )
     assert (failed.code, failed.reason) == (grpc.StatusCode.ALREADY_EXISTS, "LEADERBOARD_EXISTS")
     await submit_all(ranks, board, [("ann", 1), ("bob", 2)])
     read = (await ranks.GetLeaderboard(pb.GetLeaderboardRequest(leaderboard_id=board))).leaderboard
     assert (read.leaderboard_id, read.entry_count) == (board, 2)
     await ranks.DeleteLeaderboard(pb.DeleteLeaderboardRequest(leaderboard_id=board))
     assert (await failure(top(ranks, board))).reason == "LEADERBOARD_NOT_FOUND"
-    await ranks.CreateLeaderboard(pb.CreateLeaderboardRequest(leaderboard_id=board))
+    await ranks.CreateLeaderboard(pb.CreateLeaderboardRequest(leaderboard=pb.Leaderboard(leaderboard_id=board)))
     assert await top(ranks, board) == []
 
 
@@ -158,7 +168,9 @@ async def test_a_board_that_does_not_exist(ranks: Ranks) -> None:
     for call in (
         ranks.GetLeaderboard(pb.GetLeaderboardRequest(leaderboard_id=nowhere)),
         ranks.DeleteLeaderboard(pb.DeleteLeaderboardRequest(leaderboard_id=nowhere)),
-        ranks.SubmitScore(pb.SubmitScoreRequest(leaderboard_id=nowhere, entry_id="ann", score=1)),
+        ranks.SubmitScore(
+            pb.SubmitScoreRequest(submission=pb.ScoreSubmission(leaderboard_id=nowhere, entry_id="ann", score=1))
+        ),
         ranks.GetEntry(pb.GetEntryRequest(leaderboard_id=nowhere, entry_id="ann")),
         ranks.ListTop(pb.ListTopRequest(leaderboard_id=nowhere)),
         ranks.ListAround(pb.ListAroundRequest(leaderboard_id=nowhere, entry_id="ann")),
@@ -183,7 +195,7 @@ async def test_an_entry_that_does_not_exist(ranks: Ranks, board: str) -> None:
 
 @pytest.mark.parametrize("entry_id", ["", "a" * 65, "é" * 33, "nul\0", "line\n", "\x7f"])
 async def test_an_entry_id_has_1_to_64_bytes_and_no_control_characters(ranks: Ranks, board: str, entry_id: str) -> None:
-    assert (await failure(submit(ranks, board, entry_id, 1))).field == "entry_id"
+    assert (await failure(submit(ranks, board, entry_id, 1))).field == "submission.entry_id"
 
 
 @pytest.mark.parametrize("entry_id", ["é" * 32, " ", "a b", "'; DROP TABLE players; --", "{x}", "🦔"])
@@ -194,22 +206,25 @@ async def test_an_entry_id_is_any_text(ranks: Ranks, board: str, entry_id: str) 
 
 @pytest.mark.parametrize("leaderboard_id", ["", "A", "a" * 65, "a/b", "{a}", "a\n"])
 async def test_a_leaderboard_id_has_1_to_64_of_few_characters(ranks: Ranks, leaderboard_id: str) -> None:
-    failed = await failure(ranks.CreateLeaderboard(pb.CreateLeaderboardRequest(leaderboard_id=leaderboard_id)))
-    assert (failed.reason, failed.field) == ("FIELD_INVALID", "leaderboard_id")
+    failed = await failure(
+        ranks.CreateLeaderboard(pb.CreateLeaderboardRequest(leaderboard=pb.Leaderboard(leaderboard_id=leaderboard_id)))
+    )
+    assert (failed.reason, failed.field) == ("FIELD_INVALID", "leaderboard.leaderboard_id")
 
 
 async def test_a_repeated_request_is_answered_alike_and_does_not_put_an_older_score_back(
     ranks: Ranks, board: str
 ) -> None:
     request = pb.SubmitScoreRequest(
-        leaderboard_id=board, entry_id="ann", score=1, metadata=struct(car="red"), request_id=str(uuid.uuid4())
+        request_id=str(uuid.uuid4()),
+        submission=pb.ScoreSubmission(leaderboard_id=board, entry_id="ann", score=1, metadata=struct(car="red")),
     )
     answers = await asyncio.gather(*(ranks.SubmitScore(request) for _ in range(8)))
     await submit(ranks, board, "ann", 2)
     answers.append(await ranks.SubmitScore(request))
     assert len({answer.SerializeToString() for answer in answers}) == 1
     assert await top(ranks, board) == [("ann", 2, 1)]
-    request.score = 3
+    request.submission.score = 3
     failed = await failure(ranks.SubmitScore(request))
     assert (failed.code, failed.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_ID_REUSED")
     request.request_id = "not a uuid"
@@ -219,7 +234,7 @@ async def test_a_repeated_request_is_answered_alike_and_does_not_put_an_older_sc
 
 async def test_a_repeated_batch_over_two_boards_is_answered_alike(ranks: Ranks, board: str) -> None:
     other = f"{board}-2"
-    await ranks.CreateLeaderboard(pb.CreateLeaderboardRequest(leaderboard_id=other))
+    await ranks.CreateLeaderboard(pb.CreateLeaderboardRequest(leaderboard=pb.Leaderboard(leaderboard_id=other)))
     scores = [(board, "ann", 1), (other, "ann", 2), (board, "bob", 3), (other, "", 4)]
     submissions = [pb.ScoreSubmission(leaderboard_id=i, entry_id=name, score=score) for i, name, score in scores]
     request = pb.BatchSubmitScoresRequest(submissions=submissions, request_id=str(uuid.uuid4()))
@@ -230,7 +245,7 @@ async def test_a_repeated_batch_over_two_boards_is_answered_alike(ranks: Ranks, 
     assert await ranks.BatchSubmitScores(request) == first
     # Refused for one board, it changes none, neither a known one nor one it has not touched before.
     third = f"{board}-3"
-    await ranks.CreateLeaderboard(pb.CreateLeaderboardRequest(leaderboard_id=third))
+    await ranks.CreateLeaderboard(pb.CreateLeaderboardRequest(leaderboard=pb.Leaderboard(leaderboard_id=third)))
     request.submissions.add(leaderboard_id=third, entry_id="cid", score=5)
     assert (await failure(ranks.BatchSubmitScores(request))).reason == "REQUEST_ID_REUSED"
     assert await top(ranks, board) == [("ann", 10, 1), ("bob", 3, 2)]
@@ -248,13 +263,21 @@ async def test_each_submission_of_a_batch_succeeds_or_fails_apart(ranks: Ranks, 
     ]
     answer = await ranks.BatchSubmitScores(pb.BatchSubmitScoresRequest(submissions=submissions))
     assert [result.WhichOneof("result") for result in answer.results] == ["entry", *["failure"] * 4, "entry"]
-    failures = [result.failure for result in answer.results[1:5]]
-    assert [(failed.code, failed.reason) for failed in failures] == [
-        (5, "LEADERBOARD_NOT_FOUND"),
-        *[(3, "FIELD_INVALID")] * 3,
+    failures = [failure_in(result.failure) for result in answer.results[1:5]]
+    # As a call of its own, but for where the field stands.
+    alone = [
+        await failure(ranks.SubmitScore(pb.SubmitScoreRequest(submission=submission)))
+        for submission in submissions[1:5]
     ]
-    assert [failed.metadata["field"] for failed in failures[1:]] == ["score", "entry_id", "metadata"]
-    assert failures[1].message == (await failure(submit(ranks, board, "bob", LARGEST + 1))).message
+    for place, one in enumerate(alone, start=1):
+        if one.field:
+            path = one.field.replace("submission.", f"submissions[{place}].")
+            message = one.message.replace(one.field, path)
+            alone[place - 1] = replace(one, field=path, message=message, metadata={"field": path})
+    assert failures == alone
+    assert [failed.field for failed in failures] == [
+        "", "submissions[2].score", "submissions[3].entry_id", "submissions[4].metadata",
+    ]  # fmt: skip
     assert [answer.results[at].entry.score for at in (0, 5)] == [1, 2]
     assert await top(ranks, board) == [("ann", 2, 1)]
 
@@ -300,7 +323,7 @@ async def test_page_sizes_and_tokens(ranks: Ranks, board: str) -> None:
     failed = await failure(ranks.ListTop(pb.ListTopRequest(leaderboard_id=board, page_size=-1)))
     assert failed.field == "page_size"
     other = f"{board}-2"
-    await ranks.CreateLeaderboard(pb.CreateLeaderboardRequest(leaderboard_id=other))
+    await ranks.CreateLeaderboard(pb.CreateLeaderboardRequest(leaderboard=pb.Leaderboard(leaderboard_id=other)))
     for token, of in (("forged", board), (page.next_page_token, other)):
         failed = await failure(ranks.ListTop(pb.ListTopRequest(leaderboard_id=of, page_token=token)))
         assert (failed.reason, failed.field) == ("FIELD_INVALID", "page_token")
@@ -352,7 +375,11 @@ async def test_a_call_that_is_sent_again_finds_its_own_work(ranks: Ranks, ranks_
 
 async def test_what_a_board_leaves_behind_ends_by_itself(ranks: Ranks, board: str, stores: Stores) -> None:
     request_id = str(uuid.uuid4())
-    await ranks.SubmitScore(pb.SubmitScoreRequest(leaderboard_id=board, entry_id="ann", score=1, request_id=request_id))
+    await ranks.SubmitScore(
+        pb.SubmitScoreRequest(
+            request_id=request_id, submission=pb.ScoreSubmission(leaderboard_id=board, entry_id="ann", score=1)
+        )
+    )
     await ranks.RemoveEntry(pb.RemoveEntryRequest(leaderboard_id=board, entry_id="ann"))
     await ranks.DeleteLeaderboard(pb.DeleteLeaderboardRequest(leaderboard_id=board))
     async with Redis.from_url(stores.ranks_url, protocol=3, decode_responses=True) as server:

@@ -39,7 +39,7 @@ async def two(players: Players) -> list[str]:
 def start(*player_ids: str, **values: Any) -> pb.StartMatchRequest:
     return pb.StartMatchRequest(
         request_id=str(uuid.uuid4()),
-        **{"game_mode": "duel", "players": sides(*player_ids), **values},
+        **{"game_mode": "duel", "participants": participants(*player_ids), **values},
     )
 
 
@@ -52,8 +52,18 @@ def record(*player_ids: str, **values: Any) -> pb.RecordMatchRequest:
     return pb.RecordMatchRequest(request_id=str(uuid.uuid4()), match=match)
 
 
-def sides(*player_ids: str) -> list[pb.MatchPlayer]:
+def participants(*player_ids: str) -> list[pb.MatchParticipant]:
     """Each a team of its own: 0, 1, …"""
+    return [pb.MatchParticipant(player_id=player_id, team=team) for team, player_id in enumerate(player_ids)]
+
+
+def results(*player_ids: str) -> list[pb.PlayerResult]:
+    """Likewise."""
+    return [pb.PlayerResult(player_id=player_id, team=team) for team, player_id in enumerate(player_ids)]
+
+
+def sides(*player_ids: str) -> list[pb.MatchPlayer]:
+    """Likewise."""
     return [pb.MatchPlayer(player_id=player_id, team=team) for team, player_id in enumerate(player_ids)]
 
 
@@ -85,18 +95,20 @@ async def test_a_match_is_in_progress_until_it_is_finished(matches: Matches, pla
     assert not started.HasField("winner_team")
     assert await get(matches, started.match_id) == started
 
-    results = [
-        pb.MatchPlayer(player_id=one, team=1, score=-3, kills=2, deaths=1, mmr_change=12, xp_gained=40),
-        pb.MatchPlayer(player_id=late, team=0, score=2**63 - 1),
+    parts: list[dict[str, Any]] = [
+        {"player_id": one, "team": 1, "score": -3, "kills": 2, "deaths": 1, "mmr_change": 12, "xp_gained": 40},
+        {"player_id": late, "team": 0, "score": 2**63 - 1, "kills": 2**63 - 1, "deaths": 2**63 - 1},
     ]
-    finished = (await matches.FinishMatch(finish(started.match_id, winner_team=1, players=results))).match
+    request_to_finish = finish(started.match_id, winner_team=1, results=[pb.PlayerResult(**part) for part in parts])
+    finished = (await matches.FinishMatch(request_to_finish)).match
     assert finished.state == pb.MATCH_STATE_FINISHED
     assert finished.winner_team == 1
     assert finished.ended_at.ToDatetime(UTC) >= finished.started_at.ToDatetime(UTC)
     assert finished.started_at == started.started_at
     assert finished.metadata["map"] == "harbour"
     without_result = [player for player in started.players if player.player_id == two]
-    expected = sorted([*results, *without_result], key=lambda player: (player.team, player.player_id))
+    with_result = [pb.MatchPlayer(**part) for part in parts]
+    expected = sorted([*with_result, *without_result], key=lambda player: (player.team, player.player_id))
     assert list(finished.players) == expected
     assert await get(matches, started.match_id) == finished
     assert await listed(matches, 10, player_id=late) == [finished]
@@ -110,6 +122,22 @@ async def test_a_match_is_finished_once(matches: Matches, two: list[str]) -> Non
     assert await get(matches, match_id) == finished
     recorded = (await matches.RecordMatch(record(*two))).match.match_id
     assert (await failure(matches.FinishMatch(finish(recorded)))).reason == "MATCH_FINISHED"
+
+
+async def test_a_result_without_a_team_keeps_the_team_of_the_start(matches: Matches, players: Players) -> None:
+    red, blue, moved, late = await players(4)
+    teams = {red: 1, blue: 2, moved: 1}
+    sides = [pb.MatchParticipant(player_id=player_id, team=team) for player_id, team in teams.items()]
+    match_id = (await matches.StartMatch(start(participants=sides))).match.match_id
+    brought = [pb.PlayerResult(player_id=player_id, score=5) for player_id in (red, blue, late)]
+    request = finish(match_id, winner_team=2, results=[*brought, pb.PlayerResult(player_id=moved, team=0)])
+    finished = (await matches.FinishMatch(request)).match
+    assert {player.player_id: player.team for player in finished.players} == {red: 1, blue: 2, moved: 0, late: 0}
+    assert await get(matches, match_id) == finished
+    # Of a team that nobody is in there is no winner, whoever left out the team.
+    other = (await matches.StartMatch(start(participants=sides))).match.match_id
+    nobody_there = finish(other, winner_team=0, results=[pb.PlayerResult(player_id=red)])
+    assert (await failure(matches.FinishMatch(nobody_there))).field == "winner_team"
 
 
 async def test_of_16_different_finishes_at_once_one_takes_effect(matches: Matches, players: Players) -> None:
@@ -129,13 +157,13 @@ async def test_a_finish_must_fit_its_match(matches: Matches, players: Players, t
     assert (await failure(matches.FinishMatch(early))).field == "ended_at"
     assert (await failure(matches.FinishMatch(finish(match_id, winner_team=2)))).field == "winner_team"
     assert (await failure(matches.FinishMatch(finish(match_id, winner_team=-1)))).field == "winner_team"
-    stranger = await failure(matches.FinishMatch(finish(match_id, players=sides(str(uuid.uuid4())))))
+    stranger = await failure(matches.FinishMatch(finish(match_id, results=results(str(uuid.uuid4())))))
     assert stranger.reason == "PLAYER_NOT_FOUND"
     many = await players(199)
-    assert (await failure(matches.FinishMatch(finish(match_id, players=sides(*many))))).field == "players"
+    assert (await failure(matches.FinishMatch(finish(match_id, results=results(*many))))).field == "results"
     assert (await failure(matches.FinishMatch(finish(str(uuid.uuid4()))))).reason == "MATCH_NOT_FOUND"
     assert await get(matches, match_id) == started
-    full = (await matches.FinishMatch(finish(match_id, players=sides(*many[:198])))).match
+    full = (await matches.FinishMatch(finish(match_id, results=results(*many[:198])))).match
     assert len(full.players) == 200
 
 
@@ -221,7 +249,7 @@ async def each_write(matches: Matches, player_ids: list[str]) -> list[tuple[Requ
         (start(*player_ids), matches.StartMatch),
         (record(*player_ids), matches.RecordMatch),
         (record(*player_ids, match_id=str(uuid.uuid4())), matches.RecordMatch),
-        (finish(open_match, players=sides(*player_ids)), matches.FinishMatch),
+        (finish(open_match, results=results(*player_ids)), matches.FinishMatch),
     ]
 
 
@@ -243,12 +271,17 @@ async def test_32_concurrent_identical_requests_take_effect_once(matches: Matche
     assert len(await listed(matches, 100, player_id=two[0])) == 4
 
 
+def _first_player(request: Request) -> Any:
+    if isinstance(request, pb.StartMatchRequest):
+        return request.participants[0]
+    return request.results[0] if isinstance(request, pb.FinishMatchRequest) else request.match.players[0]
+
+
 async def test_a_request_id_serves_one_request_only(matches: Matches, two: list[str]) -> None:
     for request, call in await each_write(matches, two):
         await call(request)
         changed = copy.deepcopy(request)
-        players = changed.match.players if isinstance(changed, pb.RecordMatchRequest) else changed.players
-        players[0].team = 5
+        _first_player(changed).team = 5
         refused = await failure(call(changed))
         assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_ID_REUSED")
 
@@ -326,7 +359,7 @@ async def test_200_players_fit_and_201_do_not(matches: Matches, players: Players
     assert [player.team for player in match.players] == list(range(200))
     assert await get(matches, match.match_id) == match
     assert (await failure(matches.RecordMatch(record(*ids)))).field == "match.players"
-    assert (await failure(matches.StartMatch(start(*ids)))).field == "players"
+    assert (await failure(matches.StartMatch(start(*ids)))).field == "participants"
 
 
 def _set(match: pb.Match, field: str, value: Any) -> None:
@@ -370,11 +403,11 @@ async def test_requests_that_cannot_be_are_refused(matches: Matches, two: list[s
     assert (await failure(matches.RecordMatch(record(one, one)))).field == "match.players[1].player_id"
     assert (await failure(matches.RecordMatch(record()))).field == "match.players"
     assert (await failure(matches.RecordMatch(pb.RecordMatchRequest()))).field == "request_id"
-    assert (await failure(matches.StartMatch(start()))).field == "players"
+    assert (await failure(matches.StartMatch(start()))).field == "participants"
     assert (await failure(matches.StartMatch(start(one, game_mode="")))).field == "game_mode"
     assert (await failure(matches.FinishMatch(finish("")))).field == "match_id"
-    assert (await failure(matches.FinishMatch(finish(str(uuid.uuid4()), players=sides(one, one))))).field == (
-        "players[1].player_id"
+    assert (await failure(matches.FinishMatch(finish(str(uuid.uuid4()), results=results(one, one))))).field == (
+        "results[1].player_id"
     )
     missing = await failure(matches.GetMatch(pb.GetMatchRequest(match_id=str(uuid.uuid4()))))
     assert (missing.code, missing.reason) == (grpc.StatusCode.NOT_FOUND, "MATCH_NOT_FOUND")

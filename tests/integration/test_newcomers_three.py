@@ -9,7 +9,7 @@ from savepoint.leaderboard.v1.leaderboard_pb2_grpc import LeaderboardServiceStub
 from savepoint.profile.v1 import profile_pb2
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 
-from services.profile.players.store import QUERIES
+from services.profile.wallets.store import QUERIES
 from services.profile.wallets.types import Wallet
 from shared.stores.postgres import Postgres, Transaction
 from shared.stores.postgres.queries import Query
@@ -26,9 +26,15 @@ async def test_a_new_player_has_mmr_1000_and_level_1(profile: Service) -> None:
 async def test_scores_1000_2000_1500_rank_3_1_2(leaderboard: Service) -> None:
     stub = LeaderboardServiceStub(leaderboard.channel)
     board = "newcomers"
-    await stub.CreateLeaderboard(leaderboard_pb2.CreateLeaderboardRequest(leaderboard_id=board))
+    await stub.CreateLeaderboard(
+        leaderboard_pb2.CreateLeaderboardRequest(leaderboard=leaderboard_pb2.Leaderboard(leaderboard_id=board))
+    )
     for name, score in (("first", 1000), ("second", 2000), ("third", 1500)):
-        await stub.SubmitScore(leaderboard_pb2.SubmitScoreRequest(leaderboard_id=board, entry_id=name, score=score))
+        await stub.SubmitScore(
+            leaderboard_pb2.SubmitScoreRequest(
+                submission=leaderboard_pb2.ScoreSubmission(leaderboard_id=board, entry_id=name, score=score)
+            )
+        )
     ranks = [
         (await stub.GetEntry(leaderboard_pb2.GetEntryRequest(leaderboard_id=board, entry_id=name))).entry.rank
         for name in ("first", "second", "third")

@@ -66,7 +66,7 @@ async def test_items(inventory: Service) -> None:
 
 async def test_scores(leaderboard: Service, stores: Stores) -> None:
     stub, board = LeaderboardServiceStub(leaderboard.channel), f"board-{uuid.uuid4()}"
-    create = leaderboard_pb2.CreateLeaderboardRequest(leaderboard_id=board)
+    create = leaderboard_pb2.CreateLeaderboardRequest(leaderboard=leaderboard_pb2.Leaderboard(leaderboard_id=board))
     await stub.CreateLeaderboard(create)
     submissions = [leaderboard_pb2.ScoreSubmission(leaderboard_id=board, entry_id="ann", score=5)]
     request = leaderboard_pb2.BatchSubmitScoresRequest(submissions=submissions, request_id=str(uuid.uuid4()))

@@ -150,7 +150,6 @@ def progress(*changes: tuple[str, int, int]) -> pb.BatchApplyProgressRequest:
     return pb.BatchApplyProgressRequest(
         request_id=str(uuid.uuid4()),
         changes=[pb.ProgressChange(player_id=i, mmr_delta=mmr, xp_delta=xp) for i, mmr, xp in changes],
-        source="test",
     )
 
 

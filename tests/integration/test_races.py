@@ -181,7 +181,9 @@ class ItemCalls:
         self.sums = Sums()
 
     async def grant(self) -> None:
-        await self.items.GrantItem(inventory_pb2.GrantItemRequest(request_id=new_id(), quantity=2, **self.key))
+        await self.items.GrantItem(
+            inventory_pb2.GrantItemRequest(request_id=new_id(), grant=inventory_pb2.ItemGrant(quantity=2, **self.key))
+        )
         self.sums.add(iron=2)
 
     async def batch_grant(self) -> None:
@@ -226,7 +228,8 @@ class MatchCalls:
         self.answers: list[match_pb2.Match] = []
 
     async def finish(self) -> None:
-        request = match_pb2.FinishMatchRequest(request_id=new_id(), match_id=self.match_id, players=self.sides)
+        results = [match_pb2.PlayerResult(player_id=side.player_id, team=side.team) for side in self.sides]
+        request = match_pb2.FinishMatchRequest(request_id=new_id(), match_id=self.match_id, results=results)
         self.answers.append((await self.matches.FinishMatch(request)).match)
 
     async def record(self) -> None:
@@ -239,8 +242,8 @@ class MatchCalls:
 async def test_a_match_is_written_once(inventory: Service, players: Players, one: str, other: str) -> None:
     pair = await players(2)
     for _ in range(4):
-        sides = [match_pb2.MatchPlayer(player_id=player_id) for player_id in pair]
-        request = match_pb2.StartMatchRequest(request_id=new_id(), game_mode="race", players=sides)
+        sides = [match_pb2.MatchParticipant(player_id=player_id) for player_id in pair]
+        request = match_pb2.StartMatchRequest(request_id=new_id(), game_mode="race", participants=sides)
         calls = MatchCalls(inventory, new_id(), pair)
         if "finish" in (one, other):
             calls.match_id = (await calls.matches.StartMatch(request)).match.match_id

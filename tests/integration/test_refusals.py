@@ -53,7 +53,9 @@ class World:
         await self.wallets.AdjustCoins(adjust(player_id, delta))
 
     async def started_match(self, *player_ids: str) -> str:
-        request = match_pb2.StartMatchRequest(request_id=new_id(), game_mode="duel", players=sides(*player_ids))
+        request = match_pb2.StartMatchRequest(
+            request_id=new_id(), game_mode="duel", participants=participants(*player_ids)
+        )
         return (await self.matches.StartMatch(request)).match.match_id
 
 
@@ -82,7 +84,9 @@ def item(player_id: str) -> dict[str, Any]:
 
 
 def grant(player_id: str, quantity: int = 1) -> inventory_pb2.GrantItemRequest:
-    return inventory_pb2.GrantItemRequest(request_id=new_id(), quantity=quantity, **item(player_id))
+    return inventory_pb2.GrantItemRequest(
+        request_id=new_id(), grant=inventory_pb2.ItemGrant(quantity=quantity, **item(player_id))
+    )
 
 
 def batch_grant(*player_ids: str) -> inventory_pb2.BatchGrantItemsRequest:
@@ -98,9 +102,13 @@ def sides(*player_ids: str) -> list[match_pb2.MatchPlayer]:
     return [match_pb2.MatchPlayer(player_id=player_id, team=team) for team, player_id in enumerate(player_ids)]
 
 
-def record(*player_ids: str, match_id: str = "") -> match_pb2.RecordMatchRequest:
+def record(*player_ids: str, match_id: str | None = None) -> match_pb2.RecordMatchRequest:
     match = match_pb2.Match(match_id=match_id, game_mode="duel", players=sides(*player_ids))
     return match_pb2.RecordMatchRequest(request_id=new_id(), match=match)
+
+
+def participants(*player_ids: str) -> list[match_pb2.MatchParticipant]:
+    return [match_pb2.MatchParticipant(player_id=player_id, team=team) for team, player_id in enumerate(player_ids)]
 
 
 def finish(match_id: str, **values: Any) -> match_pb2.FinishMatchRequest:
@@ -244,7 +252,7 @@ async def consume_of_too_few(world: World) -> Case:
 
 async def start_with_nobody(world: World) -> Case:
     nobody = new_id()
-    request = match_pb2.StartMatchRequest(request_id=new_id(), game_mode="duel", players=sides(nobody))
+    request = match_pb2.StartMatchRequest(request_id=new_id(), game_mode="duel", participants=participants(nobody))
     return Case(world.matches.StartMatch, request, "PLAYER_NOT_FOUND", lambda: world.create(nobody))
 
 
@@ -268,7 +276,7 @@ async def finish_of_no_match(world: World) -> Case:
 
 async def finish_with_nobody(world: World) -> Case:
     match_id, nobody = await world.started_match(await world.player()), new_id()
-    request = finish(match_id, players=sides(nobody))
+    request = finish(match_id, results=[match_pb2.PlayerResult(player_id=nobody)])
     return Case(world.matches.FinishMatch, request, "PLAYER_NOT_FOUND", lambda: world.create(nobody))
 
 
@@ -286,8 +294,10 @@ async def finish_won_by_nobody(world: World) -> Case:
 
 async def score_on_no_board(world: World) -> Case:
     board = f"board-{new_id()}"
-    request = leaderboard_pb2.SubmitScoreRequest(leaderboard_id=board, entry_id="a", score=1, request_id=new_id())
-    create = leaderboard_pb2.CreateLeaderboardRequest(leaderboard_id=board)
+    request = leaderboard_pb2.SubmitScoreRequest(
+        request_id=new_id(), submission=leaderboard_pb2.ScoreSubmission(leaderboard_id=board, entry_id="a", score=1)
+    )
+    create = leaderboard_pb2.CreateLeaderboardRequest(leaderboard=leaderboard_pb2.Leaderboard(leaderboard_id=board))
     change = lambda: world.ranks.CreateLeaderboard(create)  # noqa: E731
     return Case(world.ranks.SubmitScore, request, "LEADERBOARD_NOT_FOUND", change)
 
@@ -401,14 +411,18 @@ async def test_a_malformed_request_leaves_its_id_free(world: World) -> None:
 
 async def test_of_a_batch_of_scores_the_part_of_each_board_is_final(world: World) -> None:
     there, missing = f"board-{new_id()}", f"board-{new_id()}"
-    await world.ranks.CreateLeaderboard(leaderboard_pb2.CreateLeaderboardRequest(leaderboard_id=there))
+    await world.ranks.CreateLeaderboard(
+        leaderboard_pb2.CreateLeaderboardRequest(leaderboard=leaderboard_pb2.Leaderboard(leaderboard_id=there))
+    )
     submissions = [
         leaderboard_pb2.ScoreSubmission(leaderboard_id=board, entry_id="a", score=1) for board in (missing, there)
     ]
     request = leaderboard_pb2.BatchSubmitScoresRequest(submissions=submissions, request_id=new_id())
     first = await world.ranks.BatchSubmitScores(request)
     assert [result.WhichOneof("result") for result in first.results] == ["failure", "entry"]
-    await world.ranks.CreateLeaderboard(leaderboard_pb2.CreateLeaderboardRequest(leaderboard_id=missing))
+    await world.ranks.CreateLeaderboard(
+        leaderboard_pb2.CreateLeaderboardRequest(leaderboard=leaderboard_pb2.Leaderboard(leaderboard_id=missing))
+    )
     assert await world.ranks.BatchSubmitScores(request) == first
     request.submissions[0].score = 2
     assert (await failure(world.ranks.BatchSubmitScores(request))).reason == "REQUEST_ID_REUSED"
@@ -416,11 +430,14 @@ async def test_of_a_batch_of_scores_the_part_of_each_board_is_final(world: World
 
 async def test_a_board_made_anew_knows_nothing_of_what_was_answered_before(world: World) -> None:
     board = f"board-{new_id()}"
-    create = leaderboard_pb2.CreateLeaderboardRequest(leaderboard_id=board)
+    create = leaderboard_pb2.CreateLeaderboardRequest(leaderboard=leaderboard_pb2.Leaderboard(leaderboard_id=board))
     await world.ranks.CreateLeaderboard(create)
     scores = [("a", 1), ("b", 2)]
     requests = [
-        leaderboard_pb2.SubmitScoreRequest(leaderboard_id=board, entry_id=name, score=score, request_id=new_id())
+        leaderboard_pb2.SubmitScoreRequest(
+            request_id=new_id(),
+            submission=leaderboard_pb2.ScoreSubmission(leaderboard_id=board, entry_id=name, score=score),
+        )
         for name, score in scores
     ]
     batch = leaderboard_pb2.BatchSubmitScoresRequest(request_id=new_id())
@@ -436,5 +453,5 @@ async def test_a_board_made_anew_knows_nothing_of_what_was_answered_before(world
     top = (await world.ranks.ListTop(leaderboard_pb2.ListTopRequest(leaderboard_id=board))).entries
     assert [(entry.entry_id, entry.rank) for entry in top] == [("c", 1), ("a", 2)]
     # An id that was used before the board was made anew serves another request now.
-    requests[1].score = 5
+    requests[1].submission.score = 5
     assert (await world.ranks.SubmitScore(requests[1])).entry.rank == 1

@@ -207,7 +207,8 @@ async def test_services_take_encrypted_calls_from_each_other(
         request = pb.CreatePlayerRequest(username=name, email=f"{name}@example.com")
         player = (await ProfileServiceStub(profile.channel).CreatePlayer(request)).player
         grant = inventory_pb2.GrantItemRequest(
-            request_id=str(uuid.uuid4()), player_id=player.player_id, item_type="weapon", item_id="sword", quantity=1
+            request_id=str(uuid.uuid4()),
+            grant=inventory_pb2.ItemGrant(player_id=player.player_id, item_type="weapon", item_id="sword", quantity=1),
         )
         assert (await InventoryServiceStub(inventory.channel).GrantItem(grant)).item.quantity == 1
         async with aio.insecure_channel(profile.address) as plain:

@@ -59,6 +59,8 @@ async def test_an_adjustment_changes_the_wallet_and_enters_the_ledger(
     answer = await wallets.AdjustCoins(adjust(player_id, -120))
     assert (answer.wallet.coins, answer.wallet.held_coins, answer.wallet.available_coins) == (380, 0, 380)
     assert (answer.entry.delta, answer.entry.coins_after) == (-120, 380)
+    assert not answer.entry.HasField("transfer_id")
+    assert not answer.entry.HasField("counterparty_player_id")
     entries = await database.fetch(LEDGER, {"player_id": uuid.UUID(player_id)}, LedgerEntry)
     assert [(entry.delta, entry.coins_after, entry.kind) for entry in entries] == [
         (500, 500, "ADJUSTMENT"),
@@ -71,11 +73,17 @@ async def test_a_transfer_moves_coins_and_enters_both_ledgers(
 ) -> None:
     sender, receiver = await players(2)
     await wallets.AdjustCoins(adjust(sender, 100))
-    answer = await wallets.TransferCoins(transfer(sender, receiver, 70))
+    request = transfer(sender, receiver, 70)
+    request.reference = "order 7"
+    answer = await wallets.TransferCoins(request)
     assert (answer.sender.coins, answer.receiver.coins) == (30, 70)
-    for player_id, kind, delta in ((sender, "TRANSFER_OUT", -70), (receiver, "TRANSFER_IN", 70)):
+    for player_id, kind, delta, other in (
+        (sender, "TRANSFER_OUT", -70, receiver),
+        (receiver, "TRANSFER_IN", 70, sender),
+    ):
         entry = (await database.fetch(LEDGER, {"player_id": uuid.UUID(player_id)}, LedgerEntry))[-1]
-        assert (entry.kind, entry.delta, entry.reference) == (kind, delta, answer.transfer_id)
+        assert (entry.kind, entry.delta, entry.reference) == (kind, delta, "order 7")
+        assert (str(entry.transfer_id), str(entry.counterparty_player_id)) == (answer.transfer_id, other)
 
 
 async def test_the_same_request_again_is_answered_alike_and_takes_no_effect(

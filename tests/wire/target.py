@@ -47,7 +47,9 @@ async def prepare(address: str) -> Target:
     metadata.update({"text": "x" * _METADATA_BYTES})
     async with aio.insecure_channel(address) as channel:
         stub = LeaderboardServiceStub(channel)
-        await stub.CreateLeaderboard(pb.CreateLeaderboardRequest(leaderboard_id=board), timeout=5)
+        await stub.CreateLeaderboard(
+            pb.CreateLeaderboardRequest(leaderboard=pb.Leaderboard(leaderboard_id=board)), timeout=5
+        )
         submissions = [
             pb.ScoreSubmission(leaderboard_id=board, entry_id=f"entry-{i}", score=i, metadata=metadata)
             for i in range(_ENTRIES)

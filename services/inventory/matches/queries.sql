@@ -31,7 +31,7 @@ WITH recorded AS (
     FROM recorded, jsonb_to_record(answer) AS m (
         match_id uuid, game_mode text, started_at timestamptz, players jsonb),
     jsonb_to_recordset(m.players) AS p (
-        player_id uuid, team integer, score bigint, kills integer, deaths integer, mmr_change integer, xp_gained bigint)
+        player_id uuid, team integer, score bigint, kills bigint, deaths bigint, mmr_change integer, xp_gained bigint)
 )
 SELECT request_id FROM recorded;
 
@@ -53,7 +53,7 @@ WITH asked AS (
                                xp_gained)
     SELECT match_id, p.player_id, game_mode, started_at, p.team, p.score, p.kills, p.deaths, p.mmr_change, p.xp_gained
     FROM finished, jsonb_to_recordset(match -> 'players') AS p (
-        player_id uuid, team integer, score bigint, kills integer, deaths integer, mmr_change integer, xp_gained bigint)
+        player_id uuid, team integer, score bigint, kills bigint, deaths bigint, mmr_change integer, xp_gained bigint)
     ON CONFLICT (match_id, player_id) DO UPDATE
     SET team = EXCLUDED.team, score = EXCLUDED.score, kills = EXCLUDED.kills, deaths = EXCLUDED.deaths,
         mmr_change = EXCLUDED.mmr_change, xp_gained = EXCLUDED.xp_gained

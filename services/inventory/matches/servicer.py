@@ -18,6 +18,7 @@ from services.inventory.matches.types import (
     MatchPlayer,
     MatchPosition,
     MatchResult,
+    PlayerResult,
     check_end,
     check_winner,
     in_order,
@@ -42,14 +43,14 @@ class MatchServicer(MatchServiceServicer):
 
     async def StartMatch(self, request: pb.StartMatchRequest, context: Context) -> pb.StartMatchResponse:
         key = RequestKey.of(request)
-        players = _players(request.players, "players", least=1)
+        participants = _participants(request.participants, "participants")
         match = Match(
             match_id=new_match_id(),
             game_mode=fields.text(request.game_mode, "game_mode", LONGEST_GAME_MODE),
             started_at=_time(request, "started_at") or datetime.now(UTC),
             ended_at=None,
             winner_team=None,
-            players=in_order(MatchPlayer(player.player_id, player.team) for player in players),
+            players=in_order(participants),
             metadata=_metadata(request.metadata, "metadata"),
         )
         return pb.StartMatchResponse(match=match_message(await self._store.start_match(match, key)))
@@ -60,12 +61,13 @@ class MatchServicer(MatchServiceServicer):
         result = MatchResult(
             ended_at=_time(request, "ended_at"),
             winner_team=_winner_team(request, "winner_team"),
-            players=_players(request.players, "players", least=0),
+            results=_results(request.results, "results"),
         )
         return pb.FinishMatchResponse(match=match_message(await self._store.finish_match(match_id, result, key)))
 
     async def RecordMatch(self, request: pb.RecordMatchRequest, context: Context) -> pb.RecordMatchResponse:
         key = RequestKey.of(request)
+        fields.required(request, "match")
         match = await self._store.record_match(_recorded(request.match), key)
         return pb.RecordMatchResponse(match=match_message(match))
 
@@ -97,11 +99,11 @@ def _recorded(match: pb.Match) -> Match:
     if ended_at is None:
         ended_at = started_at
     check_end(ended_at, started_at, "match.ended_at")
-    players = _players(match.players, "match.players", least=1)
+    players = _players(match.players, "match.players")
     winner_team = _winner_team(match, "match.winner_team")
     check_winner(winner_team, players, "match.winner_team")
     return Match(
-        match_id=fields.uuid(match.match_id, "match.match_id") if match.match_id else new_match_id(),
+        match_id=fields.uuid(match.match_id, "match.match_id") if match.HasField("match_id") else new_match_id(),
         game_mode=fields.text(match.game_mode, "match.game_mode", LONGEST_GAME_MODE),
         started_at=started_at,
         ended_at=ended_at,
@@ -111,20 +113,43 @@ def _recorded(match: pb.Match) -> Match:
     )
 
 
-def _players(players: Sequence[pb.MatchPlayer], field: str, *, least: int) -> list[MatchPlayer]:
-    fields.count(players, field, MOST_PLAYERS, least=least)
+def _participants(participants: Sequence[pb.MatchParticipant], field: str) -> list[MatchPlayer]:
+    fields.count(participants, field, MOST_PLAYERS)
+    checked = [
+        MatchPlayer(
+            fields.uuid(participant.player_id, f"{field}[{place}].player_id"),
+            fields.integer(participant.team, f"{field}[{place}].team", 0, INT32_MAX),
+        )
+        for place, participant in enumerate(participants)
+    ]
+    fields.unique([player.player_id for player in checked], field, "player_id")
+    return checked
+
+
+def _results(results: Sequence[pb.PlayerResult], field: str) -> list[PlayerResult]:
+    fields.count(results, field, MOST_PLAYERS, least=0)
+    checked = [
+        PlayerResult(_player(result, f"{field}[{place}]."), keeps_team=not result.HasField("team"))
+        for place, result in enumerate(results)
+    ]
+    fields.unique([result.player.player_id for result in checked], field, "player_id")
+    return checked
+
+
+def _players(players: Sequence[pb.MatchPlayer], field: str) -> list[MatchPlayer]:
+    fields.count(players, field, MOST_PLAYERS)
     checked = [_player(player, f"{field}[{place}].") for place, player in enumerate(players)]
     fields.unique([player.player_id for player in checked], field, "player_id")
     return checked
 
 
-def _player(player: pb.MatchPlayer, path: str) -> MatchPlayer:
+def _player(player: pb.MatchPlayer | pb.PlayerResult, path: str) -> MatchPlayer:
     return MatchPlayer(
         player_id=fields.uuid(player.player_id, f"{path}player_id"),
         team=fields.integer(player.team, f"{path}team", 0, INT32_MAX),
         score=player.score,
-        kills=fields.integer(player.kills, f"{path}kills", 0, INT32_MAX),
-        deaths=fields.integer(player.deaths, f"{path}deaths", 0, INT32_MAX),
+        kills=fields.integer(player.kills, f"{path}kills", 0, INT64_MAX),
+        deaths=fields.integer(player.deaths, f"{path}deaths", 0, INT64_MAX),
         mmr_change=player.mmr_change,
         xp_gained=fields.integer(player.xp_gained, f"{path}xp_gained", 0, INT64_MAX),
     )

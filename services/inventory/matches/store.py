@@ -93,7 +93,7 @@ class MatchStore:
         """Raises NotFound, PreconditionFailed, FieldInvalid, RequestIdReused."""
 
         async def effect() -> Match | Refusal | None:
-            await self._players.require([player.player_id for player in result.players])
+            await self._players.require([of_one.player.player_id for of_one in result.results])
             match = finished(await self.get_match(match_id), result)
             params = {"match": MATCH.dump_json(match).decode(), **key.params()}
             rows = await self._database.fetch(QUERIES["finish_match"], params, _Answered, repeatable=True)

@@ -41,12 +41,21 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
+class PlayerResult:
+    """What a match came to for one player. With `keeps_team` the team is that of the start, and 0 for one who joined
+    later; the one in `player` means nothing then."""
+
+    player: MatchPlayer
+    keeps_team: bool
+
+
+@dataclass(frozen=True, slots=True)
 class MatchResult:
     """What FinishMatch brings; `ended_at` None means now."""
 
     ended_at: datetime | None
     winner_team: int | None
-    players: Sequence[MatchPlayer]
+    results: Sequence[PlayerResult]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +102,15 @@ def finished(match: Match, result: MatchResult) -> Match:
         raise PreconditionFailed("MATCH_FINISHED", message, match_id=match.match_id)
     if result.ended_at is not None:
         check_end(result.ended_at, match.started_at, "ended_at")
-    players = {player.player_id: player for player in (*match.players, *result.players)}
+    players = {player.player_id: player for player in match.players}
+    for of_one in result.results:
+        player, started = of_one.player, players.get(of_one.player.player_id)
+        if of_one.keeps_team:
+            player = replace(player, team=started.team if started else 0)
+        players[player.player_id] = player
     if len(players) > MOST_PLAYERS:
         raise FieldInvalid(
-            "players", f"must bring the match to at most {MOST_PLAYERS} players, and make {len(players)}"
+            "results", f"must bring the match to at most {MOST_PLAYERS} players, and make {len(players)}"
         )
     check_winner(result.winner_team, players.values(), "winner_team")
     return replace(

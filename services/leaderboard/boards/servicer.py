@@ -7,7 +7,7 @@ from grpc import aio
 from savepoint.leaderboard.v1 import leaderboard_pb2 as pb
 from savepoint.leaderboard.v1.leaderboard_pb2_grpc import LeaderboardServiceServicer
 
-from services.leaderboard.boards.messages import leaderboard_message, set_entry, set_failure
+from services.leaderboard.boards.messages import content_of_0_1, leaderboard_message, set_entry, set_failure
 from services.leaderboard.boards.store import BoardStore
 from services.leaderboard.boards.types import LARGEST_SCORE, POSITION, BoardPosition, Submission
 from shared.contract import fields, json_struct
@@ -19,6 +19,7 @@ Context = aio.ServicerContext[Any, Any]
 
 LONGEST_ENTRY_ID = 64
 METADATA_BYTES = 4 * 1024
+# All of them may fail, each with a status of up to shared.rpc.status.LARGEST_DETAILS: that makes 3 MiB at most.
 LARGEST_BATCH = 1000
 DEFAULT_RANGE = 5
 LARGEST_RANGE = 100
@@ -35,7 +36,9 @@ class LeaderboardServicer(LeaderboardServiceServicer):
     async def CreateLeaderboard(
         self, request: pb.CreateLeaderboardRequest, context: Context
     ) -> pb.CreateLeaderboardResponse:
-        leaderboard = await self._store.create_leaderboard(_leaderboard_id(request.leaderboard_id))
+        fields.required(request, "leaderboard")
+        leaderboard_id = _leaderboard_id(request.leaderboard.leaderboard_id, "leaderboard.leaderboard_id")
+        leaderboard = await self._store.create_leaderboard(leaderboard_id)
         return pb.CreateLeaderboardResponse(leaderboard=leaderboard_message(leaderboard))
 
     async def GetLeaderboard(self, request: pb.GetLeaderboardRequest, context: Context) -> pb.GetLeaderboardResponse:
@@ -49,7 +52,8 @@ class LeaderboardServicer(LeaderboardServiceServicer):
         return pb.DeleteLeaderboardResponse()
 
     async def SubmitScore(self, request: pb.SubmitScoreRequest, context: Context) -> pb.SubmitScoreResponse:
-        submitted = await self._store.submit_score(_submission(request), _key(request))
+        fields.required(request, "submission")
+        submitted = await self._store.submit_score(_submission(request.submission, "submission."), _key(request))
         response = pb.SubmitScoreResponse(changed=submitted.changed)
         set_entry(response.entry, submitted.entry)
         if submitted.previous:
@@ -61,7 +65,7 @@ class LeaderboardServicer(LeaderboardServiceServicer):
     ) -> pb.BatchSubmitScoresResponse:
         fields.count(request.submissions, "submissions", LARGEST_BATCH)
         key = _key(request)
-        checked = [_checked(submission) for submission in request.submissions]
+        checked = [_checked(submission, f"submissions[{at}].") for at, submission in enumerate(request.submissions)]
         valid = [submission for submission in checked if isinstance(submission, Submission)]
         results = iter(await self._store.batch_submit_scores(valid, key))
         response = pb.BatchSubmitScoresResponse()
@@ -69,7 +73,7 @@ class LeaderboardServicer(LeaderboardServiceServicer):
             result = next(results) if isinstance(submission, Submission) else submission
             message = response.results.add()
             if isinstance(result, Exception):
-                set_failure(message.failure, result)
+                set_failure(message, result)
             else:
                 set_entry(message.entry, result.entry, with_metadata=False)
         return response
@@ -120,40 +124,40 @@ class LeaderboardServicer(LeaderboardServiceServicer):
 def _key(request: pb.SubmitScoreRequest | pb.BatchSubmitScoresRequest) -> RequestKey | None:
     if not request.HasField("request_id"):
         return None
-    return RequestKey.of(request)
+    return RequestKey.of(request, content_of_0_1)
 
 
-def _checked(submission: pb.ScoreSubmission) -> Submission | FieldInvalid:
+def _checked(submission: pb.ScoreSubmission, path: str) -> Submission | FieldInvalid:
     try:
-        return _submission(submission)
+        return _submission(submission, path)
     except FieldInvalid as error:
         return error
 
 
-def _submission(request: pb.SubmitScoreRequest | pb.ScoreSubmission) -> Submission:
+def _submission(submission: pb.ScoreSubmission, path: str) -> Submission:
     metadata = None
-    if request.HasField("metadata"):
-        metadata = json_struct.to_json(request.metadata, "metadata", METADATA_BYTES)
+    if submission.HasField("metadata"):
+        metadata = json_struct.to_json(submission.metadata, f"{path}metadata", METADATA_BYTES)
     return Submission(
-        leaderboard_id=_leaderboard_id(request.leaderboard_id),
-        entry_id=_entry_id(request.entry_id),
-        score=fields.integer(request.score, "score", -LARGEST_SCORE, LARGEST_SCORE),
-        subscore=request.subscore,
+        leaderboard_id=_leaderboard_id(submission.leaderboard_id, f"{path}leaderboard_id"),
+        entry_id=_entry_id(submission.entry_id, f"{path}entry_id"),
+        score=fields.integer(submission.score, f"{path}score", -LARGEST_SCORE, LARGEST_SCORE),
+        subscore=submission.subscore,
         metadata=metadata,
     )
 
 
-def _leaderboard_id(value: str) -> str:
+def _leaderboard_id(value: str, field: str = "leaderboard_id") -> str:
     if not _LEADERBOARD_ID.fullmatch(value):
-        raise FieldInvalid("leaderboard_id", "must be 1 to 64 of a-z 0-9 . _ -")
+        raise FieldInvalid(field, "must be 1 to 64 of a-z 0-9 . _ -")
     return value
 
 
-def _entry_id(value: str) -> str:
+def _entry_id(value: str, field: str = "entry_id") -> str:
     size = len(value.encode())
     if not 1 <= size <= LONGEST_ENTRY_ID:
-        raise FieldInvalid("entry_id", f"must have 1 to {LONGEST_ENTRY_ID} bytes of UTF-8, and has {size}")
-    fields.no_control(value, "entry_id")
+        raise FieldInvalid(field, f"must have 1 to {LONGEST_ENTRY_ID} bytes of UTF-8, and has {size}")
+    fields.no_control(value, field)
     return value
 
 

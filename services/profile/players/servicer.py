@@ -10,7 +10,7 @@ from savepoint.profile.v1 import profile_pb2 as pb
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceServicer
 
 from services.profile.players import username
-from services.profile.players.messages import player_message
+from services.profile.players.messages import content_of_0_1, player_message
 from services.profile.players.store import PlayerOrder, PlayerStore
 from services.profile.players.types import POSITION, NewPlayer, PlayerChange, Progress
 from shared.contract import fields, json_struct
@@ -46,7 +46,7 @@ class ProfileServicer(ProfileServiceServicer):
             email=_email(request.email, "email"),
             attributes=_attributes(request.attributes, "attributes"),
         )
-        key = RequestKey.of(request) if request.HasField("request_id") else None
+        key = RequestKey.of(request, content_of_0_1) if request.HasField("request_id") else None
         return pb.CreatePlayerResponse(player=player_message(await self._store.create_player(new, key)))
 
     async def GetPlayer(self, request: pb.GetPlayerRequest, context: Context) -> pb.GetPlayerResponse:
@@ -82,7 +82,6 @@ class ProfileServicer(ProfileServiceServicer):
         self, request: pb.BatchApplyProgressRequest, context: Context
     ) -> pb.BatchApplyProgressResponse:
         fields.count(request.changes, "changes", LARGEST_BATCH)
-        fields.text(request.source, "source", 64, least=0)
         changes = [
             Progress(
                 player_id=fields.uuid(change.player_id, f"changes[{place}].player_id"),
@@ -133,7 +132,7 @@ def _change(request: pb.UpdatePlayerRequest) -> PlayerChange:
         raise FieldInvalid("update_mask", f"must not name {unknown[0]}; it takes {', '.join(sorted(_UPDATABLE))}")
     return PlayerChange(
         player_id=fields.uuid(player.player_id, "player.player_id"),
-        version=fields.etag(player.etag, "player.etag") if player.etag else None,
+        version=fields.etag(player.etag, "player.etag") if player.HasField("etag") else None,
         username=username.checked(player.username, "player.username") if "username" in mask else None,
         email=_email(player.email, "player.email") if "email" in mask else None,
         attributes=_attributes(player.attributes, "player.attributes") if "attributes" in mask else None,

@@ -27,4 +27,6 @@ def entry_message(entry: LedgerEntry) -> wallet_pb2.LedgerEntry:
         reference=entry.reference,
         request_id=str(entry.request_id),
         created_at=entry.created_at,
+        transfer_id=str(entry.transfer_id) if entry.transfer_id else None,
+        counterparty_player_id=str(entry.counterparty_player_id) if entry.counterparty_player_id else None,
     )

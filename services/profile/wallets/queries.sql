@@ -119,12 +119,14 @@ WITH locked AS (
     WHERE p.player_id = locked.player_id AND refusal IS NULL
     RETURNING p.player_id, p.coins, p.held_coins, p.version, transfer_id
 ), entered AS (
-    INSERT INTO wallet_ledger (player_id, delta, coins_after, kind, reason, reference, request_id)
+    INSERT INTO wallet_ledger (player_id, delta, coins_after, kind, reason, reference, request_id, transfer_id,
+                               counterparty_player_id)
     SELECT player_id,
            CASE player_id WHEN %(sender_id)s THEN -%(amount)s::bigint ELSE %(amount)s::bigint END,
            coins,
            CASE player_id WHEN %(sender_id)s THEN 'TRANSFER_OUT' ELSE 'TRANSFER_IN' END,
-           %(reason)s, transfer_id::text, %(request_id)s
+           %(reason)s, %(reference)s, %(request_id)s, transfer_id,
+           CASE player_id WHEN %(sender_id)s THEN %(receiver_id)s::uuid ELSE %(sender_id)s::uuid END
     FROM moved
 ), recorded AS (
     INSERT INTO requests (request_id, method, fingerprint, answer)

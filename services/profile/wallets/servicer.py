@@ -54,6 +54,7 @@ class WalletServicer(WalletServiceServicer):
             receiver,
             fields.integer(request.amount, "amount", 1, MOST_COINS),
             fields.text(request.reason, "reason", LONGEST_REASON),
+            fields.text(request.reference, "reference", LONGEST_REFERENCE, least=0),
             key,
         )
         return pb.TransferCoinsResponse(

@@ -71,7 +71,7 @@ class WalletStore:
         return answer
 
     async def transfer_coins(
-        self, sender_id: UUID, receiver_id: UUID, amount: int, reason: str, key: RequestKey
+        self, sender_id: UUID, receiver_id: UUID, amount: int, reason: str, reference: str, key: RequestKey
     ) -> Transfer:
         """Raises NotFound, PreconditionFailed, RequestIdReused."""
         params = {
@@ -79,6 +79,7 @@ class WalletStore:
             "receiver_id": receiver_id,
             "amount": amount,
             "reason": reason,
+            "reference": reference,
             **key.params(),
         }
         versions: tuple[int | None, int | None] = (None, None)

@@ -18,7 +18,8 @@ class Wallet:
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One movement of one player's coins."""
+    """One movement of one player's coins. A transfer's two have its `transfer_id` and name each other's player; in the
+    records of 0.1 nothing is said of either."""
 
     entry_id: UUID
     player_id: UUID
@@ -29,6 +30,8 @@ class LedgerEntry:
     reference: str
     request_id: UUID
     created_at: datetime
+    transfer_id: UUID | None = None
+    counterparty_player_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,45 +22,95 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&savepoint/inventory/v1/inventory.proto\x12\x16savepoint.inventory.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe9\x01\n\x04Item\x12\x11\n\tplayer_id\x18\x01 \x01(\t\x12\x11\n\titem_type\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\x03\x12)\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12/\n\x0b\x61\x63quired_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x08 \x01(\t\"\x7f\n\tItemGrant\x12\x11\n\tplayer_id\x18\x01 \x01(\t\x12\x11\n\titem_type\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\x03\x12)\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\"\x9a\x01\n\x10GrantItemRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tplayer_id\x18\x02 \x01(\t\x12\x11\n\titem_type\x18\x03 \x01(\t\x12\x0f\n\x07item_id\x18\x04 \x01(\t\x12\x10\n\x08quantity\x18\x05 \x01(\x03\x12)\n\x08metadata\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\"?\n\x11GrantItemResponse\x12*\n\x04item\x18\x01 \x01(\x0b\x32\x1c.savepoint.inventory.v1.Item\"_\n\x16\x42\x61tchGrantItemsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x31\n\x06grants\x18\x02 \x03(\x0b\x32!.savepoint.inventory.v1.ItemGrant\"F\n\x17\x42\x61tchGrantItemsResponse\x12+\n\x05items\x18\x01 \x03(\x0b\x32\x1c.savepoint.inventory.v1.Item\"q\n\x12\x43onsumeItemRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tplayer_id\x18\x02 \x01(\t\x12\x11\n\titem_type\x18\x03 \x01(\t\x12\x0f\n\x07item_id\x18\x04 \x01(\t\x12\x10\n\x08quantity\x18\x05 \x01(\x03\"A\n\x13\x43onsumeItemResponse\x12*\n\x04item\x18\x01 \x01(\x0b\x32\x1c.savepoint.inventory.v1.Item\"G\n\x0eGetItemRequest\x12\x11\n\tplayer_id\x18\x01 \x01(\t\x12\x11\n\titem_type\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\"=\n\x0fGetItemResponse\x12*\n\x04item\x18\x01 \x01(\x0b\x32\x1c.savepoint.inventory.v1.Item\"r\n\x10ListItemsRequest\x12\x11\n\tplayer_id\x18\x01 \x01(\t\x12\x16\n\titem_type\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\tB\x0c\n\n_item_type\"Y\n\x11ListItemsResponse\x12+\n\x05items\x18\x01 \x03(\x0b\x32\x1c.savepoint.inventory.v1.Item\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x99\x01\n\x19UpdateItemMetadataRequest\x12\x11\n\tplayer_id\x18\x01 \x01(\t\x12\x11\n\titem_type\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12)\n\x08metadata\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x11\n\x04\x65tag\x18\x05 \x01(\tH\x00\x88\x01\x01\x42\x07\n\x05_etag\"H\n\x1aUpdateItemMetadataResponse\x12*\n\x04item\x18\x01 \x01(\x0b\x32\x1c.savepoint.inventory.v1.Item2\x8b\x05\n\x10InventoryService\x12`\n\tGrantItem\x12(.savepoint.inventory.v1.GrantItemRequest\x1a).savepoint.inventory.v1.GrantItemResponse\x12r\n\x0f\x42\x61tchGrantItems\x12..savepoint.inventory.v1.BatchGrantItemsRequest\x1a/.savepoint.inventory.v1.BatchGrantItemsResponse\x12\x66\n\x0b\x43onsumeItem\x12*.savepoint.inventory.v1.ConsumeItemRequest\x1a+.savepoint.inventory.v1.ConsumeItemResponse\x12Z\n\x07GetItem\x12&.savepoint.inventory.v1.GetItemRequest\x1a\'.savepoint.inventory.v1.GetItemResponse\x12`\n\tListItems\x12(.savepoint.inventory.v1.ListItemsRequest\x1a).savepoint.inventory.v1.ListItemsResponse\x12{\n\x12UpdateItemMetadata\x12\x31.savepoint.inventory.v1.UpdateItemMetadataRequest\x1a\x32.savepoint.inventory.v1.UpdateItemMetadataResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&savepoint/inventory/v1/inventory.proto\x12\x16savepoint.inventory.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe9\x01\n\x04Item\x12\x11\n\tplayer_id\x18\x01 \x01(\t\x12\x11\n\titem_type\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\x03\x12)\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12/\n\x0b\x61\x63quired_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x08 \x01(\t\"\xa8\x01\n\tItemGrant\x12\x1b\n\tplayer_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1c\n\titem_type\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x32\x12\x1a\n\x07item_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x19\n\x08quantity\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01\x12)\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\"j\n\x10GrantItemRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x38\n\x05grant\x18\x02 \x01(\x0b\x32!.savepoint.inventory.v1.ItemGrantB\x06\xbaH\x03\xc8\x01\x01\"?\n\x11GrantItemResponse\x12*\n\x04item\x18\x01 \x01(\x0b\x32\x1c.savepoint.inventory.v1.Item\"v\n\x16\x42\x61tchGrantItemsRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12>\n\x06grants\x18\x02 \x03(\x0b\x32!.savepoint.inventory.v1.ItemGrantB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xf4\x03\"F\n\x17\x42\x61tchGrantItemsResponse\x12+\n\x05items\x18\x01 \x03(\x0b\x32\x1c.savepoint.inventory.v1.Item\"\xa4\x01\n\x12\x43onsumeItemRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1b\n\tplayer_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1c\n\titem_type\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x32\x12\x1a\n\x07item_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x19\n\x08quantity\x18\x05 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01\"A\n\x13\x43onsumeItemResponse\x12*\n\x04item\x18\x01 \x01(\x0b\x32\x1c.savepoint.inventory.v1.Item\"g\n\x0eGetItemRequest\x12\x1b\n\tplayer_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1c\n\titem_type\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x32\x12\x1a\n\x07item_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\"=\n\x0fGetItemResponse\x12*\n\x04item\x18\x01 \x01(\x0b\x32\x1c.savepoint.inventory.v1.Item\"\x90\x01\n\x10ListItemsRequest\x12\x1b\n\tplayer_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12!\n\titem_type\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x32H\x00\x88\x01\x01\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x04 \x01(\tB\x0c\n\n_item_type\"Y\n\x11ListItemsResponse\x12+\n\x05items\x18\x01 \x03(\x0b\x32\x1c.savepoint.inventory.v1.Item\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb9\x01\n\x19UpdateItemMetadataRequest\x12\x1b\n\tplayer_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1c\n\titem_type\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x32\x12\x1a\n\x07item_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12)\n\x08metadata\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x11\n\x04\x65tag\x18\x05 \x01(\tH\x00\x88\x01\x01\x42\x07\n\x05_etag\"H\n\x1aUpdateItemMetadataResponse\x12*\n\x04item\x18\x01 \x01(\x0b\x32\x1c.savepoint.inventory.v1.Item2\x95\x05\n\x10InventoryService\x12`\n\tGrantItem\x12(.savepoint.inventory.v1.GrantItemRequest\x1a).savepoint.inventory.v1.GrantItemResponse\x12r\n\x0f\x42\x61tchGrantItems\x12..savepoint.inventory.v1.BatchGrantItemsRequest\x1a/.savepoint.inventory.v1.BatchGrantItemsResponse\x12\x66\n\x0b\x43onsumeItem\x12*.savepoint.inventory.v1.ConsumeItemRequest\x1a+.savepoint.inventory.v1.ConsumeItemResponse\x12_\n\x07GetItem\x12&.savepoint.inventory.v1.GetItemRequest\x1a\'.savepoint.inventory.v1.GetItemResponse\"\x03\x90\x02\x01\x12\x65\n\tListItems\x12(.savepoint.inventory.v1.ListItemsRequest\x1a).savepoint.inventory.v1.ListItemsResponse\"\x03\x90\x02\x01\x12{\n\x12UpdateItemMetadata\x12\x31.savepoint.inventory.v1.UpdateItemMetadataRequest\x1a\x32.savepoint.inventory.v1.UpdateItemMetadataResponseBb\n\x16savepoint.inventory.v1P\x01Z-savepoint.example/go/inventory/v1;inventoryv1\xaa\x02\x16Savepoint.Inventory.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'savepoint.inventory.v1.inventory_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
-  _globals['_ITEM']._serialized_start=130
-  _globals['_ITEM']._serialized_end=363
-  _globals['_ITEMGRANT']._serialized_start=365
-  _globals['_ITEMGRANT']._serialized_end=492
-  _globals['_GRANTITEMREQUEST']._serialized_start=495
-  _globals['_GRANTITEMREQUEST']._serialized_end=649
-  _globals['_GRANTITEMRESPONSE']._serialized_start=651
-  _globals['_GRANTITEMRESPONSE']._serialized_end=714
-  _globals['_BATCHGRANTITEMSREQUEST']._serialized_start=716
-  _globals['_BATCHGRANTITEMSREQUEST']._serialized_end=811
-  _globals['_BATCHGRANTITEMSRESPONSE']._serialized_start=813
-  _globals['_BATCHGRANTITEMSRESPONSE']._serialized_end=883
-  _globals['_CONSUMEITEMREQUEST']._serialized_start=885
-  _globals['_CONSUMEITEMREQUEST']._serialized_end=998
-  _globals['_CONSUMEITEMRESPONSE']._serialized_start=1000
-  _globals['_CONSUMEITEMRESPONSE']._serialized_end=1065
-  _globals['_GETITEMREQUEST']._serialized_start=1067
-  _globals['_GETITEMREQUEST']._serialized_end=1138
-  _globals['_GETITEMRESPONSE']._serialized_start=1140
-  _globals['_GETITEMRESPONSE']._serialized_end=1201
-  _globals['_LISTITEMSREQUEST']._serialized_start=1203
-  _globals['_LISTITEMSREQUEST']._serialized_end=1317
-  _globals['_LISTITEMSRESPONSE']._serialized_start=1319
-  _globals['_LISTITEMSRESPONSE']._serialized_end=1408
-  _globals['_UPDATEITEMMETADATAREQUEST']._serialized_start=1411
-  _globals['_UPDATEITEMMETADATAREQUEST']._serialized_end=1564
-  _globals['_UPDATEITEMMETADATARESPONSE']._serialized_start=1566
-  _globals['_UPDATEITEMMETADATARESPONSE']._serialized_end=1638
-  _globals['_INVENTORYSERVICE']._serialized_start=1641
-  _globals['_INVENTORYSERVICE']._serialized_end=2292
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\026savepoint.inventory.v1P\001Z-savepoint.example/go/inventory/v1;inventoryv1\252\002\026Savepoint.Inventory.V1'
+  _globals['_ITEMGRANT'].fields_by_name['player_id']._loaded_options = None
+  _globals['_ITEMGRANT'].fields_by_name['player_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_ITEMGRANT'].fields_by_name['item_type']._loaded_options = None
+  _globals['_ITEMGRANT'].fields_by_name['item_type']._serialized_options = b'\272H\006r\004\020\001\0302'
+  _globals['_ITEMGRANT'].fields_by_name['item_id']._loaded_options = None
+  _globals['_ITEMGRANT'].fields_by_name['item_id']._serialized_options = b'\272H\006r\004\020\001\030d'
+  _globals['_ITEMGRANT'].fields_by_name['quantity']._loaded_options = None
+  _globals['_ITEMGRANT'].fields_by_name['quantity']._serialized_options = b'\272H\004\"\002(\001'
+  _globals['_GRANTITEMREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_GRANTITEMREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_GRANTITEMREQUEST'].fields_by_name['grant']._loaded_options = None
+  _globals['_GRANTITEMREQUEST'].fields_by_name['grant']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_BATCHGRANTITEMSREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_BATCHGRANTITEMSREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_BATCHGRANTITEMSREQUEST'].fields_by_name['grants']._loaded_options = None
+  _globals['_BATCHGRANTITEMSREQUEST'].fields_by_name['grants']._serialized_options = b'\272H\010\222\001\005\010\001\020\364\003'
+  _globals['_CONSUMEITEMREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CONSUMEITEMREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_CONSUMEITEMREQUEST'].fields_by_name['player_id']._loaded_options = None
+  _globals['_CONSUMEITEMREQUEST'].fields_by_name['player_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_CONSUMEITEMREQUEST'].fields_by_name['item_type']._loaded_options = None
+  _globals['_CONSUMEITEMREQUEST'].fields_by_name['item_type']._serialized_options = b'\272H\006r\004\020\001\0302'
+  _globals['_CONSUMEITEMREQUEST'].fields_by_name['item_id']._loaded_options = None
+  _globals['_CONSUMEITEMREQUEST'].fields_by_name['item_id']._serialized_options = b'\272H\006r\004\020\001\030d'
+  _globals['_CONSUMEITEMREQUEST'].fields_by_name['quantity']._loaded_options = None
+  _globals['_CONSUMEITEMREQUEST'].fields_by_name['quantity']._serialized_options = b'\272H\004\"\002(\001'
+  _globals['_GETITEMREQUEST'].fields_by_name['player_id']._loaded_options = None
+  _globals['_GETITEMREQUEST'].fields_by_name['player_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_GETITEMREQUEST'].fields_by_name['item_type']._loaded_options = None
+  _globals['_GETITEMREQUEST'].fields_by_name['item_type']._serialized_options = b'\272H\006r\004\020\001\0302'
+  _globals['_GETITEMREQUEST'].fields_by_name['item_id']._loaded_options = None
+  _globals['_GETITEMREQUEST'].fields_by_name['item_id']._serialized_options = b'\272H\006r\004\020\001\030d'
+  _globals['_LISTITEMSREQUEST'].fields_by_name['player_id']._loaded_options = None
+  _globals['_LISTITEMSREQUEST'].fields_by_name['player_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_LISTITEMSREQUEST'].fields_by_name['item_type']._loaded_options = None
+  _globals['_LISTITEMSREQUEST'].fields_by_name['item_type']._serialized_options = b'\272H\006r\004\020\001\0302'
+  _globals['_LISTITEMSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTITEMSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_UPDATEITEMMETADATAREQUEST'].fields_by_name['player_id']._loaded_options = None
+  _globals['_UPDATEITEMMETADATAREQUEST'].fields_by_name['player_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_UPDATEITEMMETADATAREQUEST'].fields_by_name['item_type']._loaded_options = None
+  _globals['_UPDATEITEMMETADATAREQUEST'].fields_by_name['item_type']._serialized_options = b'\272H\006r\004\020\001\0302'
+  _globals['_UPDATEITEMMETADATAREQUEST'].fields_by_name['item_id']._loaded_options = None
+  _globals['_UPDATEITEMMETADATAREQUEST'].fields_by_name['item_id']._serialized_options = b'\272H\006r\004\020\001\030d'
+  _globals['_INVENTORYSERVICE'].methods_by_name['GetItem']._loaded_options = None
+  _globals['_INVENTORYSERVICE'].methods_by_name['GetItem']._serialized_options = b'\220\002\001'
+  _globals['_INVENTORYSERVICE'].methods_by_name['ListItems']._loaded_options = None
+  _globals['_INVENTORYSERVICE'].methods_by_name['ListItems']._serialized_options = b'\220\002\001'
+  _globals['_ITEM']._serialized_start=159
+  _globals['_ITEM']._serialized_end=392
+  _globals['_ITEMGRANT']._serialized_start=395
+  _globals['_ITEMGRANT']._serialized_end=563
+  _globals['_GRANTITEMREQUEST']._serialized_start=565
+  _globals['_GRANTITEMREQUEST']._serialized_end=671
+  _globals['_GRANTITEMRESPONSE']._serialized_start=673
+  _globals['_GRANTITEMRESPONSE']._serialized_end=736
+  _globals['_BATCHGRANTITEMSREQUEST']._serialized_start=738
+  _globals['_BATCHGRANTITEMSREQUEST']._serialized_end=856
+  _globals['_BATCHGRANTITEMSRESPONSE']._serialized_start=858
+  _globals['_BATCHGRANTITEMSRESPONSE']._serialized_end=928
+  _globals['_CONSUMEITEMREQUEST']._serialized_start=931
+  _globals['_CONSUMEITEMREQUEST']._serialized_end=1095
+  _globals['_CONSUMEITEMRESPONSE']._serialized_start=1097
+  _globals['_CONSUMEITEMRESPONSE']._serialized_end=1162
+  _globals['_GETITEMREQUEST']._serialized_start=1164
+  _globals['_GETITEMREQUEST']._serialized_end=1267
+  _globals['_GETITEMRESPONSE']._serialized_start=1269
+  _globals['_GETITEMRESPONSE']._serialized_end=1330
+  _globals['_LISTITEMSREQUEST']._serialized_start=1333
+  _globals['_LISTITEMSREQUEST']._serialized_end=1477
+  _globals['_LISTITEMSRESPONSE']._serialized_start=1479
+  _globals['_LISTITEMSRESPONSE']._serialized_end=1568
+  _globals['_UPDATEITEMMETADATAREQUEST']._serialized_start=1571
+  _globals['_UPDATEITEMMETADATAREQUEST']._serialized_end=1756
+  _globals['_UPDATEITEMMETADATARESPONSE']._serialized_start=1758
+  _globals['_UPDATEITEMMETADATARESPONSE']._serialized_end=1830
+  _globals['_INVENTORYSERVICE']._serialized_start=1833
+  _globals['_INVENTORYSERVICE']._serialized_end=2494
 # @@protoc_insertion_point(module_scope)

@@ -1,5 +1,6 @@
 import datetime
 
+from buf.validate import validate_pb2 as _validate_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -45,20 +46,12 @@ class ItemGrant(_message.Message):
     def __init__(self, player_id: _Optional[str] = ..., item_type: _Optional[str] = ..., item_id: _Optional[str] = ..., quantity: _Optional[int] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class GrantItemRequest(_message.Message):
-    __slots__ = ("request_id", "player_id", "item_type", "item_id", "quantity", "metadata")
+    __slots__ = ("request_id", "grant")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
-    PLAYER_ID_FIELD_NUMBER: _ClassVar[int]
-    ITEM_TYPE_FIELD_NUMBER: _ClassVar[int]
-    ITEM_ID_FIELD_NUMBER: _ClassVar[int]
-    QUANTITY_FIELD_NUMBER: _ClassVar[int]
-    METADATA_FIELD_NUMBER: _ClassVar[int]
+    GRANT_FIELD_NUMBER: _ClassVar[int]
     request_id: str
-    player_id: str
-    item_type: str
-    item_id: str
-    quantity: int
-    metadata: _struct_pb2.Struct
-    def __init__(self, request_id: _Optional[str] = ..., player_id: _Optional[str] = ..., item_type: _Optional[str] = ..., item_id: _Optional[str] = ..., quantity: _Optional[int] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+    grant: ItemGrant
+    def __init__(self, request_id: _Optional[str] = ..., grant: _Optional[_Union[ItemGrant, _Mapping]] = ...) -> None: ...
 
 class GrantItemResponse(_message.Message):
     __slots__ = ("item",)

@@ -26,9 +26,15 @@ if _version_not_supported:
 
 
 class InventoryServiceStub:
-    """What players own. Errors, and what is refused of any field, as described at savepoint.profile.v1.ProfileService;
-    besides, any RPC that gives to a player returns NOT_FOUND PLAYER_NOT_FOUND for an id that profile did not know when it
-    was first seen here.
+    """What players own.
+
+    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
+    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
+    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
+    all services.
+
+    An RPC that gives to a player answers PLAYER_NOT_FOUND for an id that profile did not know when it was first seen
+    here, and SERVICE_UNAVAILABLE, with google.rpc.RetryInfo, while profile cannot be asked about a new one.
     """
 
     def __init__(self, channel):
@@ -70,37 +76,65 @@ class InventoryServiceStub:
 
 
 class InventoryServiceServicer:
-    """What players own. Errors, and what is refused of any field, as described at savepoint.profile.v1.ProfileService;
-    besides, any RPC that gives to a player returns NOT_FOUND PLAYER_NOT_FOUND for an id that profile did not know when it
-    was first seen here.
+    """What players own.
+
+    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
+    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
+    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
+    all services.
+
+    An RPC that gives to a player answers PLAYER_NOT_FOUND for an id that profile did not know when it was first seen
+    here, and SERVICE_UNAVAILABLE, with google.rpc.RetryInfo, while profile cannot be asked about a new one.
     """
 
     def GrantItem(self, request, context):
         """Gives a quantity of an item; more of what the player already has adds up.
-        FAILED_PRECONDITION: QUANTITY_LIMIT when more than 2^63-1 would be owned. INVALID_ARGUMENT: REQUEST_ID_REUSED.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+        - NOT_FOUND: PLAYER_NOT_FOUND
+        - FAILED_PRECONDITION: QUANTITY_LIMIT (more than 2^63-1 would be owned)
+        - UNAVAILABLE: SERVICE_UNAVAILABLE (profile does not answer)
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchGrantItems(self, request, context):
-        """Gives up to 500 items, to one player or many, all or nothing. Errors as GrantItem.
+        """Gives up to 500 items, to one player or many, all or nothing.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+        - NOT_FOUND: PLAYER_NOT_FOUND
+        - FAILED_PRECONDITION: QUANTITY_LIMIT (more than 2^63-1 would be owned)
+        - UNAVAILABLE: SERVICE_UNAVAILABLE (profile does not answer)
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ConsumeItem(self, request, context):
-        """Takes a quantity of an item; the last one taken removes it.
-        FAILED_PRECONDITION: INSUFFICIENT_QUANTITY (metadata have, need), also when the player has none.
-        INVALID_ARGUMENT: REQUEST_ID_REUSED.
+        """Takes a quantity of an item; the last one taken removes it. Of an item that the player does not have there are too
+        few, even if nobody has this player_id.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+        - FAILED_PRECONDITION: INSUFFICIENT_QUANTITY (metadata have, need)
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetItem(self, request, context):
-        """Reads one item. NOT_FOUND: ITEM_NOT_FOUND.
+        """Reads one item.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - NOT_FOUND: ITEM_NOT_FOUND
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,13 +142,23 @@ class InventoryServiceServicer:
 
     def ListItems(self, request, context):
         """Lists a player's items by type and id. A player without items has an empty list.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateItemMetadata(self, request, context):
-        """Replaces an item's metadata. NOT_FOUND: ITEM_NOT_FOUND. ABORTED: ETAG_MISMATCH.
+        """Replaces an item's metadata.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - NOT_FOUND: ITEM_NOT_FOUND
+        - ABORTED: ETAG_MISMATCH
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -162,9 +206,15 @@ def add_InventoryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class InventoryService:
-    """What players own. Errors, and what is refused of any field, as described at savepoint.profile.v1.ProfileService;
-    besides, any RPC that gives to a player returns NOT_FOUND PLAYER_NOT_FOUND for an id that profile did not know when it
-    was first seen here.
+    """What players own.
+
+    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
+    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
+    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
+    all services.
+
+    An RPC that gives to a player answers PLAYER_NOT_FOUND for an id that profile did not know when it was first seen
+    here, and SERVICE_UNAVAILABLE, with google.rpc.RetryInfo, while profile cannot be asked about a new one.
     """
 
     @staticmethod

@@ -27,9 +27,15 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class InventoryServiceStub:
-    """What players own. Errors, and what is refused of any field, as described at savepoint.profile.v1.ProfileService;
-    besides, any RPC that gives to a player returns NOT_FOUND PLAYER_NOT_FOUND for an id that profile did not know when it
-    was first seen here.
+    """What players own.
+
+    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
+    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
+    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
+    all services.
+
+    An RPC that gives to a player answers PLAYER_NOT_FOUND for an id that profile did not know when it was first seen
+    here, and SERVICE_UNAVAILABLE, with google.rpc.RetryInfo, while profile cannot be asked about a new one.
     """
 
     @_typing.overload
@@ -38,52 +44,136 @@ class InventoryServiceStub:
     def __new__(cls, channel: _aio.Channel) -> InventoryServiceAsyncStub: ...
     GrantItem: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.GrantItemRequest, _inventory_pb2.GrantItemResponse]
     """Gives a quantity of an item; more of what the player already has adds up.
-    FAILED_PRECONDITION: QUANTITY_LIMIT when more than 2^63-1 would be owned. INVALID_ARGUMENT: REQUEST_ID_REUSED.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+    - NOT_FOUND: PLAYER_NOT_FOUND
+    - FAILED_PRECONDITION: QUANTITY_LIMIT (more than 2^63-1 would be owned)
+    - UNAVAILABLE: SERVICE_UNAVAILABLE (profile does not answer)
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
     BatchGrantItems: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.BatchGrantItemsRequest, _inventory_pb2.BatchGrantItemsResponse]
-    """Gives up to 500 items, to one player or many, all or nothing. Errors as GrantItem."""
+    """Gives up to 500 items, to one player or many, all or nothing.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+    - NOT_FOUND: PLAYER_NOT_FOUND
+    - FAILED_PRECONDITION: QUANTITY_LIMIT (more than 2^63-1 would be owned)
+    - UNAVAILABLE: SERVICE_UNAVAILABLE (profile does not answer)
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     ConsumeItem: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ConsumeItemRequest, _inventory_pb2.ConsumeItemResponse]
-    """Takes a quantity of an item; the last one taken removes it.
-    FAILED_PRECONDITION: INSUFFICIENT_QUANTITY (metadata have, need), also when the player has none.
-    INVALID_ARGUMENT: REQUEST_ID_REUSED.
+    """Takes a quantity of an item; the last one taken removes it. Of an item that the player does not have there are too
+    few, even if nobody has this player_id.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+    - FAILED_PRECONDITION: INSUFFICIENT_QUANTITY (metadata have, need)
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
     GetItem: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.GetItemRequest, _inventory_pb2.GetItemResponse]
-    """Reads one item. NOT_FOUND: ITEM_NOT_FOUND."""
+    """Reads one item.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: ITEM_NOT_FOUND
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     ListItems: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ListItemsRequest, _inventory_pb2.ListItemsResponse]
-    """Lists a player's items by type and id. A player without items has an empty list."""
+    """Lists a player's items by type and id. A player without items has an empty list.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     UpdateItemMetadata: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.UpdateItemMetadataRequest, _inventory_pb2.UpdateItemMetadataResponse]
-    """Replaces an item's metadata. NOT_FOUND: ITEM_NOT_FOUND. ABORTED: ETAG_MISMATCH."""
+    """Replaces an item's metadata.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: ITEM_NOT_FOUND
+    - ABORTED: ETAG_MISMATCH
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
 
 @_typing.type_check_only
 class InventoryServiceAsyncStub(InventoryServiceStub):
-    """What players own. Errors, and what is refused of any field, as described at savepoint.profile.v1.ProfileService;
-    besides, any RPC that gives to a player returns NOT_FOUND PLAYER_NOT_FOUND for an id that profile did not know when it
-    was first seen here.
+    """What players own.
+
+    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
+    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
+    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
+    all services.
+
+    An RPC that gives to a player answers PLAYER_NOT_FOUND for an id that profile did not know when it was first seen
+    here, and SERVICE_UNAVAILABLE, with google.rpc.RetryInfo, while profile cannot be asked about a new one.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GrantItem: _aio.UnaryUnaryMultiCallable[_inventory_pb2.GrantItemRequest, _inventory_pb2.GrantItemResponse]  # type: ignore[assignment]
     """Gives a quantity of an item; more of what the player already has adds up.
-    FAILED_PRECONDITION: QUANTITY_LIMIT when more than 2^63-1 would be owned. INVALID_ARGUMENT: REQUEST_ID_REUSED.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+    - NOT_FOUND: PLAYER_NOT_FOUND
+    - FAILED_PRECONDITION: QUANTITY_LIMIT (more than 2^63-1 would be owned)
+    - UNAVAILABLE: SERVICE_UNAVAILABLE (profile does not answer)
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
     BatchGrantItems: _aio.UnaryUnaryMultiCallable[_inventory_pb2.BatchGrantItemsRequest, _inventory_pb2.BatchGrantItemsResponse]  # type: ignore[assignment]
-    """Gives up to 500 items, to one player or many, all or nothing. Errors as GrantItem."""
+    """Gives up to 500 items, to one player or many, all or nothing.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+    - NOT_FOUND: PLAYER_NOT_FOUND
+    - FAILED_PRECONDITION: QUANTITY_LIMIT (more than 2^63-1 would be owned)
+    - UNAVAILABLE: SERVICE_UNAVAILABLE (profile does not answer)
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     ConsumeItem: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ConsumeItemRequest, _inventory_pb2.ConsumeItemResponse]  # type: ignore[assignment]
-    """Takes a quantity of an item; the last one taken removes it.
-    FAILED_PRECONDITION: INSUFFICIENT_QUANTITY (metadata have, need), also when the player has none.
-    INVALID_ARGUMENT: REQUEST_ID_REUSED.
+    """Takes a quantity of an item; the last one taken removes it. Of an item that the player does not have there are too
+    few, even if nobody has this player_id.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+    - FAILED_PRECONDITION: INSUFFICIENT_QUANTITY (metadata have, need)
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
     GetItem: _aio.UnaryUnaryMultiCallable[_inventory_pb2.GetItemRequest, _inventory_pb2.GetItemResponse]  # type: ignore[assignment]
-    """Reads one item. NOT_FOUND: ITEM_NOT_FOUND."""
+    """Reads one item.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: ITEM_NOT_FOUND
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     ListItems: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ListItemsRequest, _inventory_pb2.ListItemsResponse]  # type: ignore[assignment]
-    """Lists a player's items by type and id. A player without items has an empty list."""
+    """Lists a player's items by type and id. A player without items has an empty list.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     UpdateItemMetadata: _aio.UnaryUnaryMultiCallable[_inventory_pb2.UpdateItemMetadataRequest, _inventory_pb2.UpdateItemMetadataResponse]  # type: ignore[assignment]
-    """Replaces an item's metadata. NOT_FOUND: ITEM_NOT_FOUND. ABORTED: ETAG_MISMATCH."""
+    """Replaces an item's metadata.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: ITEM_NOT_FOUND
+    - ABORTED: ETAG_MISMATCH
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
 
 class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What players own. Errors, and what is refused of any field, as described at savepoint.profile.v1.ProfileService;
-    besides, any RPC that gives to a player returns NOT_FOUND PLAYER_NOT_FOUND for an id that profile did not know when it
-    was first seen here.
+    """What players own.
+
+    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
+    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
+    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
+    all services.
+
+    An RPC that gives to a player answers PLAYER_NOT_FOUND for an id that profile did not know when it was first seen
+    here, and SERVICE_UNAVAILABLE, with google.rpc.RetryInfo, while profile cannot be asked about a new one.
     """
 
     @_abc_1.abstractmethod
@@ -93,7 +183,13 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_inventory_pb2.GrantItemResponse, _abc.Awaitable[_inventory_pb2.GrantItemResponse]]:
         """Gives a quantity of an item; more of what the player already has adds up.
-        FAILED_PRECONDITION: QUANTITY_LIMIT when more than 2^63-1 would be owned. INVALID_ARGUMENT: REQUEST_ID_REUSED.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+        - NOT_FOUND: PLAYER_NOT_FOUND
+        - FAILED_PRECONDITION: QUANTITY_LIMIT (more than 2^63-1 would be owned)
+        - UNAVAILABLE: SERVICE_UNAVAILABLE (profile does not answer)
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
 
     @_abc_1.abstractmethod
@@ -102,7 +198,15 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inventory_pb2.BatchGrantItemsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_inventory_pb2.BatchGrantItemsResponse, _abc.Awaitable[_inventory_pb2.BatchGrantItemsResponse]]:
-        """Gives up to 500 items, to one player or many, all or nothing. Errors as GrantItem."""
+        """Gives up to 500 items, to one player or many, all or nothing.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+        - NOT_FOUND: PLAYER_NOT_FOUND
+        - FAILED_PRECONDITION: QUANTITY_LIMIT (more than 2^63-1 would be owned)
+        - UNAVAILABLE: SERVICE_UNAVAILABLE (profile does not answer)
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+        """
 
     @_abc_1.abstractmethod
     def ConsumeItem(
@@ -110,9 +214,13 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inventory_pb2.ConsumeItemRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_inventory_pb2.ConsumeItemResponse, _abc.Awaitable[_inventory_pb2.ConsumeItemResponse]]:
-        """Takes a quantity of an item; the last one taken removes it.
-        FAILED_PRECONDITION: INSUFFICIENT_QUANTITY (metadata have, need), also when the player has none.
-        INVALID_ARGUMENT: REQUEST_ID_REUSED.
+        """Takes a quantity of an item; the last one taken removes it. Of an item that the player does not have there are too
+        few, even if nobody has this player_id.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+        - FAILED_PRECONDITION: INSUFFICIENT_QUANTITY (metadata have, need)
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
 
     @_abc_1.abstractmethod
@@ -121,7 +229,13 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inventory_pb2.GetItemRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_inventory_pb2.GetItemResponse, _abc.Awaitable[_inventory_pb2.GetItemResponse]]:
-        """Reads one item. NOT_FOUND: ITEM_NOT_FOUND."""
+        """Reads one item.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - NOT_FOUND: ITEM_NOT_FOUND
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+        """
 
     @_abc_1.abstractmethod
     def ListItems(
@@ -129,7 +243,12 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inventory_pb2.ListItemsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_inventory_pb2.ListItemsResponse, _abc.Awaitable[_inventory_pb2.ListItemsResponse]]:
-        """Lists a player's items by type and id. A player without items has an empty list."""
+        """Lists a player's items by type and id. A player without items has an empty list.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+        """
 
     @_abc_1.abstractmethod
     def UpdateItemMetadata(
@@ -137,6 +256,13 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inventory_pb2.UpdateItemMetadataRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_inventory_pb2.UpdateItemMetadataResponse, _abc.Awaitable[_inventory_pb2.UpdateItemMetadataResponse]]:
-        """Replaces an item's metadata. NOT_FOUND: ITEM_NOT_FOUND. ABORTED: ETAG_MISMATCH."""
+        """Replaces an item's metadata.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - NOT_FOUND: ITEM_NOT_FOUND
+        - ABORTED: ETAG_MISMATCH
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+        """
 
 def add_InventoryServiceServicer_to_server(servicer: InventoryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

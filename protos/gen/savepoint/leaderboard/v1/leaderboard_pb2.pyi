@@ -1,7 +1,9 @@
 import datetime
 
+from buf.validate import validate_pb2 as _validate_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.rpc import status_pb2 as _status_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -37,10 +39,10 @@ class Entry(_message.Message):
     def __init__(self, entry_id: _Optional[str] = ..., score: _Optional[int] = ..., subscore: _Optional[int] = ..., rank: _Optional[int] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class CreateLeaderboardRequest(_message.Message):
-    __slots__ = ("leaderboard_id",)
-    LEADERBOARD_ID_FIELD_NUMBER: _ClassVar[int]
-    leaderboard_id: str
-    def __init__(self, leaderboard_id: _Optional[str] = ...) -> None: ...
+    __slots__ = ("leaderboard",)
+    LEADERBOARD_FIELD_NUMBER: _ClassVar[int]
+    leaderboard: Leaderboard
+    def __init__(self, leaderboard: _Optional[_Union[Leaderboard, _Mapping]] = ...) -> None: ...
 
 class CreateLeaderboardResponse(_message.Message):
     __slots__ = ("leaderboard",)
@@ -70,32 +72,6 @@ class DeleteLeaderboardResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
-class SubmitScoreRequest(_message.Message):
-    __slots__ = ("leaderboard_id", "entry_id", "score", "subscore", "metadata", "request_id")
-    LEADERBOARD_ID_FIELD_NUMBER: _ClassVar[int]
-    ENTRY_ID_FIELD_NUMBER: _ClassVar[int]
-    SCORE_FIELD_NUMBER: _ClassVar[int]
-    SUBSCORE_FIELD_NUMBER: _ClassVar[int]
-    METADATA_FIELD_NUMBER: _ClassVar[int]
-    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
-    leaderboard_id: str
-    entry_id: str
-    score: int
-    subscore: int
-    metadata: _struct_pb2.Struct
-    request_id: str
-    def __init__(self, leaderboard_id: _Optional[str] = ..., entry_id: _Optional[str] = ..., score: _Optional[int] = ..., subscore: _Optional[int] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
-
-class SubmitScoreResponse(_message.Message):
-    __slots__ = ("entry", "previous_entry", "changed")
-    ENTRY_FIELD_NUMBER: _ClassVar[int]
-    PREVIOUS_ENTRY_FIELD_NUMBER: _ClassVar[int]
-    CHANGED_FIELD_NUMBER: _ClassVar[int]
-    entry: Entry
-    previous_entry: Entry
-    changed: bool
-    def __init__(self, entry: _Optional[_Union[Entry, _Mapping]] = ..., previous_entry: _Optional[_Union[Entry, _Mapping]] = ..., changed: _Optional[bool] = ...) -> None: ...
-
 class ScoreSubmission(_message.Message):
     __slots__ = ("leaderboard_id", "entry_id", "score", "subscore", "metadata")
     LEADERBOARD_ID_FIELD_NUMBER: _ClassVar[int]
@@ -110,40 +86,39 @@ class ScoreSubmission(_message.Message):
     metadata: _struct_pb2.Struct
     def __init__(self, leaderboard_id: _Optional[str] = ..., entry_id: _Optional[str] = ..., score: _Optional[int] = ..., subscore: _Optional[int] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
-class BatchSubmitScoresRequest(_message.Message):
-    __slots__ = ("submissions", "request_id")
-    SUBMISSIONS_FIELD_NUMBER: _ClassVar[int]
+class SubmitScoreRequest(_message.Message):
+    __slots__ = ("request_id", "submission")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
-    submissions: _containers.RepeatedCompositeFieldContainer[ScoreSubmission]
+    SUBMISSION_FIELD_NUMBER: _ClassVar[int]
     request_id: str
-    def __init__(self, submissions: _Optional[_Iterable[_Union[ScoreSubmission, _Mapping]]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    submission: ScoreSubmission
+    def __init__(self, request_id: _Optional[str] = ..., submission: _Optional[_Union[ScoreSubmission, _Mapping]] = ...) -> None: ...
+
+class SubmitScoreResponse(_message.Message):
+    __slots__ = ("entry", "previous_entry", "changed")
+    ENTRY_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_ENTRY_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    entry: Entry
+    previous_entry: Entry
+    changed: bool
+    def __init__(self, entry: _Optional[_Union[Entry, _Mapping]] = ..., previous_entry: _Optional[_Union[Entry, _Mapping]] = ..., changed: _Optional[bool] = ...) -> None: ...
+
+class BatchSubmitScoresRequest(_message.Message):
+    __slots__ = ("request_id", "submissions")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    SUBMISSIONS_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    submissions: _containers.RepeatedCompositeFieldContainer[ScoreSubmission]
+    def __init__(self, request_id: _Optional[str] = ..., submissions: _Optional[_Iterable[_Union[ScoreSubmission, _Mapping]]] = ...) -> None: ...
 
 class SubmissionResult(_message.Message):
     __slots__ = ("entry", "failure")
     ENTRY_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     entry: Entry
-    failure: SubmissionFailure
-    def __init__(self, entry: _Optional[_Union[Entry, _Mapping]] = ..., failure: _Optional[_Union[SubmissionFailure, _Mapping]] = ...) -> None: ...
-
-class SubmissionFailure(_message.Message):
-    __slots__ = ("code", "reason", "message", "metadata")
-    class MetadataEntry(_message.Message):
-        __slots__ = ("key", "value")
-        KEY_FIELD_NUMBER: _ClassVar[int]
-        VALUE_FIELD_NUMBER: _ClassVar[int]
-        key: str
-        value: str
-        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
-    CODE_FIELD_NUMBER: _ClassVar[int]
-    REASON_FIELD_NUMBER: _ClassVar[int]
-    MESSAGE_FIELD_NUMBER: _ClassVar[int]
-    METADATA_FIELD_NUMBER: _ClassVar[int]
-    code: int
-    reason: str
-    message: str
-    metadata: _containers.ScalarMap[str, str]
-    def __init__(self, code: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    failure: _status_pb2.Status
+    def __init__(self, entry: _Optional[_Union[Entry, _Mapping]] = ..., failure: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
 
 class BatchSubmitScoresResponse(_message.Message):
     __slots__ = ("results",)

@@ -26,9 +26,13 @@ if _version_not_supported:
 
 
 class LeaderboardServiceStub:
-    """Ranks. A higher score leads; of equal scores the higher subscore, then who reached it first. Errors, and
-    what is refused of any field, as described at savepoint.profile.v1.ProfileService; besides, NOT_FOUND
-    LEADERBOARD_NOT_FOUND: a board exists once it is created, never by a first score.
+    """Ranks. A higher score leads; of equal scores the higher subscore, then who reached it first. A board exists once it
+    is created, never by a first score: LEADERBOARD_NOT_FOUND.
+
+    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
+    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
+    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
+    all services.
     """
 
     def __init__(self, channel):
@@ -85,13 +89,22 @@ class LeaderboardServiceStub:
 
 
 class LeaderboardServiceServicer:
-    """Ranks. A higher score leads; of equal scores the higher subscore, then who reached it first. Errors, and
-    what is refused of any field, as described at savepoint.profile.v1.ProfileService; besides, NOT_FOUND
-    LEADERBOARD_NOT_FOUND: a board exists once it is created, never by a first score.
+    """Ranks. A higher score leads; of equal scores the higher subscore, then who reached it first. A board exists once it
+    is created, never by a first score: LEADERBOARD_NOT_FOUND.
+
+    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
+    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
+    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
+    all services.
     """
 
     def CreateLeaderboard(self, request, context):
-        """Creates an empty board. ALREADY_EXISTS: LEADERBOARD_EXISTS.
+        """Creates an empty board.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - ALREADY_EXISTS: LEADERBOARD_EXISTS
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -99,6 +112,11 @@ class LeaderboardServiceServicer:
 
     def GetLeaderboard(self, request, context):
         """Reads a board's properties.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - NOT_FOUND: LEADERBOARD_NOT_FOUND
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -106,6 +124,11 @@ class LeaderboardServiceServicer:
 
     def DeleteLeaderboard(self, request, context):
         """Deletes a board and all of its entries.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - NOT_FOUND: LEADERBOARD_NOT_FOUND
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -113,20 +136,36 @@ class LeaderboardServiceServicer:
 
     def SubmitScore(self, request, context):
         """Sets an entry's score. The same score and subscore again keeps the place among equals.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+        - NOT_FOUND: LEADERBOARD_NOT_FOUND
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchSubmitScores(self, request, context):
-        """Sets up to 1,000 scores, on one board or many, in the order given. Each succeeds or fails apart.
+        """Sets up to 1,000 scores, on one board or many, in the order given. Each succeeds or fails apart: FIELD_INVALID of a
+        submission and LEADERBOARD_NOT_FOUND stand in its result, and the call itself is OK.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+        - NOT_FOUND: LEADERBOARD_NOT_FOUND (in a result)
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetEntry(self, request, context):
-        """Reads one entry with its rank. NOT_FOUND: ENTRY_NOT_FOUND.
+        """Reads one entry with its rank.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - NOT_FOUND: LEADERBOARD_NOT_FOUND, ENTRY_NOT_FOUND
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -134,20 +173,35 @@ class LeaderboardServiceServicer:
 
     def ListTop(self, request, context):
         """Lists the board from rank 1 down.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - NOT_FOUND: LEADERBOARD_NOT_FOUND
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListAround(self, request, context):
-        """Lists an entry and its neighbours. NOT_FOUND: ENTRY_NOT_FOUND.
+        """Lists an entry and its neighbours.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - NOT_FOUND: LEADERBOARD_NOT_FOUND, ENTRY_NOT_FOUND
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RemoveEntry(self, request, context):
-        """Takes an entry off the board. NOT_FOUND: ENTRY_NOT_FOUND.
+        """Takes an entry off the board.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - NOT_FOUND: LEADERBOARD_NOT_FOUND, ENTRY_NOT_FOUND
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -210,9 +264,13 @@ def add_LeaderboardServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class LeaderboardService:
-    """Ranks. A higher score leads; of equal scores the higher subscore, then who reached it first. Errors, and
-    what is refused of any field, as described at savepoint.profile.v1.ProfileService; besides, NOT_FOUND
-    LEADERBOARD_NOT_FOUND: a board exists once it is created, never by a first score.
+    """Ranks. A higher score leads; of equal scores the higher subscore, then who reached it first. A board exists once it
+    is created, never by a first score: LEADERBOARD_NOT_FOUND.
+
+    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
+    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
+    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
+    all services.
     """
 
     @staticmethod

@@ -27,9 +27,13 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class LeaderboardServiceStub:
-    """Ranks. A higher score leads; of equal scores the higher subscore, then who reached it first. Errors, and
-    what is refused of any field, as described at savepoint.profile.v1.ProfileService; besides, NOT_FOUND
-    LEADERBOARD_NOT_FOUND: a board exists once it is created, never by a first score.
+    """Ranks. A higher score leads; of equal scores the higher subscore, then who reached it first. A board exists once it
+    is created, never by a first score: LEADERBOARD_NOT_FOUND.
+
+    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
+    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
+    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
+    all services.
     """
 
     @_typing.overload
@@ -37,55 +41,173 @@ class LeaderboardServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> LeaderboardServiceAsyncStub: ...
     CreateLeaderboard: _grpc.UnaryUnaryMultiCallable[_leaderboard_pb2.CreateLeaderboardRequest, _leaderboard_pb2.CreateLeaderboardResponse]
-    """Creates an empty board. ALREADY_EXISTS: LEADERBOARD_EXISTS."""
+    """Creates an empty board.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - ALREADY_EXISTS: LEADERBOARD_EXISTS
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     GetLeaderboard: _grpc.UnaryUnaryMultiCallable[_leaderboard_pb2.GetLeaderboardRequest, _leaderboard_pb2.GetLeaderboardResponse]
-    """Reads a board's properties."""
+    """Reads a board's properties.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: LEADERBOARD_NOT_FOUND
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     DeleteLeaderboard: _grpc.UnaryUnaryMultiCallable[_leaderboard_pb2.DeleteLeaderboardRequest, _leaderboard_pb2.DeleteLeaderboardResponse]
-    """Deletes a board and all of its entries."""
+    """Deletes a board and all of its entries.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: LEADERBOARD_NOT_FOUND
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     SubmitScore: _grpc.UnaryUnaryMultiCallable[_leaderboard_pb2.SubmitScoreRequest, _leaderboard_pb2.SubmitScoreResponse]
-    """Sets an entry's score. The same score and subscore again keeps the place among equals."""
+    """Sets an entry's score. The same score and subscore again keeps the place among equals.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+    - NOT_FOUND: LEADERBOARD_NOT_FOUND
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     BatchSubmitScores: _grpc.UnaryUnaryMultiCallable[_leaderboard_pb2.BatchSubmitScoresRequest, _leaderboard_pb2.BatchSubmitScoresResponse]
-    """Sets up to 1,000 scores, on one board or many, in the order given. Each succeeds or fails apart."""
+    """Sets up to 1,000 scores, on one board or many, in the order given. Each succeeds or fails apart: FIELD_INVALID of a
+    submission and LEADERBOARD_NOT_FOUND stand in its result, and the call itself is OK.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+    - NOT_FOUND: LEADERBOARD_NOT_FOUND (in a result)
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     GetEntry: _grpc.UnaryUnaryMultiCallable[_leaderboard_pb2.GetEntryRequest, _leaderboard_pb2.GetEntryResponse]
-    """Reads one entry with its rank. NOT_FOUND: ENTRY_NOT_FOUND."""
+    """Reads one entry with its rank.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: LEADERBOARD_NOT_FOUND, ENTRY_NOT_FOUND
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     ListTop: _grpc.UnaryUnaryMultiCallable[_leaderboard_pb2.ListTopRequest, _leaderboard_pb2.ListTopResponse]
-    """Lists the board from rank 1 down."""
+    """Lists the board from rank 1 down.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: LEADERBOARD_NOT_FOUND
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     ListAround: _grpc.UnaryUnaryMultiCallable[_leaderboard_pb2.ListAroundRequest, _leaderboard_pb2.ListAroundResponse]
-    """Lists an entry and its neighbours. NOT_FOUND: ENTRY_NOT_FOUND."""
+    """Lists an entry and its neighbours.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: LEADERBOARD_NOT_FOUND, ENTRY_NOT_FOUND
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     RemoveEntry: _grpc.UnaryUnaryMultiCallable[_leaderboard_pb2.RemoveEntryRequest, _leaderboard_pb2.RemoveEntryResponse]
-    """Takes an entry off the board. NOT_FOUND: ENTRY_NOT_FOUND."""
+    """Takes an entry off the board.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: LEADERBOARD_NOT_FOUND, ENTRY_NOT_FOUND
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
 
 @_typing.type_check_only
 class LeaderboardServiceAsyncStub(LeaderboardServiceStub):
-    """Ranks. A higher score leads; of equal scores the higher subscore, then who reached it first. Errors, and
-    what is refused of any field, as described at savepoint.profile.v1.ProfileService; besides, NOT_FOUND
-    LEADERBOARD_NOT_FOUND: a board exists once it is created, never by a first score.
+    """Ranks. A higher score leads; of equal scores the higher subscore, then who reached it first. A board exists once it
+    is created, never by a first score: LEADERBOARD_NOT_FOUND.
+
+    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
+    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
+    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
+    all services.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateLeaderboard: _aio.UnaryUnaryMultiCallable[_leaderboard_pb2.CreateLeaderboardRequest, _leaderboard_pb2.CreateLeaderboardResponse]  # type: ignore[assignment]
-    """Creates an empty board. ALREADY_EXISTS: LEADERBOARD_EXISTS."""
+    """Creates an empty board.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - ALREADY_EXISTS: LEADERBOARD_EXISTS
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     GetLeaderboard: _aio.UnaryUnaryMultiCallable[_leaderboard_pb2.GetLeaderboardRequest, _leaderboard_pb2.GetLeaderboardResponse]  # type: ignore[assignment]
-    """Reads a board's properties."""
+    """Reads a board's properties.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: LEADERBOARD_NOT_FOUND
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     DeleteLeaderboard: _aio.UnaryUnaryMultiCallable[_leaderboard_pb2.DeleteLeaderboardRequest, _leaderboard_pb2.DeleteLeaderboardResponse]  # type: ignore[assignment]
-    """Deletes a board and all of its entries."""
+    """Deletes a board and all of its entries.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: LEADERBOARD_NOT_FOUND
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     SubmitScore: _aio.UnaryUnaryMultiCallable[_leaderboard_pb2.SubmitScoreRequest, _leaderboard_pb2.SubmitScoreResponse]  # type: ignore[assignment]
-    """Sets an entry's score. The same score and subscore again keeps the place among equals."""
+    """Sets an entry's score. The same score and subscore again keeps the place among equals.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+    - NOT_FOUND: LEADERBOARD_NOT_FOUND
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     BatchSubmitScores: _aio.UnaryUnaryMultiCallable[_leaderboard_pb2.BatchSubmitScoresRequest, _leaderboard_pb2.BatchSubmitScoresResponse]  # type: ignore[assignment]
-    """Sets up to 1,000 scores, on one board or many, in the order given. Each succeeds or fails apart."""
+    """Sets up to 1,000 scores, on one board or many, in the order given. Each succeeds or fails apart: FIELD_INVALID of a
+    submission and LEADERBOARD_NOT_FOUND stand in its result, and the call itself is OK.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+    - NOT_FOUND: LEADERBOARD_NOT_FOUND (in a result)
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     GetEntry: _aio.UnaryUnaryMultiCallable[_leaderboard_pb2.GetEntryRequest, _leaderboard_pb2.GetEntryResponse]  # type: ignore[assignment]
-    """Reads one entry with its rank. NOT_FOUND: ENTRY_NOT_FOUND."""
+    """Reads one entry with its rank.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: LEADERBOARD_NOT_FOUND, ENTRY_NOT_FOUND
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     ListTop: _aio.UnaryUnaryMultiCallable[_leaderboard_pb2.ListTopRequest, _leaderboard_pb2.ListTopResponse]  # type: ignore[assignment]
-    """Lists the board from rank 1 down."""
+    """Lists the board from rank 1 down.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: LEADERBOARD_NOT_FOUND
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     ListAround: _aio.UnaryUnaryMultiCallable[_leaderboard_pb2.ListAroundRequest, _leaderboard_pb2.ListAroundResponse]  # type: ignore[assignment]
-    """Lists an entry and its neighbours. NOT_FOUND: ENTRY_NOT_FOUND."""
+    """Lists an entry and its neighbours.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: LEADERBOARD_NOT_FOUND, ENTRY_NOT_FOUND
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     RemoveEntry: _aio.UnaryUnaryMultiCallable[_leaderboard_pb2.RemoveEntryRequest, _leaderboard_pb2.RemoveEntryResponse]  # type: ignore[assignment]
-    """Takes an entry off the board. NOT_FOUND: ENTRY_NOT_FOUND."""
+    """Takes an entry off the board.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: LEADERBOARD_NOT_FOUND, ENTRY_NOT_FOUND
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
 
 class LeaderboardServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Ranks. A higher score leads; of equal scores the higher subscore, then who reached it first. Errors, and
-    what is refused of any field, as described at savepoint.profile.v1.ProfileService; besides, NOT_FOUND
-    LEADERBOARD_NOT_FOUND: a board exists once it is created, never by a first score.
+    """Ranks. A higher score leads; of equal scores the higher subscore, then who reached it first. A board exists once it
+    is created, never by a first score: LEADERBOARD_NOT_FOUND.
+
+    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
+    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
+    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
+    all services.
     """
 
     @_abc_1.abstractmethod
@@ -94,7 +216,13 @@ class LeaderboardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _leaderboard_pb2.CreateLeaderboardRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_leaderboard_pb2.CreateLeaderboardResponse, _abc.Awaitable[_leaderboard_pb2.CreateLeaderboardResponse]]:
-        """Creates an empty board. ALREADY_EXISTS: LEADERBOARD_EXISTS."""
+        """Creates an empty board.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - ALREADY_EXISTS: LEADERBOARD_EXISTS
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+        """
 
     @_abc_1.abstractmethod
     def GetLeaderboard(
@@ -102,7 +230,13 @@ class LeaderboardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _leaderboard_pb2.GetLeaderboardRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_leaderboard_pb2.GetLeaderboardResponse, _abc.Awaitable[_leaderboard_pb2.GetLeaderboardResponse]]:
-        """Reads a board's properties."""
+        """Reads a board's properties.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - NOT_FOUND: LEADERBOARD_NOT_FOUND
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+        """
 
     @_abc_1.abstractmethod
     def DeleteLeaderboard(
@@ -110,7 +244,13 @@ class LeaderboardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _leaderboard_pb2.DeleteLeaderboardRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_leaderboard_pb2.DeleteLeaderboardResponse, _abc.Awaitable[_leaderboard_pb2.DeleteLeaderboardResponse]]:
-        """Deletes a board and all of its entries."""
+        """Deletes a board and all of its entries.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - NOT_FOUND: LEADERBOARD_NOT_FOUND
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+        """
 
     @_abc_1.abstractmethod
     def SubmitScore(
@@ -118,7 +258,13 @@ class LeaderboardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _leaderboard_pb2.SubmitScoreRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_leaderboard_pb2.SubmitScoreResponse, _abc.Awaitable[_leaderboard_pb2.SubmitScoreResponse]]:
-        """Sets an entry's score. The same score and subscore again keeps the place among equals."""
+        """Sets an entry's score. The same score and subscore again keeps the place among equals.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+        - NOT_FOUND: LEADERBOARD_NOT_FOUND
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+        """
 
     @_abc_1.abstractmethod
     def BatchSubmitScores(
@@ -126,7 +272,14 @@ class LeaderboardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _leaderboard_pb2.BatchSubmitScoresRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_leaderboard_pb2.BatchSubmitScoresResponse, _abc.Awaitable[_leaderboard_pb2.BatchSubmitScoresResponse]]:
-        """Sets up to 1,000 scores, on one board or many, in the order given. Each succeeds or fails apart."""
+        """Sets up to 1,000 scores, on one board or many, in the order given. Each succeeds or fails apart: FIELD_INVALID of a
+        submission and LEADERBOARD_NOT_FOUND stand in its result, and the call itself is OK.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+        - NOT_FOUND: LEADERBOARD_NOT_FOUND (in a result)
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+        """
 
     @_abc_1.abstractmethod
     def GetEntry(
@@ -134,7 +287,13 @@ class LeaderboardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _leaderboard_pb2.GetEntryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_leaderboard_pb2.GetEntryResponse, _abc.Awaitable[_leaderboard_pb2.GetEntryResponse]]:
-        """Reads one entry with its rank. NOT_FOUND: ENTRY_NOT_FOUND."""
+        """Reads one entry with its rank.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - NOT_FOUND: LEADERBOARD_NOT_FOUND, ENTRY_NOT_FOUND
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+        """
 
     @_abc_1.abstractmethod
     def ListTop(
@@ -142,7 +301,13 @@ class LeaderboardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _leaderboard_pb2.ListTopRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_leaderboard_pb2.ListTopResponse, _abc.Awaitable[_leaderboard_pb2.ListTopResponse]]:
-        """Lists the board from rank 1 down."""
+        """Lists the board from rank 1 down.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - NOT_FOUND: LEADERBOARD_NOT_FOUND
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+        """
 
     @_abc_1.abstractmethod
     def ListAround(
@@ -150,7 +315,13 @@ class LeaderboardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _leaderboard_pb2.ListAroundRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_leaderboard_pb2.ListAroundResponse, _abc.Awaitable[_leaderboard_pb2.ListAroundResponse]]:
-        """Lists an entry and its neighbours. NOT_FOUND: ENTRY_NOT_FOUND."""
+        """Lists an entry and its neighbours.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - NOT_FOUND: LEADERBOARD_NOT_FOUND, ENTRY_NOT_FOUND
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+        """
 
     @_abc_1.abstractmethod
     def RemoveEntry(
@@ -158,6 +329,12 @@ class LeaderboardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _leaderboard_pb2.RemoveEntryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_leaderboard_pb2.RemoveEntryResponse, _abc.Awaitable[_leaderboard_pb2.RemoveEntryResponse]]:
-        """Takes an entry off the board. NOT_FOUND: ENTRY_NOT_FOUND."""
+        """Takes an entry off the board.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - NOT_FOUND: LEADERBOARD_NOT_FOUND, ENTRY_NOT_FOUND
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+        """
 
 def add_LeaderboardServiceServicer_to_server(servicer: LeaderboardServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,5 +1,6 @@
 import datetime
 
+from buf.validate import validate_pb2 as _validate_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -58,19 +59,45 @@ class MatchPlayer(_message.Message):
     xp_gained: int
     def __init__(self, player_id: _Optional[str] = ..., team: _Optional[int] = ..., score: _Optional[int] = ..., kills: _Optional[int] = ..., deaths: _Optional[int] = ..., mmr_change: _Optional[int] = ..., xp_gained: _Optional[int] = ...) -> None: ...
 
+class MatchParticipant(_message.Message):
+    __slots__ = ("player_id", "team")
+    PLAYER_ID_FIELD_NUMBER: _ClassVar[int]
+    TEAM_FIELD_NUMBER: _ClassVar[int]
+    player_id: str
+    team: int
+    def __init__(self, player_id: _Optional[str] = ..., team: _Optional[int] = ...) -> None: ...
+
+class PlayerResult(_message.Message):
+    __slots__ = ("player_id", "team", "score", "kills", "deaths", "mmr_change", "xp_gained")
+    PLAYER_ID_FIELD_NUMBER: _ClassVar[int]
+    TEAM_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    KILLS_FIELD_NUMBER: _ClassVar[int]
+    DEATHS_FIELD_NUMBER: _ClassVar[int]
+    MMR_CHANGE_FIELD_NUMBER: _ClassVar[int]
+    XP_GAINED_FIELD_NUMBER: _ClassVar[int]
+    player_id: str
+    team: int
+    score: int
+    kills: int
+    deaths: int
+    mmr_change: int
+    xp_gained: int
+    def __init__(self, player_id: _Optional[str] = ..., team: _Optional[int] = ..., score: _Optional[int] = ..., kills: _Optional[int] = ..., deaths: _Optional[int] = ..., mmr_change: _Optional[int] = ..., xp_gained: _Optional[int] = ...) -> None: ...
+
 class StartMatchRequest(_message.Message):
-    __slots__ = ("request_id", "game_mode", "players", "started_at", "metadata")
+    __slots__ = ("request_id", "game_mode", "participants", "started_at", "metadata")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     GAME_MODE_FIELD_NUMBER: _ClassVar[int]
-    PLAYERS_FIELD_NUMBER: _ClassVar[int]
+    PARTICIPANTS_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     game_mode: str
-    players: _containers.RepeatedCompositeFieldContainer[MatchPlayer]
+    participants: _containers.RepeatedCompositeFieldContainer[MatchParticipant]
     started_at: _timestamp_pb2.Timestamp
     metadata: _struct_pb2.Struct
-    def __init__(self, request_id: _Optional[str] = ..., game_mode: _Optional[str] = ..., players: _Optional[_Iterable[_Union[MatchPlayer, _Mapping]]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+    def __init__(self, request_id: _Optional[str] = ..., game_mode: _Optional[str] = ..., participants: _Optional[_Iterable[_Union[MatchParticipant, _Mapping]]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class StartMatchResponse(_message.Message):
     __slots__ = ("match",)
@@ -79,18 +106,18 @@ class StartMatchResponse(_message.Message):
     def __init__(self, match: _Optional[_Union[Match, _Mapping]] = ...) -> None: ...
 
 class FinishMatchRequest(_message.Message):
-    __slots__ = ("request_id", "match_id", "winner_team", "players", "ended_at")
+    __slots__ = ("request_id", "match_id", "winner_team", "results", "ended_at")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     MATCH_ID_FIELD_NUMBER: _ClassVar[int]
     WINNER_TEAM_FIELD_NUMBER: _ClassVar[int]
-    PLAYERS_FIELD_NUMBER: _ClassVar[int]
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
     ENDED_AT_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     match_id: str
     winner_team: int
-    players: _containers.RepeatedCompositeFieldContainer[MatchPlayer]
+    results: _containers.RepeatedCompositeFieldContainer[PlayerResult]
     ended_at: _timestamp_pb2.Timestamp
-    def __init__(self, request_id: _Optional[str] = ..., match_id: _Optional[str] = ..., winner_team: _Optional[int] = ..., players: _Optional[_Iterable[_Union[MatchPlayer, _Mapping]]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    def __init__(self, request_id: _Optional[str] = ..., match_id: _Optional[str] = ..., winner_team: _Optional[int] = ..., results: _Optional[_Iterable[_Union[PlayerResult, _Mapping]]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class FinishMatchResponse(_message.Message):
     __slots__ = ("match",)

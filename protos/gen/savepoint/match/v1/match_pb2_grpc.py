@@ -26,9 +26,15 @@ if _version_not_supported:
 
 
 class MatchServiceStub:
-    """Matches and who played them. Errors, and what is refused of any field, as described at
-    savepoint.profile.v1.ProfileService; besides, NOT_FOUND PLAYER_NOT_FOUND for a player whom profile does not know, and
-    NOT_FOUND MATCH_NOT_FOUND.
+    """Matches and who played them.
+
+    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
+    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
+    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
+    all services.
+
+    An RPC that names players answers PLAYER_NOT_FOUND for an id that profile did not know when it was first seen here,
+    and SERVICE_UNAVAILABLE, with google.rpc.RetryInfo, while profile cannot be asked about a new one.
     """
 
     def __init__(self, channel):
@@ -65,30 +71,55 @@ class MatchServiceStub:
 
 
 class MatchServiceServicer:
-    """Matches and who played them. Errors, and what is refused of any field, as described at
-    savepoint.profile.v1.ProfileService; besides, NOT_FOUND PLAYER_NOT_FOUND for a player whom profile does not know, and
-    NOT_FOUND MATCH_NOT_FOUND.
+    """Matches and who played them.
+
+    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
+    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
+    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
+    all services.
+
+    An RPC that names players answers PLAYER_NOT_FOUND for an id that profile did not know when it was first seen here,
+    and SERVICE_UNAVAILABLE, with google.rpc.RetryInfo, while profile cannot be asked about a new one.
     """
 
     def StartMatch(self, request, context):
-        """Opens a match with up to 200 players. INVALID_ARGUMENT: REQUEST_ID_REUSED. ALREADY_EXISTS: MATCH_ID_TAKEN.
+        """Opens a match with up to 200 players.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+        - NOT_FOUND: PLAYER_NOT_FOUND
+        - ALREADY_EXISTS: MATCH_ID_TAKEN (the match_id made for it was taken; send it again under a new request_id)
+        - UNAVAILABLE: SERVICE_UNAVAILABLE (profile does not answer)
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def FinishMatch(self, request, context):
-        """Closes a match with its results. Who joined after the start is added; who has no result keeps zeros.
-        FAILED_PRECONDITION: MATCH_FINISHED when it is closed already. INVALID_ARGUMENT: REQUEST_ID_REUSED, and
-        FIELD_INVALID where ended_at, winner_team or the number of players do not fit the match: that too is final.
+        """Closes a match with its results. Who joined after the start is added; who has no result keeps zeros. FIELD_INVALID
+        where ended_at, winner_team or the number of players do not fit the match is final, as a refusal by the state is.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+        - NOT_FOUND: MATCH_NOT_FOUND, PLAYER_NOT_FOUND
+        - FAILED_PRECONDITION: MATCH_FINISHED (it is closed already)
+        - UNAVAILABLE: SERVICE_UNAVAILABLE (profile does not answer)
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RecordMatch(self, request, context):
-        """Writes a match that is already over, in one call. INVALID_ARGUMENT: REQUEST_ID_REUSED.
-        ALREADY_EXISTS: MATCH_ID_TAKEN.
+        """Writes a match that is already over, in one call.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+        - NOT_FOUND: PLAYER_NOT_FOUND
+        - ALREADY_EXISTS: MATCH_ID_TAKEN
+        - UNAVAILABLE: SERVICE_UNAVAILABLE (profile does not answer)
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -96,6 +127,11 @@ class MatchServiceServicer:
 
     def GetMatch(self, request, context):
         """Reads one match with its players.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - NOT_FOUND: MATCH_NOT_FOUND
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -103,6 +139,10 @@ class MatchServiceServicer:
 
     def ListMatches(self, request, context):
         """Lists matches, newest first by started_at, of one player, one game mode, both or all.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -145,9 +185,15 @@ def add_MatchServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MatchService:
-    """Matches and who played them. Errors, and what is refused of any field, as described at
-    savepoint.profile.v1.ProfileService; besides, NOT_FOUND PLAYER_NOT_FOUND for a player whom profile does not know, and
-    NOT_FOUND MATCH_NOT_FOUND.
+    """Matches and who played them.
+
+    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
+    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
+    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
+    all services.
+
+    An RPC that names players answers PLAYER_NOT_FOUND for an id that profile did not know when it was first seen here,
+    and SERVICE_UNAVAILABLE, with google.rpc.RetryInfo, while profile cannot be asked about a new one.
     """
 
     @staticmethod

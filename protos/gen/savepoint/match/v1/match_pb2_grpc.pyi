@@ -27,9 +27,15 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class MatchServiceStub:
-    """Matches and who played them. Errors, and what is refused of any field, as described at
-    savepoint.profile.v1.ProfileService; besides, NOT_FOUND PLAYER_NOT_FOUND for a player whom profile does not know, and
-    NOT_FOUND MATCH_NOT_FOUND.
+    """Matches and who played them.
+
+    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
+    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
+    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
+    all services.
+
+    An RPC that names players answers PLAYER_NOT_FOUND for an id that profile did not know when it was first seen here,
+    and SERVICE_UNAVAILABLE, with google.rpc.RetryInfo, while profile cannot be asked about a new one.
     """
 
     @_typing.overload
@@ -37,49 +43,123 @@ class MatchServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> MatchServiceAsyncStub: ...
     StartMatch: _grpc.UnaryUnaryMultiCallable[_match_pb2.StartMatchRequest, _match_pb2.StartMatchResponse]
-    """Opens a match with up to 200 players. INVALID_ARGUMENT: REQUEST_ID_REUSED. ALREADY_EXISTS: MATCH_ID_TAKEN."""
+    """Opens a match with up to 200 players.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+    - NOT_FOUND: PLAYER_NOT_FOUND
+    - ALREADY_EXISTS: MATCH_ID_TAKEN (the match_id made for it was taken; send it again under a new request_id)
+    - UNAVAILABLE: SERVICE_UNAVAILABLE (profile does not answer)
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     FinishMatch: _grpc.UnaryUnaryMultiCallable[_match_pb2.FinishMatchRequest, _match_pb2.FinishMatchResponse]
-    """Closes a match with its results. Who joined after the start is added; who has no result keeps zeros.
-    FAILED_PRECONDITION: MATCH_FINISHED when it is closed already. INVALID_ARGUMENT: REQUEST_ID_REUSED, and
-    FIELD_INVALID where ended_at, winner_team or the number of players do not fit the match: that too is final.
+    """Closes a match with its results. Who joined after the start is added; who has no result keeps zeros. FIELD_INVALID
+    where ended_at, winner_team or the number of players do not fit the match is final, as a refusal by the state is.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+    - NOT_FOUND: MATCH_NOT_FOUND, PLAYER_NOT_FOUND
+    - FAILED_PRECONDITION: MATCH_FINISHED (it is closed already)
+    - UNAVAILABLE: SERVICE_UNAVAILABLE (profile does not answer)
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
     RecordMatch: _grpc.UnaryUnaryMultiCallable[_match_pb2.RecordMatchRequest, _match_pb2.RecordMatchResponse]
-    """Writes a match that is already over, in one call. INVALID_ARGUMENT: REQUEST_ID_REUSED.
-    ALREADY_EXISTS: MATCH_ID_TAKEN.
+    """Writes a match that is already over, in one call.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+    - NOT_FOUND: PLAYER_NOT_FOUND
+    - ALREADY_EXISTS: MATCH_ID_TAKEN
+    - UNAVAILABLE: SERVICE_UNAVAILABLE (profile does not answer)
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
     GetMatch: _grpc.UnaryUnaryMultiCallable[_match_pb2.GetMatchRequest, _match_pb2.GetMatchResponse]
-    """Reads one match with its players."""
+    """Reads one match with its players.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: MATCH_NOT_FOUND
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     ListMatches: _grpc.UnaryUnaryMultiCallable[_match_pb2.ListMatchesRequest, _match_pb2.ListMatchesResponse]
-    """Lists matches, newest first by started_at, of one player, one game mode, both or all."""
+    """Lists matches, newest first by started_at, of one player, one game mode, both or all.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
 
 @_typing.type_check_only
 class MatchServiceAsyncStub(MatchServiceStub):
-    """Matches and who played them. Errors, and what is refused of any field, as described at
-    savepoint.profile.v1.ProfileService; besides, NOT_FOUND PLAYER_NOT_FOUND for a player whom profile does not know, and
-    NOT_FOUND MATCH_NOT_FOUND.
+    """Matches and who played them.
+
+    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
+    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
+    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
+    all services.
+
+    An RPC that names players answers PLAYER_NOT_FOUND for an id that profile did not know when it was first seen here,
+    and SERVICE_UNAVAILABLE, with google.rpc.RetryInfo, while profile cannot be asked about a new one.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     StartMatch: _aio.UnaryUnaryMultiCallable[_match_pb2.StartMatchRequest, _match_pb2.StartMatchResponse]  # type: ignore[assignment]
-    """Opens a match with up to 200 players. INVALID_ARGUMENT: REQUEST_ID_REUSED. ALREADY_EXISTS: MATCH_ID_TAKEN."""
+    """Opens a match with up to 200 players.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+    - NOT_FOUND: PLAYER_NOT_FOUND
+    - ALREADY_EXISTS: MATCH_ID_TAKEN (the match_id made for it was taken; send it again under a new request_id)
+    - UNAVAILABLE: SERVICE_UNAVAILABLE (profile does not answer)
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     FinishMatch: _aio.UnaryUnaryMultiCallable[_match_pb2.FinishMatchRequest, _match_pb2.FinishMatchResponse]  # type: ignore[assignment]
-    """Closes a match with its results. Who joined after the start is added; who has no result keeps zeros.
-    FAILED_PRECONDITION: MATCH_FINISHED when it is closed already. INVALID_ARGUMENT: REQUEST_ID_REUSED, and
-    FIELD_INVALID where ended_at, winner_team or the number of players do not fit the match: that too is final.
+    """Closes a match with its results. Who joined after the start is added; who has no result keeps zeros. FIELD_INVALID
+    where ended_at, winner_team or the number of players do not fit the match is final, as a refusal by the state is.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+    - NOT_FOUND: MATCH_NOT_FOUND, PLAYER_NOT_FOUND
+    - FAILED_PRECONDITION: MATCH_FINISHED (it is closed already)
+    - UNAVAILABLE: SERVICE_UNAVAILABLE (profile does not answer)
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
     RecordMatch: _aio.UnaryUnaryMultiCallable[_match_pb2.RecordMatchRequest, _match_pb2.RecordMatchResponse]  # type: ignore[assignment]
-    """Writes a match that is already over, in one call. INVALID_ARGUMENT: REQUEST_ID_REUSED.
-    ALREADY_EXISTS: MATCH_ID_TAKEN.
+    """Writes a match that is already over, in one call.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+    - NOT_FOUND: PLAYER_NOT_FOUND
+    - ALREADY_EXISTS: MATCH_ID_TAKEN
+    - UNAVAILABLE: SERVICE_UNAVAILABLE (profile does not answer)
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
     GetMatch: _aio.UnaryUnaryMultiCallable[_match_pb2.GetMatchRequest, _match_pb2.GetMatchResponse]  # type: ignore[assignment]
-    """Reads one match with its players."""
+    """Reads one match with its players.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: MATCH_NOT_FOUND
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     ListMatches: _aio.UnaryUnaryMultiCallable[_match_pb2.ListMatchesRequest, _match_pb2.ListMatchesResponse]  # type: ignore[assignment]
-    """Lists matches, newest first by started_at, of one player, one game mode, both or all."""
+    """Lists matches, newest first by started_at, of one player, one game mode, both or all.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
 
 class MatchServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Matches and who played them. Errors, and what is refused of any field, as described at
-    savepoint.profile.v1.ProfileService; besides, NOT_FOUND PLAYER_NOT_FOUND for a player whom profile does not know, and
-    NOT_FOUND MATCH_NOT_FOUND.
+    """Matches and who played them.
+
+    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
+    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
+    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
+    all services.
+
+    An RPC that names players answers PLAYER_NOT_FOUND for an id that profile did not know when it was first seen here,
+    and SERVICE_UNAVAILABLE, with google.rpc.RetryInfo, while profile cannot be asked about a new one.
     """
 
     @_abc_1.abstractmethod
@@ -88,7 +168,15 @@ class MatchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _match_pb2.StartMatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_match_pb2.StartMatchResponse, _abc.Awaitable[_match_pb2.StartMatchResponse]]:
-        """Opens a match with up to 200 players. INVALID_ARGUMENT: REQUEST_ID_REUSED. ALREADY_EXISTS: MATCH_ID_TAKEN."""
+        """Opens a match with up to 200 players.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+        - NOT_FOUND: PLAYER_NOT_FOUND
+        - ALREADY_EXISTS: MATCH_ID_TAKEN (the match_id made for it was taken; send it again under a new request_id)
+        - UNAVAILABLE: SERVICE_UNAVAILABLE (profile does not answer)
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+        """
 
     @_abc_1.abstractmethod
     def FinishMatch(
@@ -96,9 +184,15 @@ class MatchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _match_pb2.FinishMatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_match_pb2.FinishMatchResponse, _abc.Awaitable[_match_pb2.FinishMatchResponse]]:
-        """Closes a match with its results. Who joined after the start is added; who has no result keeps zeros.
-        FAILED_PRECONDITION: MATCH_FINISHED when it is closed already. INVALID_ARGUMENT: REQUEST_ID_REUSED, and
-        FIELD_INVALID where ended_at, winner_team or the number of players do not fit the match: that too is final.
+        """Closes a match with its results. Who joined after the start is added; who has no result keeps zeros. FIELD_INVALID
+        where ended_at, winner_team or the number of players do not fit the match is final, as a refusal by the state is.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+        - NOT_FOUND: MATCH_NOT_FOUND, PLAYER_NOT_FOUND
+        - FAILED_PRECONDITION: MATCH_FINISHED (it is closed already)
+        - UNAVAILABLE: SERVICE_UNAVAILABLE (profile does not answer)
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
 
     @_abc_1.abstractmethod
@@ -107,8 +201,14 @@ class MatchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _match_pb2.RecordMatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_match_pb2.RecordMatchResponse, _abc.Awaitable[_match_pb2.RecordMatchResponse]]:
-        """Writes a match that is already over, in one call. INVALID_ARGUMENT: REQUEST_ID_REUSED.
-        ALREADY_EXISTS: MATCH_ID_TAKEN.
+        """Writes a match that is already over, in one call.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+        - NOT_FOUND: PLAYER_NOT_FOUND
+        - ALREADY_EXISTS: MATCH_ID_TAKEN
+        - UNAVAILABLE: SERVICE_UNAVAILABLE (profile does not answer)
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
 
     @_abc_1.abstractmethod
@@ -117,7 +217,13 @@ class MatchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _match_pb2.GetMatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_match_pb2.GetMatchResponse, _abc.Awaitable[_match_pb2.GetMatchResponse]]:
-        """Reads one match with its players."""
+        """Reads one match with its players.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - NOT_FOUND: MATCH_NOT_FOUND
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+        """
 
     @_abc_1.abstractmethod
     def ListMatches(
@@ -125,6 +231,11 @@ class MatchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _match_pb2.ListMatchesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_match_pb2.ListMatchesResponse, _abc.Awaitable[_match_pb2.ListMatchesResponse]]:
-        """Lists matches, newest first by started_at, of one player, one game mode, both or all."""
+        """Lists matches, newest first by started_at, of one player, one game mode, both or all.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+        """
 
 def add_MatchServiceServicer_to_server(servicer: MatchServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

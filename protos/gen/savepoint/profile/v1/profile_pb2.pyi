@@ -1,5 +1,6 @@
 import datetime
 
+from buf.validate import validate_pb2 as _validate_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -52,18 +53,18 @@ class Player(_message.Message):
     def __init__(self, player_id: _Optional[str] = ..., username: _Optional[str] = ..., email: _Optional[str] = ..., mmr: _Optional[int] = ..., level: _Optional[int] = ..., xp: _Optional[int] = ..., coins: _Optional[int] = ..., held_coins: _Optional[int] = ..., attributes: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_login_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class CreatePlayerRequest(_message.Message):
-    __slots__ = ("username", "email", "player_id", "attributes", "request_id")
+    __slots__ = ("request_id", "username", "email", "player_id", "attributes")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     USERNAME_FIELD_NUMBER: _ClassVar[int]
     EMAIL_FIELD_NUMBER: _ClassVar[int]
     PLAYER_ID_FIELD_NUMBER: _ClassVar[int]
     ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
-    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
     username: str
     email: str
     player_id: str
     attributes: _struct_pb2.Struct
-    request_id: str
-    def __init__(self, username: _Optional[str] = ..., email: _Optional[str] = ..., player_id: _Optional[str] = ..., attributes: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, request_id: _Optional[str] = ..., username: _Optional[str] = ..., email: _Optional[str] = ..., player_id: _Optional[str] = ..., attributes: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class CreatePlayerResponse(_message.Message):
     __slots__ = ("player",)
@@ -138,14 +139,12 @@ class ProgressChange(_message.Message):
     def __init__(self, player_id: _Optional[str] = ..., mmr_delta: _Optional[int] = ..., xp_delta: _Optional[int] = ...) -> None: ...
 
 class BatchApplyProgressRequest(_message.Message):
-    __slots__ = ("request_id", "changes", "source")
+    __slots__ = ("request_id", "changes")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     CHANGES_FIELD_NUMBER: _ClassVar[int]
-    SOURCE_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     changes: _containers.RepeatedCompositeFieldContainer[ProgressChange]
-    source: str
-    def __init__(self, request_id: _Optional[str] = ..., changes: _Optional[_Iterable[_Union[ProgressChange, _Mapping]]] = ..., source: _Optional[str] = ...) -> None: ...
+    def __init__(self, request_id: _Optional[str] = ..., changes: _Optional[_Iterable[_Union[ProgressChange, _Mapping]]] = ...) -> None: ...
 
 class BatchApplyProgressResponse(_message.Message):
     __slots__ = ("players",)

@@ -29,9 +29,10 @@ GRPC_VERSION: str
 class ProfileServiceStub:
     """Players: who they are, how good they are, how far they have come.
 
-    Every error carries google.rpc.ErrorInfo (domain "savepoint"); the reasons named below are its `reason`.
-    Any RPC may also return RESOURCE_EXHAUSTED OVERLOADED and UNAVAILABLE STORE_UNAVAILABLE, both with
-    google.rpc.RetryInfo, and INVALID_ARGUMENT FIELD_INVALID with the field in google.rpc.BadRequest. What an error
+    Every error carries google.rpc.ErrorInfo (domain "savepoint"): each RPC below names every `reason` that it answers
+    with, behind the status. Of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
+    SERVICE_STOPPING, all three with google.rpc.RetryInfo; DEADLINE_EXCEEDED, its reason of the same name; and INTERNAL
+    BUG, which no call should ever see. FIELD_INVALID comes with the field's path in google.rpc.BadRequest. What an error
     repeats of the request is cut to 256 bytes, and ends with "…" then.
 
     What all services refuse as FIELD_INVALID, said here once:
@@ -45,14 +46,25 @@ class ProfileServiceStub:
     - A negative page_size; a page_token other than the next_page_token of the page before, of the same list with the
       same filters; an etag that is none.
 
-    A call's path and metadata may take 16 KiB, each field counted as its name, its value and 32 bytes: more is refused as
-    RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless the operator has set another default, and none takes
-    longer than 30 s: DEADLINE_EXCEEDED.
+    The buf.validate rules on a request's fields are limits that programs can read: a request that breaks one is
+    FIELD_INVALID here too, so a client may check them before it sends. They are not all: what no rule says in one line
+    stands in the list above and in the fields' comments (control characters, a Struct's size, which usernames look the
+    same, ended_at not before started_at). What only answers have is without rules, so that a later release can widen it.
 
-    Under a request_id, whichever service takes it, the same request is answered alike for 7 days, however often and from
-    wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer
-    too: it is final, and never takes effect later. Whoever wants another try makes a new id. After any other error the
-    same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
+    A call's path and metadata may take 16 KiB, each field counted as its name, its value and 32 bytes: more is refused
+    as RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless the operator has set another default, and none
+    takes longer than 30 s: DEADLINE_EXCEEDED.
+
+    A number or text is `optional` where leaving it out means something else than zero or the empty text; the comment
+    says what. Where there is no `optional`, the two are the same.
+
+    Whatever adds, takes or moves value has a request_id, as its first field. It is required, but where sending the same
+    request again adds nothing anyway: CreatePlayer (a name is taken once), SubmitScore and BatchSubmitScores (a score is
+    set). Under a request_id, whichever service takes it, the same request is answered alike for 7 days,
+    however often and from wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS,
+    FAILED_PRECONDITION) is such an answer too: it is final, and never takes effect later. Whoever wants another try
+    makes a new id. After any other error the same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE,
+    DEADLINE_EXCEEDED.
     """
 
     @_typing.overload
@@ -61,43 +73,92 @@ class ProfileServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ProfileServiceAsyncStub: ...
     CreatePlayer: _grpc.UnaryUnaryMultiCallable[_profile_pb2.CreatePlayerRequest, _profile_pb2.CreatePlayerResponse]
     """Creates a player with mmr 1000, level 1, xp 0 and coins 0.
-    ALREADY_EXISTS: USERNAME_TAKEN, EMAIL_TAKEN, PLAYER_ID_TAKEN.
     With a request_id, sending the same request again returns the first answer.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+    - ALREADY_EXISTS: USERNAME_TAKEN, EMAIL_TAKEN, PLAYER_ID_TAKEN
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
     GetPlayer: _grpc.UnaryUnaryMultiCallable[_profile_pb2.GetPlayerRequest, _profile_pb2.GetPlayerResponse]
-    """Reads one player. NOT_FOUND: PLAYER_NOT_FOUND."""
+    """Reads one player.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: PLAYER_NOT_FOUND
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     BatchGetPlayers: _grpc.UnaryUnaryMultiCallable[_profile_pb2.BatchGetPlayersRequest, _profile_pb2.BatchGetPlayersResponse]
     """Reads up to 1,000 players at once. A player that does not exist is listed as missing, not an error. Where the
-    players are large, an answer ends at some 3 MiB and lists the ids it has not come to as unread: ask again for these.
+    players are large, an answer ends at some 3 MiB and lists the ids it has not come to as unread: ask again for
+    these.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
     LookupPlayer: _grpc.UnaryUnaryMultiCallable[_profile_pb2.LookupPlayerRequest, _profile_pb2.LookupPlayerResponse]
-    """Finds one player by username or by email. NOT_FOUND: PLAYER_NOT_FOUND."""
+    """Finds one player by username or by email.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: PLAYER_NOT_FOUND
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     UpdatePlayer: _grpc.UnaryUnaryMultiCallable[_profile_pb2.UpdatePlayerRequest, _profile_pb2.UpdatePlayerResponse]
     """Sets the fields that update_mask names: username, email, attributes, mmr, level, xp. Coins only move through
-    WalletService. With player.etag set, a player that has changed since is left alone: ABORTED ETAG_MISMATCH.
-    NOT_FOUND: PLAYER_NOT_FOUND. ALREADY_EXISTS: USERNAME_TAKEN, EMAIL_TAKEN.
+    WalletService. With player.etag set, a player that has changed since is left alone: ETAG_MISMATCH.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: PLAYER_NOT_FOUND
+    - ALREADY_EXISTS: USERNAME_TAKEN, EMAIL_TAKEN
+    - ABORTED: ETAG_MISMATCH
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
     BatchApplyProgress: _grpc.UnaryUnaryMultiCallable[_profile_pb2.BatchApplyProgressRequest, _profile_pb2.BatchApplyProgressResponse]
     """Adds what a match earned to up to 1,000 players, all or nothing. mmr stops at 0; every 1,000 xp is a level and
     earned levels are never lost. A player may appear once.
-    NOT_FOUND: PLAYER_NOT_FOUND. FAILED_PRECONDITION: PROGRESS_LIMIT. INVALID_ARGUMENT: REQUEST_ID_REUSED.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+    - NOT_FOUND: PLAYER_NOT_FOUND
+    - FAILED_PRECONDITION: PROGRESS_LIMIT (mmr would exceed 2^31-1, or xp 2^63-1)
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
     RecordLogin: _grpc.UnaryUnaryMultiCallable[_profile_pb2.RecordLoginRequest, _profile_pb2.RecordLoginResponse]
-    """Sets last_login_at to now. NOT_FOUND: PLAYER_NOT_FOUND."""
+    """Sets last_login_at to now.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: PLAYER_NOT_FOUND
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     ListPlayers: _grpc.UnaryUnaryMultiCallable[_profile_pb2.ListPlayersRequest, _profile_pb2.ListPlayersResponse]
-    """Lists players, best or newest first."""
+    """Lists players, best or newest first.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     DeletePlayer: _grpc.UnaryUnaryMultiCallable[_profile_pb2.DeletePlayerRequest, _profile_pb2.DeletePlayerResponse]
     """Deletes a player, the wallet and its ledger with it.
-    NOT_FOUND: PLAYER_NOT_FOUND. ABORTED: ETAG_MISMATCH.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: PLAYER_NOT_FOUND
+    - ABORTED: ETAG_MISMATCH
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
 
 @_typing.type_check_only
 class ProfileServiceAsyncStub(ProfileServiceStub):
     """Players: who they are, how good they are, how far they have come.
 
-    Every error carries google.rpc.ErrorInfo (domain "savepoint"); the reasons named below are its `reason`.
-    Any RPC may also return RESOURCE_EXHAUSTED OVERLOADED and UNAVAILABLE STORE_UNAVAILABLE, both with
-    google.rpc.RetryInfo, and INVALID_ARGUMENT FIELD_INVALID with the field in google.rpc.BadRequest. What an error
+    Every error carries google.rpc.ErrorInfo (domain "savepoint"): each RPC below names every `reason` that it answers
+    with, behind the status. Of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
+    SERVICE_STOPPING, all three with google.rpc.RetryInfo; DEADLINE_EXCEEDED, its reason of the same name; and INTERNAL
+    BUG, which no call should ever see. FIELD_INVALID comes with the field's path in google.rpc.BadRequest. What an error
     repeats of the request is cut to 256 bytes, and ends with "…" then.
 
     What all services refuse as FIELD_INVALID, said here once:
@@ -111,55 +172,115 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
     - A negative page_size; a page_token other than the next_page_token of the page before, of the same list with the
       same filters; an etag that is none.
 
-    A call's path and metadata may take 16 KiB, each field counted as its name, its value and 32 bytes: more is refused as
-    RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless the operator has set another default, and none takes
-    longer than 30 s: DEADLINE_EXCEEDED.
+    The buf.validate rules on a request's fields are limits that programs can read: a request that breaks one is
+    FIELD_INVALID here too, so a client may check them before it sends. They are not all: what no rule says in one line
+    stands in the list above and in the fields' comments (control characters, a Struct's size, which usernames look the
+    same, ended_at not before started_at). What only answers have is without rules, so that a later release can widen it.
 
-    Under a request_id, whichever service takes it, the same request is answered alike for 7 days, however often and from
-    wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer
-    too: it is final, and never takes effect later. Whoever wants another try makes a new id. After any other error the
-    same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
+    A call's path and metadata may take 16 KiB, each field counted as its name, its value and 32 bytes: more is refused
+    as RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless the operator has set another default, and none
+    takes longer than 30 s: DEADLINE_EXCEEDED.
+
+    A number or text is `optional` where leaving it out means something else than zero or the empty text; the comment
+    says what. Where there is no `optional`, the two are the same.
+
+    Whatever adds, takes or moves value has a request_id, as its first field. It is required, but where sending the same
+    request again adds nothing anyway: CreatePlayer (a name is taken once), SubmitScore and BatchSubmitScores (a score is
+    set). Under a request_id, whichever service takes it, the same request is answered alike for 7 days,
+    however often and from wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS,
+    FAILED_PRECONDITION) is such an answer too: it is final, and never takes effect later. Whoever wants another try
+    makes a new id. After any other error the same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE,
+    DEADLINE_EXCEEDED.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreatePlayer: _aio.UnaryUnaryMultiCallable[_profile_pb2.CreatePlayerRequest, _profile_pb2.CreatePlayerResponse]  # type: ignore[assignment]
     """Creates a player with mmr 1000, level 1, xp 0 and coins 0.
-    ALREADY_EXISTS: USERNAME_TAKEN, EMAIL_TAKEN, PLAYER_ID_TAKEN.
     With a request_id, sending the same request again returns the first answer.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+    - ALREADY_EXISTS: USERNAME_TAKEN, EMAIL_TAKEN, PLAYER_ID_TAKEN
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
     GetPlayer: _aio.UnaryUnaryMultiCallable[_profile_pb2.GetPlayerRequest, _profile_pb2.GetPlayerResponse]  # type: ignore[assignment]
-    """Reads one player. NOT_FOUND: PLAYER_NOT_FOUND."""
+    """Reads one player.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: PLAYER_NOT_FOUND
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     BatchGetPlayers: _aio.UnaryUnaryMultiCallable[_profile_pb2.BatchGetPlayersRequest, _profile_pb2.BatchGetPlayersResponse]  # type: ignore[assignment]
     """Reads up to 1,000 players at once. A player that does not exist is listed as missing, not an error. Where the
-    players are large, an answer ends at some 3 MiB and lists the ids it has not come to as unread: ask again for these.
+    players are large, an answer ends at some 3 MiB and lists the ids it has not come to as unread: ask again for
+    these.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
     LookupPlayer: _aio.UnaryUnaryMultiCallable[_profile_pb2.LookupPlayerRequest, _profile_pb2.LookupPlayerResponse]  # type: ignore[assignment]
-    """Finds one player by username or by email. NOT_FOUND: PLAYER_NOT_FOUND."""
+    """Finds one player by username or by email.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: PLAYER_NOT_FOUND
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     UpdatePlayer: _aio.UnaryUnaryMultiCallable[_profile_pb2.UpdatePlayerRequest, _profile_pb2.UpdatePlayerResponse]  # type: ignore[assignment]
     """Sets the fields that update_mask names: username, email, attributes, mmr, level, xp. Coins only move through
-    WalletService. With player.etag set, a player that has changed since is left alone: ABORTED ETAG_MISMATCH.
-    NOT_FOUND: PLAYER_NOT_FOUND. ALREADY_EXISTS: USERNAME_TAKEN, EMAIL_TAKEN.
+    WalletService. With player.etag set, a player that has changed since is left alone: ETAG_MISMATCH.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: PLAYER_NOT_FOUND
+    - ALREADY_EXISTS: USERNAME_TAKEN, EMAIL_TAKEN
+    - ABORTED: ETAG_MISMATCH
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
     BatchApplyProgress: _aio.UnaryUnaryMultiCallable[_profile_pb2.BatchApplyProgressRequest, _profile_pb2.BatchApplyProgressResponse]  # type: ignore[assignment]
     """Adds what a match earned to up to 1,000 players, all or nothing. mmr stops at 0; every 1,000 xp is a level and
     earned levels are never lost. A player may appear once.
-    NOT_FOUND: PLAYER_NOT_FOUND. FAILED_PRECONDITION: PROGRESS_LIMIT. INVALID_ARGUMENT: REQUEST_ID_REUSED.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+    - NOT_FOUND: PLAYER_NOT_FOUND
+    - FAILED_PRECONDITION: PROGRESS_LIMIT (mmr would exceed 2^31-1, or xp 2^63-1)
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
     RecordLogin: _aio.UnaryUnaryMultiCallable[_profile_pb2.RecordLoginRequest, _profile_pb2.RecordLoginResponse]  # type: ignore[assignment]
-    """Sets last_login_at to now. NOT_FOUND: PLAYER_NOT_FOUND."""
+    """Sets last_login_at to now.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: PLAYER_NOT_FOUND
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     ListPlayers: _aio.UnaryUnaryMultiCallable[_profile_pb2.ListPlayersRequest, _profile_pb2.ListPlayersResponse]  # type: ignore[assignment]
-    """Lists players, best or newest first."""
+    """Lists players, best or newest first.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     DeletePlayer: _aio.UnaryUnaryMultiCallable[_profile_pb2.DeletePlayerRequest, _profile_pb2.DeletePlayerResponse]  # type: ignore[assignment]
     """Deletes a player, the wallet and its ledger with it.
-    NOT_FOUND: PLAYER_NOT_FOUND. ABORTED: ETAG_MISMATCH.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: PLAYER_NOT_FOUND
+    - ABORTED: ETAG_MISMATCH
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
 
 class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
     """Players: who they are, how good they are, how far they have come.
 
-    Every error carries google.rpc.ErrorInfo (domain "savepoint"); the reasons named below are its `reason`.
-    Any RPC may also return RESOURCE_EXHAUSTED OVERLOADED and UNAVAILABLE STORE_UNAVAILABLE, both with
-    google.rpc.RetryInfo, and INVALID_ARGUMENT FIELD_INVALID with the field in google.rpc.BadRequest. What an error
+    Every error carries google.rpc.ErrorInfo (domain "savepoint"): each RPC below names every `reason` that it answers
+    with, behind the status. Of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
+    SERVICE_STOPPING, all three with google.rpc.RetryInfo; DEADLINE_EXCEEDED, its reason of the same name; and INTERNAL
+    BUG, which no call should ever see. FIELD_INVALID comes with the field's path in google.rpc.BadRequest. What an error
     repeats of the request is cut to 256 bytes, and ends with "…" then.
 
     What all services refuse as FIELD_INVALID, said here once:
@@ -173,14 +294,25 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
     - A negative page_size; a page_token other than the next_page_token of the page before, of the same list with the
       same filters; an etag that is none.
 
-    A call's path and metadata may take 16 KiB, each field counted as its name, its value and 32 bytes: more is refused as
-    RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless the operator has set another default, and none takes
-    longer than 30 s: DEADLINE_EXCEEDED.
+    The buf.validate rules on a request's fields are limits that programs can read: a request that breaks one is
+    FIELD_INVALID here too, so a client may check them before it sends. They are not all: what no rule says in one line
+    stands in the list above and in the fields' comments (control characters, a Struct's size, which usernames look the
+    same, ended_at not before started_at). What only answers have is without rules, so that a later release can widen it.
 
-    Under a request_id, whichever service takes it, the same request is answered alike for 7 days, however often and from
-    wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer
-    too: it is final, and never takes effect later. Whoever wants another try makes a new id. After any other error the
-    same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
+    A call's path and metadata may take 16 KiB, each field counted as its name, its value and 32 bytes: more is refused
+    as RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless the operator has set another default, and none
+    takes longer than 30 s: DEADLINE_EXCEEDED.
+
+    A number or text is `optional` where leaving it out means something else than zero or the empty text; the comment
+    says what. Where there is no `optional`, the two are the same.
+
+    Whatever adds, takes or moves value has a request_id, as its first field. It is required, but where sending the same
+    request again adds nothing anyway: CreatePlayer (a name is taken once), SubmitScore and BatchSubmitScores (a score is
+    set). Under a request_id, whichever service takes it, the same request is answered alike for 7 days,
+    however often and from wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS,
+    FAILED_PRECONDITION) is such an answer too: it is final, and never takes effect later. Whoever wants another try
+    makes a new id. After any other error the same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE,
+    DEADLINE_EXCEEDED.
     """
 
     @_abc_1.abstractmethod
@@ -190,8 +322,12 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_profile_pb2.CreatePlayerResponse, _abc.Awaitable[_profile_pb2.CreatePlayerResponse]]:
         """Creates a player with mmr 1000, level 1, xp 0 and coins 0.
-        ALREADY_EXISTS: USERNAME_TAKEN, EMAIL_TAKEN, PLAYER_ID_TAKEN.
         With a request_id, sending the same request again returns the first answer.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+        - ALREADY_EXISTS: USERNAME_TAKEN, EMAIL_TAKEN, PLAYER_ID_TAKEN
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
 
     @_abc_1.abstractmethod
@@ -200,7 +336,13 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _profile_pb2.GetPlayerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_profile_pb2.GetPlayerResponse, _abc.Awaitable[_profile_pb2.GetPlayerResponse]]:
-        """Reads one player. NOT_FOUND: PLAYER_NOT_FOUND."""
+        """Reads one player.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - NOT_FOUND: PLAYER_NOT_FOUND
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+        """
 
     @_abc_1.abstractmethod
     def BatchGetPlayers(
@@ -209,7 +351,12 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_profile_pb2.BatchGetPlayersResponse, _abc.Awaitable[_profile_pb2.BatchGetPlayersResponse]]:
         """Reads up to 1,000 players at once. A player that does not exist is listed as missing, not an error. Where the
-        players are large, an answer ends at some 3 MiB and lists the ids it has not come to as unread: ask again for these.
+        players are large, an answer ends at some 3 MiB and lists the ids it has not come to as unread: ask again for
+        these.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
 
     @_abc_1.abstractmethod
@@ -218,7 +365,13 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _profile_pb2.LookupPlayerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_profile_pb2.LookupPlayerResponse, _abc.Awaitable[_profile_pb2.LookupPlayerResponse]]:
-        """Finds one player by username or by email. NOT_FOUND: PLAYER_NOT_FOUND."""
+        """Finds one player by username or by email.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - NOT_FOUND: PLAYER_NOT_FOUND
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+        """
 
     @_abc_1.abstractmethod
     def UpdatePlayer(
@@ -227,8 +380,14 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_profile_pb2.UpdatePlayerResponse, _abc.Awaitable[_profile_pb2.UpdatePlayerResponse]]:
         """Sets the fields that update_mask names: username, email, attributes, mmr, level, xp. Coins only move through
-        WalletService. With player.etag set, a player that has changed since is left alone: ABORTED ETAG_MISMATCH.
-        NOT_FOUND: PLAYER_NOT_FOUND. ALREADY_EXISTS: USERNAME_TAKEN, EMAIL_TAKEN.
+        WalletService. With player.etag set, a player that has changed since is left alone: ETAG_MISMATCH.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - NOT_FOUND: PLAYER_NOT_FOUND
+        - ALREADY_EXISTS: USERNAME_TAKEN, EMAIL_TAKEN
+        - ABORTED: ETAG_MISMATCH
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
 
     @_abc_1.abstractmethod
@@ -239,7 +398,12 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_profile_pb2.BatchApplyProgressResponse, _abc.Awaitable[_profile_pb2.BatchApplyProgressResponse]]:
         """Adds what a match earned to up to 1,000 players, all or nothing. mmr stops at 0; every 1,000 xp is a level and
         earned levels are never lost. A player may appear once.
-        NOT_FOUND: PLAYER_NOT_FOUND. FAILED_PRECONDITION: PROGRESS_LIMIT. INVALID_ARGUMENT: REQUEST_ID_REUSED.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+        - NOT_FOUND: PLAYER_NOT_FOUND
+        - FAILED_PRECONDITION: PROGRESS_LIMIT (mmr would exceed 2^31-1, or xp 2^63-1)
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
 
     @_abc_1.abstractmethod
@@ -248,7 +412,13 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _profile_pb2.RecordLoginRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_profile_pb2.RecordLoginResponse, _abc.Awaitable[_profile_pb2.RecordLoginResponse]]:
-        """Sets last_login_at to now. NOT_FOUND: PLAYER_NOT_FOUND."""
+        """Sets last_login_at to now.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - NOT_FOUND: PLAYER_NOT_FOUND
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+        """
 
     @_abc_1.abstractmethod
     def ListPlayers(
@@ -256,7 +426,12 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _profile_pb2.ListPlayersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_profile_pb2.ListPlayersResponse, _abc.Awaitable[_profile_pb2.ListPlayersResponse]]:
-        """Lists players, best or newest first."""
+        """Lists players, best or newest first.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+        """
 
     @_abc_1.abstractmethod
     def DeletePlayer(
@@ -265,7 +440,12 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_profile_pb2.DeletePlayerResponse, _abc.Awaitable[_profile_pb2.DeletePlayerResponse]]:
         """Deletes a player, the wallet and its ledger with it.
-        NOT_FOUND: PLAYER_NOT_FOUND. ABORTED: ETAG_MISMATCH.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - NOT_FOUND: PLAYER_NOT_FOUND
+        - ABORTED: ETAG_MISMATCH
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
 
 def add_ProfileServiceServicer_to_server(servicer: ProfileServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

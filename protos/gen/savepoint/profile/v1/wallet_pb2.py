@@ -22,34 +22,64 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!savepoint/profile/v1/wallet.proto\x12\x14savepoint.profile.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"W\n\x06Wallet\x12\x11\n\tplayer_id\x18\x01 \x01(\t\x12\r\n\x05\x63oins\x18\x02 \x01(\x03\x12\x12\n\nheld_coins\x18\x03 \x01(\x03\x12\x17\n\x0f\x61vailable_coins\x18\x04 \x01(\x03\"\xf2\x01\n\x0bLedgerEntry\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12\x11\n\tplayer_id\x18\x02 \x01(\t\x12\r\n\x05\x64\x65lta\x18\x03 \x01(\x03\x12\x13\n\x0b\x63oins_after\x18\x04 \x01(\x03\x12\x33\n\x04kind\x18\x05 \x01(\x0e\x32%.savepoint.profile.v1.LedgerEntryKind\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x11\n\treference\x18\x07 \x01(\t\x12\x12\n\nrequest_id\x18\x08 \x01(\t\x12.\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"%\n\x10GetWalletRequest\x12\x11\n\tplayer_id\x18\x01 \x01(\t\"A\n\x11GetWalletResponse\x12,\n\x06wallet\x18\x01 \x01(\x0b\x32\x1c.savepoint.profile.v1.Wallet\"\x80\x01\n\x12\x41\x64justCoinsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tplayer_id\x18\x02 \x01(\t\x12\r\n\x05\x64\x65lta\x18\x03 \x01(\x03\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x16\n\treference\x18\x05 \x01(\tH\x00\x88\x01\x01\x42\x0c\n\n_reference\"u\n\x13\x41\x64justCoinsResponse\x12,\n\x06wallet\x18\x01 \x01(\x0b\x32\x1c.savepoint.profile.v1.Wallet\x12\x30\n\x05\x65ntry\x18\x02 \x01(\x0b\x32!.savepoint.profile.v1.LedgerEntry\"\x80\x01\n\x14TransferCoinsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x18\n\x10sender_player_id\x18\x02 \x01(\t\x12\x1a\n\x12receiver_player_id\x18\x03 \x01(\t\x12\x0e\n\x06\x61mount\x18\x04 \x01(\x03\x12\x0e\n\x06reason\x18\x05 \x01(\t\"\x8a\x01\n\x15TransferCoinsResponse\x12\x13\n\x0btransfer_id\x18\x01 \x01(\t\x12,\n\x06sender\x18\x02 \x01(\x0b\x32\x1c.savepoint.profile.v1.Wallet\x12.\n\x08receiver\x18\x03 \x01(\x0b\x32\x1c.savepoint.profile.v1.Wallet*\x9d\x01\n\x0fLedgerEntryKind\x12!\n\x1dLEDGER_ENTRY_KIND_UNSPECIFIED\x10\x00\x12 \n\x1cLEDGER_ENTRY_KIND_ADJUSTMENT\x10\x01\x12\"\n\x1eLEDGER_ENTRY_KIND_TRANSFER_OUT\x10\x02\x12!\n\x1dLEDGER_ENTRY_KIND_TRANSFER_IN\x10\x03\x32\xbb\x02\n\rWalletService\x12\\\n\tGetWallet\x12&.savepoint.profile.v1.GetWalletRequest\x1a\'.savepoint.profile.v1.GetWalletResponse\x12\x62\n\x0b\x41\x64justCoins\x12(.savepoint.profile.v1.AdjustCoinsRequest\x1a).savepoint.profile.v1.AdjustCoinsResponse\x12h\n\rTransferCoins\x12*.savepoint.profile.v1.TransferCoinsRequest\x1a+.savepoint.profile.v1.TransferCoinsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!savepoint/profile/v1/wallet.proto\x12\x14savepoint.profile.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"W\n\x06Wallet\x12\x11\n\tplayer_id\x18\x01 \x01(\t\x12\r\n\x05\x63oins\x18\x02 \x01(\x03\x12\x12\n\nheld_coins\x18\x03 \x01(\x03\x12\x17\n\x0f\x61vailable_coins\x18\x04 \x01(\x03\"\xdc\x02\n\x0bLedgerEntry\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12\x11\n\tplayer_id\x18\x02 \x01(\t\x12\r\n\x05\x64\x65lta\x18\x03 \x01(\x03\x12\x13\n\x0b\x63oins_after\x18\x04 \x01(\x03\x12\x33\n\x04kind\x18\x05 \x01(\x0e\x32%.savepoint.profile.v1.LedgerEntryKind\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x11\n\treference\x18\x07 \x01(\t\x12\x12\n\nrequest_id\x18\x08 \x01(\t\x12.\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x0btransfer_id\x18\n \x01(\tH\x00\x88\x01\x01\x12#\n\x16\x63ounterparty_player_id\x18\x0b \x01(\tH\x01\x88\x01\x01\x42\x0e\n\x0c_transfer_idB\x19\n\x17_counterparty_player_id\"/\n\x10GetWalletRequest\x12\x1b\n\tplayer_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"A\n\x11GetWalletResponse\x12,\n\x06wallet\x18\x01 \x01(\x0b\x32\x1c.savepoint.profile.v1.Wallet\"\xaa\x01\n\x12\x41\x64justCoinsRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1b\n\tplayer_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12!\n\x05\x64\x65lta\x18\x03 \x01(\x03\x42\x12\xbaH\x0f\"\r(\x81\x80\x80\x80\x80\x80\x80\x80\x80\x01\x38\x00\x12\x19\n\x06reason\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1b\n\treference\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"u\n\x13\x41\x64justCoinsResponse\x12,\n\x06wallet\x18\x01 \x01(\x0b\x32\x1c.savepoint.profile.v1.Wallet\x12\x30\n\x05\x65ntry\x18\x02 \x01(\x0b\x32!.savepoint.profile.v1.LedgerEntry\"\xdb\x02\n\x14TransferCoinsRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\"\n\x10sender_player_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12$\n\x12receiver_player_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x17\n\x06\x61mount\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01\x12\x19\n\x06reason\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1b\n\treference\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01:\x89\x01\xbaH\x85\x01\x1a\x82\x01\n\x13receiver_is_another\x12\x39receiver_player_id must be another player than the sender\x1a\x30this.receiver_player_id != this.sender_player_id\"\x8a\x01\n\x15TransferCoinsResponse\x12\x13\n\x0btransfer_id\x18\x01 \x01(\t\x12,\n\x06sender\x18\x02 \x01(\x0b\x32\x1c.savepoint.profile.v1.Wallet\x12.\n\x08receiver\x18\x03 \x01(\x0b\x32\x1c.savepoint.profile.v1.Wallet*\x9d\x01\n\x0fLedgerEntryKind\x12!\n\x1dLEDGER_ENTRY_KIND_UNSPECIFIED\x10\x00\x12 \n\x1cLEDGER_ENTRY_KIND_ADJUSTMENT\x10\x01\x12\"\n\x1eLEDGER_ENTRY_KIND_TRANSFER_OUT\x10\x02\x12!\n\x1dLEDGER_ENTRY_KIND_TRANSFER_IN\x10\x03\x32\xc0\x02\n\rWalletService\x12\x61\n\tGetWallet\x12&.savepoint.profile.v1.GetWalletRequest\x1a\'.savepoint.profile.v1.GetWalletResponse\"\x03\x90\x02\x01\x12\x62\n\x0b\x41\x64justCoins\x12(.savepoint.profile.v1.AdjustCoinsRequest\x1a).savepoint.profile.v1.AdjustCoinsResponse\x12h\n\rTransferCoins\x12*.savepoint.profile.v1.TransferCoinsRequest\x1a+.savepoint.profile.v1.TransferCoinsResponseBZ\n\x14savepoint.profile.v1P\x01Z)savepoint.example/go/profile/v1;profilev1\xaa\x02\x14Savepoint.Profile.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'savepoint.profile.v1.wallet_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
-  _globals['_LEDGERENTRYKIND']._serialized_start=1055
-  _globals['_LEDGERENTRYKIND']._serialized_end=1212
-  _globals['_WALLET']._serialized_start=92
-  _globals['_WALLET']._serialized_end=179
-  _globals['_LEDGERENTRY']._serialized_start=182
-  _globals['_LEDGERENTRY']._serialized_end=424
-  _globals['_GETWALLETREQUEST']._serialized_start=426
-  _globals['_GETWALLETREQUEST']._serialized_end=463
-  _globals['_GETWALLETRESPONSE']._serialized_start=465
-  _globals['_GETWALLETRESPONSE']._serialized_end=530
-  _globals['_ADJUSTCOINSREQUEST']._serialized_start=533
-  _globals['_ADJUSTCOINSREQUEST']._serialized_end=661
-  _globals['_ADJUSTCOINSRESPONSE']._serialized_start=663
-  _globals['_ADJUSTCOINSRESPONSE']._serialized_end=780
-  _globals['_TRANSFERCOINSREQUEST']._serialized_start=783
-  _globals['_TRANSFERCOINSREQUEST']._serialized_end=911
-  _globals['_TRANSFERCOINSRESPONSE']._serialized_start=914
-  _globals['_TRANSFERCOINSRESPONSE']._serialized_end=1052
-  _globals['_WALLETSERVICE']._serialized_start=1215
-  _globals['_WALLETSERVICE']._serialized_end=1530
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\024savepoint.profile.v1P\001Z)savepoint.example/go/profile/v1;profilev1\252\002\024Savepoint.Profile.V1'
+  _globals['_GETWALLETREQUEST'].fields_by_name['player_id']._loaded_options = None
+  _globals['_GETWALLETREQUEST'].fields_by_name['player_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_ADJUSTCOINSREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_ADJUSTCOINSREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_ADJUSTCOINSREQUEST'].fields_by_name['player_id']._loaded_options = None
+  _globals['_ADJUSTCOINSREQUEST'].fields_by_name['player_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_ADJUSTCOINSREQUEST'].fields_by_name['delta']._loaded_options = None
+  _globals['_ADJUSTCOINSREQUEST'].fields_by_name['delta']._serialized_options = b'\272H\017\"\r(\201\200\200\200\200\200\200\200\200\0018\000'
+  _globals['_ADJUSTCOINSREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_ADJUSTCOINSREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_ADJUSTCOINSREQUEST'].fields_by_name['reference']._loaded_options = None
+  _globals['_ADJUSTCOINSREQUEST'].fields_by_name['reference']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_TRANSFERCOINSREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_TRANSFERCOINSREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_TRANSFERCOINSREQUEST'].fields_by_name['sender_player_id']._loaded_options = None
+  _globals['_TRANSFERCOINSREQUEST'].fields_by_name['sender_player_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_TRANSFERCOINSREQUEST'].fields_by_name['receiver_player_id']._loaded_options = None
+  _globals['_TRANSFERCOINSREQUEST'].fields_by_name['receiver_player_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_TRANSFERCOINSREQUEST'].fields_by_name['amount']._loaded_options = None
+  _globals['_TRANSFERCOINSREQUEST'].fields_by_name['amount']._serialized_options = b'\272H\004\"\002(\001'
+  _globals['_TRANSFERCOINSREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_TRANSFERCOINSREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_TRANSFERCOINSREQUEST'].fields_by_name['reference']._loaded_options = None
+  _globals['_TRANSFERCOINSREQUEST'].fields_by_name['reference']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_TRANSFERCOINSREQUEST']._loaded_options = None
+  _globals['_TRANSFERCOINSREQUEST']._serialized_options = b'\272H\205\001\032\202\001\n\023receiver_is_another\0229receiver_player_id must be another player than the sender\0320this.receiver_player_id != this.sender_player_id'
+  _globals['_WALLETSERVICE'].methods_by_name['GetWallet']._loaded_options = None
+  _globals['_WALLETSERVICE'].methods_by_name['GetWallet']._serialized_options = b'\220\002\001'
+  _globals['_LEDGERENTRYKIND']._serialized_start=1461
+  _globals['_LEDGERENTRYKIND']._serialized_end=1618
+  _globals['_WALLET']._serialized_start=121
+  _globals['_WALLET']._serialized_end=208
+  _globals['_LEDGERENTRY']._serialized_start=211
+  _globals['_LEDGERENTRY']._serialized_end=559
+  _globals['_GETWALLETREQUEST']._serialized_start=561
+  _globals['_GETWALLETREQUEST']._serialized_end=608
+  _globals['_GETWALLETRESPONSE']._serialized_start=610
+  _globals['_GETWALLETRESPONSE']._serialized_end=675
+  _globals['_ADJUSTCOINSREQUEST']._serialized_start=678
+  _globals['_ADJUSTCOINSREQUEST']._serialized_end=848
+  _globals['_ADJUSTCOINSRESPONSE']._serialized_start=850
+  _globals['_ADJUSTCOINSRESPONSE']._serialized_end=967
+  _globals['_TRANSFERCOINSREQUEST']._serialized_start=970
+  _globals['_TRANSFERCOINSREQUEST']._serialized_end=1317
+  _globals['_TRANSFERCOINSRESPONSE']._serialized_start=1320
+  _globals['_TRANSFERCOINSRESPONSE']._serialized_end=1458
+  _globals['_WALLETSERVICE']._serialized_start=1621
+  _globals['_WALLETSERVICE']._serialized_end=1941
 # @@protoc_insertion_point(module_scope)

@@ -1,5 +1,6 @@
 import datetime
 
+from buf.validate import validate_pb2 as _validate_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -33,7 +34,7 @@ class Wallet(_message.Message):
     def __init__(self, player_id: _Optional[str] = ..., coins: _Optional[int] = ..., held_coins: _Optional[int] = ..., available_coins: _Optional[int] = ...) -> None: ...
 
 class LedgerEntry(_message.Message):
-    __slots__ = ("entry_id", "player_id", "delta", "coins_after", "kind", "reason", "reference", "request_id", "created_at")
+    __slots__ = ("entry_id", "player_id", "delta", "coins_after", "kind", "reason", "reference", "request_id", "created_at", "transfer_id", "counterparty_player_id")
     ENTRY_ID_FIELD_NUMBER: _ClassVar[int]
     PLAYER_ID_FIELD_NUMBER: _ClassVar[int]
     DELTA_FIELD_NUMBER: _ClassVar[int]
@@ -43,6 +44,8 @@ class LedgerEntry(_message.Message):
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    TRANSFER_ID_FIELD_NUMBER: _ClassVar[int]
+    COUNTERPARTY_PLAYER_ID_FIELD_NUMBER: _ClassVar[int]
     entry_id: str
     player_id: str
     delta: int
@@ -52,7 +55,9 @@ class LedgerEntry(_message.Message):
     reference: str
     request_id: str
     created_at: _timestamp_pb2.Timestamp
-    def __init__(self, entry_id: _Optional[str] = ..., player_id: _Optional[str] = ..., delta: _Optional[int] = ..., coins_after: _Optional[int] = ..., kind: _Optional[_Union[LedgerEntryKind, str]] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ..., request_id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    transfer_id: str
+    counterparty_player_id: str
+    def __init__(self, entry_id: _Optional[str] = ..., player_id: _Optional[str] = ..., delta: _Optional[int] = ..., coins_after: _Optional[int] = ..., kind: _Optional[_Union[LedgerEntryKind, str]] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ..., request_id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., transfer_id: _Optional[str] = ..., counterparty_player_id: _Optional[str] = ...) -> None: ...
 
 class GetWalletRequest(_message.Message):
     __slots__ = ("player_id",)
@@ -89,18 +94,20 @@ class AdjustCoinsResponse(_message.Message):
     def __init__(self, wallet: _Optional[_Union[Wallet, _Mapping]] = ..., entry: _Optional[_Union[LedgerEntry, _Mapping]] = ...) -> None: ...
 
 class TransferCoinsRequest(_message.Message):
-    __slots__ = ("request_id", "sender_player_id", "receiver_player_id", "amount", "reason")
+    __slots__ = ("request_id", "sender_player_id", "receiver_player_id", "amount", "reason", "reference")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     SENDER_PLAYER_ID_FIELD_NUMBER: _ClassVar[int]
     RECEIVER_PLAYER_ID_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     sender_player_id: str
     receiver_player_id: str
     amount: int
     reason: str
-    def __init__(self, request_id: _Optional[str] = ..., sender_player_id: _Optional[str] = ..., receiver_player_id: _Optional[str] = ..., amount: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+    reference: str
+    def __init__(self, request_id: _Optional[str] = ..., sender_player_id: _Optional[str] = ..., receiver_player_id: _Optional[str] = ..., amount: _Optional[int] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
 
 class TransferCoinsResponse(_message.Message):
     __slots__ = ("transfer_id", "sender", "receiver")

@@ -27,7 +27,11 @@ if _version_not_supported:
 
 class WalletServiceStub:
     """Coins. Every movement writes a ledger entry in the same transaction, and no coin is made or lost by a failure,
-    a retry or a race. Errors as described at ProfileService.
+    a retry or a race.
+
+    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
+    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
+    invalid, what request_id means and which fields are `optional` is said at ProfileService, for all services.
     """
 
     def __init__(self, channel):
@@ -55,11 +59,20 @@ class WalletServiceStub:
 
 class WalletServiceServicer:
     """Coins. Every movement writes a ledger entry in the same transaction, and no coin is made or lost by a failure,
-    a retry or a race. Errors as described at ProfileService.
+    a retry or a race.
+
+    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
+    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
+    invalid, what request_id means and which fields are `optional` is said at ProfileService, for all services.
     """
 
     def GetWallet(self, request, context):
-        """Reads a player's coins. NOT_FOUND: PLAYER_NOT_FOUND.
+        """Reads a player's coins.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - NOT_FOUND: PLAYER_NOT_FOUND
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -67,16 +80,26 @@ class WalletServiceServicer:
 
     def AdjustCoins(self, request, context):
         """Adds coins (delta above 0) or takes them (below 0).
-        NOT_FOUND: PLAYER_NOT_FOUND. INVALID_ARGUMENT: REQUEST_ID_REUSED.
-        FAILED_PRECONDITION: INSUFFICIENT_COINS (metadata have, need), COINS_LIMIT when more than 2^63-1 would be owned.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+        - NOT_FOUND: PLAYER_NOT_FOUND
+        - FAILED_PRECONDITION: INSUFFICIENT_COINS (metadata have, need), COINS_LIMIT (more than 2^63-1 would be owned)
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def TransferCoins(self, request, context):
-        """Moves coins from one player to another, both or neither. Errors as AdjustCoins; the metadata's player_id says
-        whose id was not found or whose coins were too few.
+        """Moves coins from one player to another, both or neither. The metadata's player_id says whose id was not found,
+        whose coins were too few, or who would own too many.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+        - NOT_FOUND: PLAYER_NOT_FOUND
+        - FAILED_PRECONDITION: INSUFFICIENT_COINS (metadata have, need), COINS_LIMIT (more than 2^63-1 would be owned)
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,7 +133,11 @@ def add_WalletServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class WalletService:
     """Coins. Every movement writes a ledger entry in the same transaction, and no coin is made or lost by a failure,
-    a retry or a race. Errors as described at ProfileService.
+    a retry or a race.
+
+    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
+    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
+    invalid, what request_id means and which fields are `optional` is said at ProfileService, for all services.
     """
 
     @staticmethod

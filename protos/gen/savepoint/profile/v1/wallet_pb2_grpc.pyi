@@ -28,7 +28,11 @@ GRPC_VERSION: str
 
 class WalletServiceStub:
     """Coins. Every movement writes a ledger entry in the same transaction, and no coin is made or lost by a failure,
-    a retry or a race. Errors as described at ProfileService.
+    a retry or a race.
+
+    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
+    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
+    invalid, what request_id means and which fields are `optional` is said at ProfileService, for all services.
     """
 
     @_typing.overload
@@ -36,39 +40,79 @@ class WalletServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> WalletServiceAsyncStub: ...
     GetWallet: _grpc.UnaryUnaryMultiCallable[_wallet_pb2.GetWalletRequest, _wallet_pb2.GetWalletResponse]
-    """Reads a player's coins. NOT_FOUND: PLAYER_NOT_FOUND."""
+    """Reads a player's coins.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: PLAYER_NOT_FOUND
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     AdjustCoins: _grpc.UnaryUnaryMultiCallable[_wallet_pb2.AdjustCoinsRequest, _wallet_pb2.AdjustCoinsResponse]
     """Adds coins (delta above 0) or takes them (below 0).
-    NOT_FOUND: PLAYER_NOT_FOUND. INVALID_ARGUMENT: REQUEST_ID_REUSED.
-    FAILED_PRECONDITION: INSUFFICIENT_COINS (metadata have, need), COINS_LIMIT when more than 2^63-1 would be owned.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+    - NOT_FOUND: PLAYER_NOT_FOUND
+    - FAILED_PRECONDITION: INSUFFICIENT_COINS (metadata have, need), COINS_LIMIT (more than 2^63-1 would be owned)
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
     TransferCoins: _grpc.UnaryUnaryMultiCallable[_wallet_pb2.TransferCoinsRequest, _wallet_pb2.TransferCoinsResponse]
-    """Moves coins from one player to another, both or neither. Errors as AdjustCoins; the metadata's player_id says
-    whose id was not found or whose coins were too few.
+    """Moves coins from one player to another, both or neither. The metadata's player_id says whose id was not found,
+    whose coins were too few, or who would own too many.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+    - NOT_FOUND: PLAYER_NOT_FOUND
+    - FAILED_PRECONDITION: INSUFFICIENT_COINS (metadata have, need), COINS_LIMIT (more than 2^63-1 would be owned)
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
 
 @_typing.type_check_only
 class WalletServiceAsyncStub(WalletServiceStub):
     """Coins. Every movement writes a ledger entry in the same transaction, and no coin is made or lost by a failure,
-    a retry or a race. Errors as described at ProfileService.
+    a retry or a race.
+
+    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
+    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
+    invalid, what request_id means and which fields are `optional` is said at ProfileService, for all services.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetWallet: _aio.UnaryUnaryMultiCallable[_wallet_pb2.GetWalletRequest, _wallet_pb2.GetWalletResponse]  # type: ignore[assignment]
-    """Reads a player's coins. NOT_FOUND: PLAYER_NOT_FOUND."""
+    """Reads a player's coins.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID
+    - NOT_FOUND: PLAYER_NOT_FOUND
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+    """
     AdjustCoins: _aio.UnaryUnaryMultiCallable[_wallet_pb2.AdjustCoinsRequest, _wallet_pb2.AdjustCoinsResponse]  # type: ignore[assignment]
     """Adds coins (delta above 0) or takes them (below 0).
-    NOT_FOUND: PLAYER_NOT_FOUND. INVALID_ARGUMENT: REQUEST_ID_REUSED.
-    FAILED_PRECONDITION: INSUFFICIENT_COINS (metadata have, need), COINS_LIMIT when more than 2^63-1 would be owned.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+    - NOT_FOUND: PLAYER_NOT_FOUND
+    - FAILED_PRECONDITION: INSUFFICIENT_COINS (metadata have, need), COINS_LIMIT (more than 2^63-1 would be owned)
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
     TransferCoins: _aio.UnaryUnaryMultiCallable[_wallet_pb2.TransferCoinsRequest, _wallet_pb2.TransferCoinsResponse]  # type: ignore[assignment]
-    """Moves coins from one player to another, both or neither. Errors as AdjustCoins; the metadata's player_id says
-    whose id was not found or whose coins were too few.
+    """Moves coins from one player to another, both or neither. The metadata's player_id says whose id was not found,
+    whose coins were too few, or who would own too many.
+
+    Errors:
+    - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+    - NOT_FOUND: PLAYER_NOT_FOUND
+    - FAILED_PRECONDITION: INSUFFICIENT_COINS (metadata have, need), COINS_LIMIT (more than 2^63-1 would be owned)
+    - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
 
 class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
     """Coins. Every movement writes a ledger entry in the same transaction, and no coin is made or lost by a failure,
-    a retry or a race. Errors as described at ProfileService.
+    a retry or a race.
+
+    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
+    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
+    invalid, what request_id means and which fields are `optional` is said at ProfileService, for all services.
     """
 
     @_abc_1.abstractmethod
@@ -77,7 +121,13 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _wallet_pb2.GetWalletRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_wallet_pb2.GetWalletResponse, _abc.Awaitable[_wallet_pb2.GetWalletResponse]]:
-        """Reads a player's coins. NOT_FOUND: PLAYER_NOT_FOUND."""
+        """Reads a player's coins.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID
+        - NOT_FOUND: PLAYER_NOT_FOUND
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
+        """
 
     @_abc_1.abstractmethod
     def AdjustCoins(
@@ -86,8 +136,12 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_wallet_pb2.AdjustCoinsResponse, _abc.Awaitable[_wallet_pb2.AdjustCoinsResponse]]:
         """Adds coins (delta above 0) or takes them (below 0).
-        NOT_FOUND: PLAYER_NOT_FOUND. INVALID_ARGUMENT: REQUEST_ID_REUSED.
-        FAILED_PRECONDITION: INSUFFICIENT_COINS (metadata have, need), COINS_LIMIT when more than 2^63-1 would be owned.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+        - NOT_FOUND: PLAYER_NOT_FOUND
+        - FAILED_PRECONDITION: INSUFFICIENT_COINS (metadata have, need), COINS_LIMIT (more than 2^63-1 would be owned)
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
 
     @_abc_1.abstractmethod
@@ -96,8 +150,14 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _wallet_pb2.TransferCoinsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_wallet_pb2.TransferCoinsResponse, _abc.Awaitable[_wallet_pb2.TransferCoinsResponse]]:
-        """Moves coins from one player to another, both or neither. Errors as AdjustCoins; the metadata's player_id says
-        whose id was not found or whose coins were too few.
+        """Moves coins from one player to another, both or neither. The metadata's player_id says whose id was not found,
+        whose coins were too few, or who would own too many.
+
+        Errors:
+        - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
+        - NOT_FOUND: PLAYER_NOT_FOUND
+        - FAILED_PRECONDITION: INSUFFICIENT_COINS (metadata have, need), COINS_LIMIT (more than 2^63-1 would be owned)
+        - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
 
 def add_WalletServiceServicer_to_server(servicer: WalletServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
