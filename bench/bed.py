@@ -47,7 +47,7 @@ class Bed:
 
 @asynccontextmanager
 async def bed() -> AsyncIterator[Bed]:
-    """Stores for as long as the context is, and the services that are started on them."""
+    """Stores while the context is open, and the services that are started on them."""
     with TemporaryDirectory(prefix="savepoint-bench-") as directory:
         async with AsyncExitStack() as stack:
             stores = await stack.enter_async_context(embedded_stores(Path(directory)))

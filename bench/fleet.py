@@ -59,7 +59,7 @@ class Fleet:
 
 @asynccontextmanager
 async def fleet(replicas: int, settings: Mapping[str, str]) -> AsyncIterator[Fleet]:
-    """Stores, replicas with these settings, and a gateway before them, all SERVING, for as long as the context is."""
+    """Stores, replicas with these settings, and a gateway before them, all SERVING, while the context is open."""
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="savepoint-bench-")))
         stores = await stack.enter_async_context(embedded_stores(directory / "stores"))

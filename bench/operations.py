@@ -22,7 +22,7 @@ WRITES_SQL = "AdjustCoins"  # the one of them whose every call takes a connectio
 
 
 def empty() -> Operation:
-    """What a call costs that does nothing: the service's own health, which it knows by heart."""
+    """A call that does nothing: the service's health, which it answers from memory."""
     expect = HealthCheckResponse(status=HealthCheckResponse.SERVING).SerializeToString()
     request = Request(HealthCheckRequest().SerializeToString(), expect)
     return Operation("empty", "/grpc.health.v1.Health/Check", [request])

@@ -53,7 +53,8 @@ async def run(given: argparse.Namespace, console: Console) -> Report:
 
 @dataclass(frozen=True)
 class _Row:
-    """One crowd, and the calm before and after it: a machine's pace wanders, so its peak is taken on both sides."""
+    """One crowd, and the calm before and after it: a machine's speed drifts, so its peak is measured before and
+    after."""
 
     name: str
     manner: str

@@ -98,7 +98,7 @@ class Caller(Call):
             self._next()
 
     def broken(self, how: str) -> None:
-        """No answer will come."""
+        """Counts a call that ended without an answer."""
         self._failed(how)
 
     def unprocessed(self) -> None:

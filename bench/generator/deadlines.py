@@ -18,7 +18,7 @@ class Deadlines:
         self._running: deque[tuple[float, Caller, int]] = deque()
 
     def watch(self, caller: Caller) -> None:
-        """Of the call that this caller has just begun."""
+        """Starts the timer of the call that this caller has just begun."""
         self._running.append((perf_counter() + self._seconds, caller, caller.attempt))
 
     async def keep(self) -> None:

@@ -48,11 +48,11 @@ local function backend_for(handle, service)
 end
 
 function envoy_on_request(handle)
-  -- At once, so that whatever happens below no caller's own value names a cluster.
+  -- First of all: whatever fails below, a value that the caller has sent must never choose the cluster.
   handle:headers():replace(BACKEND_HEADER, ANY)
   local body = handle:body()
   local message = body and body:getBytes(0, body:length()) or ""
-  -- Choosing waits for answers, and a headers() of before is not valid after a wait.
+  -- backend_for waits for answers. A headers() from before a wait is not valid after it, so it is fetched again.
   local backend = backend_for(handle, asked_service(message))
   handle:headers():replace(BACKEND_HEADER, backend)
   handle:clearRouteCache()

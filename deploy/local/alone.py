@@ -57,7 +57,7 @@ class Service:
 
     @property
     def pid(self) -> int:
-        """Of the process that was started last. Raises LookupError when there was none."""
+        """The pid of the process that was started last. Raises LookupError when there was none."""
         if self.process is None:
             raise LookupError(f"{self.name} has not been started")
         return self.process.pid
@@ -117,7 +117,7 @@ class Service:
 async def running(
     name: str, environment: Mapping[str, str], directory: Path, credentials: grpc.ChannelCredentials | None = None
 ) -> AsyncIterator[Service]:
-    """A service for as long as the context is. Raises PartFailedError when it does not end with exit code 0."""
+    """A service while the context is open. Raises PartFailedError when it does not end with exit code 0."""
     service = Service(name, environment, directory / f"{name}.log", credentials)
     try:
         await service.start()

@@ -37,5 +37,5 @@ async def _end(running: state.State) -> None:
         with suppress(psutil.NoSuchProcess):
             supervisor.terminate()
         await leftovers.end([supervisor], _PATIENCE_S)
-    # Of a supervisor that was killed, or had to be, parts may still be on their way out.
+    # When the supervisor was killed, by somebody or by us, some of its parts may still be ending.
     await leftovers.end(running.alive())

@@ -22,7 +22,7 @@ _SUITE_WITHIN_S = 15.0
 
 
 class Silent:
-    """A listener that keeps it to itself."""
+    """A listener that ignores what it hears."""
 
     def part_started(self, unit: Unit) -> None:
         """Says nothing."""

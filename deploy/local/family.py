@@ -16,7 +16,7 @@ def of(pid: int) -> list[psutil.Process]:
 
 
 def stopped(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
-    """Those of them that SIGSTOP keeps from doing anything."""
+    """Those of the processes that were stopped by SIGSTOP."""
     found = []
     for process in processes:
         with suppress(psutil.NoSuchProcess):

@@ -22,10 +22,10 @@ from deploy.local.process import environment, run
 
 DATABASES = ("profile", "inventory")
 _USER = "savepoint"
-# How often, and every so many seconds, to look whether the processes of a killed server have ended.
+# How often to look whether the processes of a killed server have ended, and how many seconds apart.
 _LOOKS = 100
 _POLL_S = 0.05
-# After so many looks, what is left of it is killed.
+# After this many looks, the processes that are left are killed.
 _PATIENCE = 60
 _SETTINGS = {
     "listen_addresses": "",
@@ -75,7 +75,7 @@ class Postgres(Part):
             at_work = self._at_work()
             if not at_work:
                 break
-            # A backend ends when its server has gone. Not one that is stopped, or stuck.
+            # A backend ends by itself when its server has gone, unless it is stopped (SIGSTOP) or stuck.
             orphans = [process for process in at_work if _is_orphan(process, at_work)]
             family.kill(orphans if attempt > _PATIENCE else family.stopped(orphans))
             await asyncio.sleep(_POLL_S)

@@ -10,7 +10,7 @@ _TAKES = "takes a TCP port, 1 to 65535, for "
 
 
 class StackSettings(BaseSettings):
-    """Where the parts listen and where the data is kept. Each description is the heart of an error message."""
+    """Where the parts listen and where the data is kept. A description completes an error message."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 

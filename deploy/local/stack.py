@@ -26,7 +26,7 @@ class Stack:
         self._lock: Any = None
 
     async def claim(self, tcp_ports: dict[str, int]) -> None:
-        """Makes the data directory this stack's own, clears what a killed run left, and looks whether ports are free.
+        """Locks the data directory for this stack, ends what a killed run has left, and checks that the ports are free.
 
         Raises AlreadyRunningError, PortError, or OSError where the directory cannot be used.
         """

@@ -25,8 +25,8 @@ class Stores:
 
 @asynccontextmanager
 async def stores(runtime: Runtime[InventorySettings]) -> AsyncIterator[Stores]:
-    """The stores, for as long as the context is. Raises StoreUnavailable when the database does not answer, StoreUnfit
-    when it lacks migrations."""
+    """The stores, while the context is open. Raises StoreUnavailable when the database does not answer, StoreUnfit when
+    it lacks migrations."""
     settings = runtime.settings
     async with (
         postgres.connect(

@@ -15,7 +15,7 @@ AREAS = (boards,)
 
 @asynccontextmanager
 async def build(runtime: Runtime[LeaderboardSettings]) -> AsyncIterator[Hosted]:
-    """The service, its store open for as long as the context is."""
+    """The service, its store open while the context is open."""
     async with stores(runtime) as open_stores, opened(AREAS, open_stores) as served:
         yield Hosted(served, essential={valkey.STORE: open_stores.server.ping})
 

@@ -9,7 +9,7 @@ from shared.service.hosted import Runtime
 from shared.stores import valkey
 from shared.stores.valkey import Valkey
 
-# The largest batch takes some 10 ms in the store; who waits longer waits for a server that is gone.
+# The largest batch takes some 10 ms in the store. A server that has not answered after this time is taken for dead.
 ANSWER_TIMEOUT_S = 2
 
 
@@ -22,7 +22,7 @@ class Stores:
 
 @asynccontextmanager
 async def stores(runtime: Runtime[LeaderboardSettings]) -> AsyncIterator[Stores]:
-    """The store, for as long as the context is. Raises StoreUnavailable when it does not answer."""
+    """The store, while the context is open. Raises StoreUnavailable when it does not answer."""
     settings = runtime.settings
     async with valkey.connect(
         settings.redis_url,

@@ -18,7 +18,7 @@ AREAS = (players, wallets)
 
 @asynccontextmanager
 async def build(runtime: Runtime[ProfileSettings]) -> AsyncIterator[Hosted]:
-    """The service, its stores open for as long as the context is."""
+    """The service, its stores open while the context is open."""
     async with stores(runtime) as open_stores, opened(AREAS, open_stores) as served:
         database, requests = open_stores.database, open_stores.requests
         yield Hosted(

@@ -1,4 +1,4 @@
-"""A player, as every area of the profile service knows one."""
+"""A player, as all areas of the profile service use it."""
 
 from dataclasses import dataclass
 from datetime import datetime

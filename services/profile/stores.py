@@ -12,7 +12,7 @@ from shared.stores import postgres, valkey
 from shared.stores.postgres import Postgres
 from shared.stores.requests.records import RequestRecords
 
-# A cache that takes longer than this is slower than what it is there to spare.
+# A cache that takes longer than this to answer is slower than the database that it is there to spare.
 CACHE_TIMEOUT_S = 0.25
 
 
@@ -27,8 +27,8 @@ class Stores:
 
 @asynccontextmanager
 async def stores(runtime: Runtime[ProfileSettings]) -> AsyncIterator[Stores]:
-    """The stores, for as long as the context is. Raises StoreUnavailable when the database does not answer, StoreUnfit
-    when it lacks migrations."""
+    """The stores, while the context is open. Raises StoreUnavailable when the database does not answer, StoreUnfit when
+    it lacks migrations."""
     settings = runtime.settings
     async with (
         postgres.connect(

@@ -14,7 +14,8 @@ from shared.contract.errors import FieldInvalid
 # a Value. An answer wraps the Struct in a few more, so what can be sent can be too deep to be answered.
 DEEPEST = 16
 
-# Releases before the bound stored what their parser took. Up to here a client can read it, however an answer wraps it.
+# Earlier releases had no bound and stored whatever their parser accepted. Up to this depth a client can read it, in
+# whatever answer it stands.
 _DEEPEST_READABLE = 30
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]')
@@ -37,8 +38,8 @@ def to_json(struct: Struct, field: str, most_bytes: int) -> str:
 
 
 def from_json(text: str) -> Struct:
-    """The struct of a JSON object that `to_json` made. What an earlier release stored deeper than a client can read is
-    in it as text, the JSON of it: one row must not make the lists unreadable that it stands in."""
+    """The struct of a JSON object that `to_json` made. Levels too deep for a client to read, which earlier releases
+    stored, are replaced by their JSON as text: otherwise no list with such a row in it could be read."""
     struct = Struct()
     if text != "{}":
         struct.update(json.loads(_readable(text)))
@@ -67,7 +68,7 @@ def _readable(text: str) -> str:
 
 
 class _TooDeep(Exception):
-    """There are more levels than may be."""
+    """There are more levels than allowed."""
 
 
 def _object(struct: Struct, field: str, levels: int) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Page tokens: where the next page starts, as a position in the list's order, never an offset.
 
-A token is opaque to callers and bound to its list: the method and whatever filters it was made under. It is no
-secret; whoever forges one can only start reading the same list elsewhere, and one that does not decode is refused.
+A token is opaque to callers and bound to its list: the method and the filters that it was made under. It is no secret:
+a forged one can only make the same list start elsewhere. One that does not decode is refused.
 """
 
 import base64
@@ -36,7 +36,8 @@ class Page(Generic[T]):
 
 
 def fitting(messages: Iterable[M]) -> list[M]:
-    """Those from the first on that make up a page's largest size, the one that exceeds it included."""
+    """The first messages, up to and including the one that brings them over a page's largest size. There is always one
+    if there is any, so that paging gets on."""
     fit: list[M] = []
     room = LARGEST_PAGE_BYTES
     for message in messages:

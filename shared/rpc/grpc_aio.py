@@ -1,7 +1,7 @@
 """The host over grpc.aio: gRPC's own C library under an asyncio face.
 
-An interceptor takes each method's handler out of grpc.aio's hands, as bytes in and bytes out, and puts the policies'
-way in its place.
+An interceptor replaces each method's handler by one that takes bytes and returns bytes, and that sends the call through
+the policies.
 """
 
 import asyncio
@@ -18,13 +18,13 @@ from shared.rpc.host import CannotListenError, ConnectionRules, Tls
 from shared.rpc.messages import LARGEST_REQUEST, serialized
 from shared.rpc.policies import Call, Context, Method, Policies, Step
 
-# By the time that a stop is due only streams are left.
+# For `stop`: `drain` has waited for all other calls, so only streams are left by then.
 _STREAMS_GRACE_S = 0.2
 _QUIET_S = 0.1
 
 
 class GrpcAioHost(aio.ServerInterceptor):
-    """A grpc.aio server whose every handler is the policies'."""
+    """A grpc.aio server that sends every call through the policies."""
 
     def __init__(self, policies: Policies, rules: ConnectionRules) -> None:
         self._policies = policies
@@ -78,7 +78,7 @@ class GrpcAioHost(aio.ServerInterceptor):
 
     @property
     def connections(self) -> int:
-        """grpc.aio does not tell."""
+        """0: grpc.aio does not say."""
         return 0
 
     async def intercept_service(
@@ -86,7 +86,7 @@ class GrpcAioHost(aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable["grpc.RpcMethodHandler[Any, Any] | None"]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "grpc.RpcMethodHandler[Any, Any] | None":
-        """The handler to use: the policies' way to the servicer's."""
+        """The handler of a call: the policies, then the servicer's method."""
         path = handler_call_details.method
         if known := self._handlers.get(path):
             return known
@@ -112,7 +112,7 @@ class GrpcAioHost(aio.ServerInterceptor):
         return handler
 
     def _counted(self, method: Method, way: Step) -> Callable[[Any, Context], Awaitable[bytes | None]]:
-        """Calls that a drain waits for, and refuses once it has begun."""
+        """A handler whose calls a drain waits for; once the drain has begun, it refuses new ones."""
 
         async def call(request: Any, context: Context) -> bytes | None:
             self._last_arrival = time.perf_counter()

@@ -22,7 +22,7 @@ class Health:
 
     def __init__(self, services: Sequence[str], essential: Mapping[str, Ping]) -> None:
         self.servicer = health_aio.HealthServicer()
-        # The library starts "" as SERVING: before the stores have answered that is not so.
+        # The library starts "" as SERVING, which is wrong until the stores have answered.
         self._names = ["", *services]
         self._essential = essential
         self._serving: bool | None = None
@@ -30,13 +30,13 @@ class Health:
         self._said: set[str] = set()
 
     async def watch(self) -> None:
-        """Pings the stores every second and says what follows, until cancelled."""
+        """Pings the stores every second and sets the health by it, until cancelled."""
         while True:
             await self.check()
             await asyncio.sleep(_EVERY_S)
 
     async def check(self) -> None:
-        """Pings once and says what follows."""
+        """Pings each store once and sets the health by it."""
         answers = {name: await _answer(ping) for name, ping in self._essential.items()}
         await self._say({name: reason for name, reason in answers.items() if reason})
 

@@ -1,4 +1,4 @@
-"""The methods that servicers have registered, by path, each with the way of its calls."""
+"""The methods that servicers have registered, by path, each with the steps that its calls go through."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from shared.rpc.policies import Method, Policies, Step
 
 
 class Served(NamedTuple):
-    """A method and all that happens to its calls."""
+    """A method, and the step that carries out a call of it."""
 
     method: Method
     way: Step

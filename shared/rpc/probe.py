@@ -50,12 +50,12 @@ async def _check(target: str, encryption: ssl.SSLContext | None) -> bytes:
         answer = await connection.request("POST", "/grpc.health.v1.Health/Check", headers=headers, body=_EMPTY)
         return await answer.read()
     finally:
-        # A close that waits for the other side's would wait for ever: grpc.aio does not end its encryption.
+        # No polite close: that would wait for ever for grpc.aio, which does not end its side of the encryption.
         transport.abort()
 
 
 def _encryption(certificate: Path, key: Path) -> ssl.SSLContext:
-    """A process that asks itself has nobody to prove anything to; as a client it shows its own certificate."""
+    """A service asks itself, so the server's certificate is not verified; the client shows the service's own."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

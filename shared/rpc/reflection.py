@@ -1,6 +1,7 @@
 """Server reflection, from the descriptors that are generated with the stubs.
 
-A process shows the services it hosts. The gateway stands for all of them: a call that it has marked sees the suite.
+A process shows the services that it hosts. The gateway stands for all processes: a call that it has marked is shown
+the services of the whole suite.
 """
 
 from collections.abc import AsyncIterator, Sequence

@@ -34,7 +34,7 @@ Area = Callable[[Stores], AbstractAsyncContextManager[Served]]
 
 @asynccontextmanager
 async def opened(areas: Sequence[Area[Stores]], stores: Stores) -> AsyncIterator[Sequence[Served]]:
-    """What the areas serve, for as long as the context is; they are closed in the opposite order."""
+    """What the areas serve, while the context is open; they are closed in the opposite order."""
     async with AsyncExitStack() as stack:
         yield [await stack.enter_async_context(area(stores)) for area in areas]
 

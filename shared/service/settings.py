@@ -34,7 +34,7 @@ def shows_metrics(default: str) -> Any:
 
 
 class ServiceSettings(BaseSettings):
-    """What every service takes. Each description says what the value may be: it is the error message's heart."""
+    """What every service takes. A description completes the error message "setting LISTEN = 'x': it …"."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
@@ -108,7 +108,7 @@ class ServiceSettings(BaseSettings):
 
 
 class PostgresSettings(BaseSettings):
-    """What a service over PostgreSQL takes beside."""
+    """What a service over PostgreSQL takes in addition."""
 
     database_type: str = Field(
         "postgresql",
@@ -124,7 +124,7 @@ class PostgresSettings(BaseSettings):
 
 
 class ValkeySettings(BaseSettings):
-    """What a service over Valkey or Redis takes beside."""
+    """What a service over Valkey or Redis takes in addition."""
 
     redis_url: str = Field(
         min_length=1,

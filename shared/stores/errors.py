@@ -1,12 +1,13 @@
-"""What a store says that a service may have to act on, in words of our own: no service knows a driver."""
+"""Errors of the stores that a service may have to act on. They are our own, so that no service needs to know a
+driver."""
 
 
 class StoreUnfit(Exception):
-    """The store answers, and cannot serve this version as it is; the message says what mends it."""
+    """The store answers, but cannot serve this version as it is; the message says how to mend that."""
 
 
 class ConstraintViolated(Exception):
-    """A write ran into the constraint called `name`, and nothing of it happened."""
+    """The constraint called `name` forbids a write; nothing of it happened."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"the constraint {name} forbids it")

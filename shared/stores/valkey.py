@@ -2,8 +2,8 @@
 
 Callers hand their script calls to one sender task, which owns the only connection and sends whatever has gathered
 while the previous pipeline was on its way: a command in a full pipeline costs a small part of one that goes alone. A
-caller that gives up leaves its answers to the sender, which reads every answer of a pipeline or closes the connection:
-nobody ever gets another's.
+caller that gives up leaves its answers to the sender, which reads every answer of a pipeline or closes the connection.
+So nobody ever gets an answer that was meant for another.
 
 The driver opens the connection (URL, TLS, password, database) and parses answers. Its pool, pipelines, timeouts and
 retries are left out: they cost more than all the rest, and know neither the call's deadline nor the retry budget.
@@ -32,7 +32,7 @@ from shared.work.retry import Retrier, Transient, TransientError
 STORE = "valkey"
 CONNECT_TIMEOUT_S = 2
 ANSWER_BOUND_S = 10
-# With so many words a pipeline takes no further caller's: they are a measure of its work.
+# A pipeline of this many words, which measure the server's work, takes in no more callers.
 FULL_PIPELINE = 5_000
 # What a server answers that cannot do anything right now: its disk is full, a script holds it up, replicas are missing.
 _UNABLE = ("MISCONF", "BUSY", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN")
@@ -152,7 +152,7 @@ class Valkey:
             group.answers.set_exception(DeadlineReached())
 
     def _next_groups(self) -> list[_Group]:
-        """What the next pipeline consists of: a group is never split, and left out when nobody waits for it."""
+        """The groups of the next pipeline. A group is never split; one that nobody waits for any more is left out."""
         groups, words = [], 0
         while self._waiting and words < FULL_PIPELINE:
             group = self._waiting.popleft()
@@ -169,7 +169,7 @@ class Valkey:
             async with asyncio.timeout(self._answer_timeout_s):
                 answers = iter(await self._answers(groups))
         except Exception as error:
-            # Whatever it was, answers may be on their way that nobody must get.
+            # Answers of this pipeline may still arrive. Without the connection, no later caller can get them.
             await self._connection.disconnect(nowait=True)
             for group in groups:
                 if not group.answers.done():
@@ -184,12 +184,12 @@ class Valkey:
 
     async def _answers(self, groups: list[_Group]) -> list[Any]:
         if self._connection.is_connected and await self._connection.can_read():
-            # Nothing was asked: this can only be the end of a connection that the server has closed meanwhile.
+            # No answer is due. Something to read can only mean that the server has closed the connection.
             await self._connection.disconnect(nowait=True)
         answers = await self._pipeline([command for group in groups for command in group.commands])
         unknown = [at for at, answer in enumerate(answers) if isinstance(answer, exceptions.NoScriptError)]
         if unknown:
-            # The server is new or has lost its scripts, as after a restart. EVAL makes it know them.
+            # The server does not have these scripts (yet, or any more after a restart). EVAL also stores them.
             calls = [(group.script.source, call) for group in groups for call in group.calls]
             again = [_packed("EVAL", source, *call) for source, call in (calls[at] for at in unknown)]
             for at, answer in zip(unknown, await self._pipeline(again), strict=True):

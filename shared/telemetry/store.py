@@ -12,8 +12,8 @@ _log = logging.getLogger("savepoint.query")
 
 
 class StoreTelemetry:
-    """One store's view: metrics db_query_duration_seconds and db_errors_total, a log line (at DEBUG, or at WARNING
-    for a slow query) with query, query_type, table, duration_ms and rows_affected, and a span."""
+    """What one store reports of each query: metrics db_query_duration_seconds and db_errors_total, a log line (at
+    DEBUG, or at WARNING for a slow query) with query, query_type, table, duration_ms and rows_affected, and a span."""
 
     def __init__(self, store: str, metrics: Metrics, traces: Traces, slow_query_ms: int) -> None:
         self.store = store

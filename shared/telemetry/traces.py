@@ -1,4 +1,4 @@
-"""Traces over OTLP, when OTEL_EXPORTER_OTLP_ENDPOINT names a collector; otherwise nothing is made and nothing paid."""
+"""Traces over OTLP, when OTEL_EXPORTER_OTLP_ENDPOINT names a collector; otherwise no span is made, at no cost."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

@@ -1,8 +1,8 @@
-"""What many callers ask for at once, done in few statements.
+"""Does what many callers ask for at the same time in few statements.
 
-A statement costs the service and PostgreSQL several times what one more row in it does. So callers hand in items, and
-what has gathered while the statement before was on its way goes into the next one. An item that comes alone goes alone,
-at once. Only where callers come in numbers does a batch wait a moment, so that it is worth its statement.
+A statement costs the service and PostgreSQL several times what one more row in it does. So callers hand in items,
+and the items that arrive while one statement is on its way go into the next one. An item that comes alone goes alone,
+at once. Only when many callers wait does a batch wait a moment too, so that more of them share the statement.
 """
 
 import asyncio
@@ -18,7 +18,8 @@ from shared.work.bounds import BATCH_BOUND_S
 I = TypeVar("I")  # noqa: E741 # an item
 R = TypeVar("R")
 
-# From one batch's start to the next, where callers come in numbers: so many at once.
+# When MANY callers or more wait, a batch starts no sooner than this after the one before, so that it gathers more
+# items.
 GATHERING_S = 0.02
 MANY = 8
 
@@ -37,7 +38,7 @@ class Batcher(Generic[I, R]):
     """Runs `work` over the items of many callers.
 
     `work` returns for each item its result or the exception that its caller gets; what it raises goes to all of them.
-    Where its time is over, that is DeadlineReached.
+    When its time is over, they get DeadlineReached.
     `keys` names what an item touches: two items with a key in common are never in the same batch. A batch ends when
     the weights of its items reach `most`.
     """
@@ -64,7 +65,7 @@ class Batcher(Generic[I, R]):
         self._last_start = 0.0
 
     async def do(self, item: I) -> R:
-        """The result of `work` for this item. A caller that gives up leaves the batch it is in to go on."""
+        """The result of `work` for this item. When a caller gives up, the batch that it is in goes on."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[R] = loop.create_future()
         until = loop.time() + deadline.remaining(math.inf)
@@ -93,11 +94,11 @@ class Batcher(Generic[I, R]):
         while self._waiting:
             if self._callers >= MANY:
                 await asyncio.sleep(max(0.0, self._last_start + GATHERING_S - loop.time()))
-            # Several are under way at once, so that one that waits for a lock does not keep the others.
+            # Several batches are under way at once, so that one that waits for a lock does not hold up the rest.
             await self._room.acquire()
             batch = self._take()
             if not batch:
-                # Whoever waited has given up.
+                # All who waited have given up.
                 self._room.release()
                 continue
             self._last_start = loop.time()
@@ -105,10 +106,10 @@ class Batcher(Generic[I, R]):
             task.add_done_callback(lambda _: self._room.release())
 
     def _take(self) -> list[_Waiting[I, R]]:
-        """The next batch: from the longest waiting on, whatever has nothing in common with those before it."""
+        """The next batch: in the order of arrival, every item that has no key in common with an earlier one."""
         batch: list[_Waiting[I, R]] = []
         left: list[_Waiting[I, R]] = []
-        # By those left for later too: nobody overtakes one who waits for the same.
+        # The keys of all earlier items, of those left for later too: an item must not overtake one with the same key.
         touched: set[Hashable] = set()
         weight = 0
         for waiting in self._waiting:
@@ -124,7 +125,7 @@ class Batcher(Generic[I, R]):
         return batch
 
     async def _do(self, batch: Sequence[_Waiting[I, R]]) -> None:
-        # This task has begun within one of the callers, whose deadline is not the others'.
+        # This task was started by one of the callers and has inherited its deadline. The batch gets the latest of all.
         latest = max(waiting.until for waiting in batch)
         bound = min(BATCH_BOUND_S, latest - asyncio.get_running_loop().time())
         deadline.start(bound)

@@ -1,4 +1,4 @@
-"""How long the current call may still take. The call's wrapper sets it; whatever waits below asks."""
+"""How long the current call may still take. A policy sets it when the call begins; whatever waits further down asks."""
 
 import asyncio
 from collections.abc import Iterator

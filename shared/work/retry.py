@@ -1,4 +1,4 @@
-"""Retries: which failures, how often, how long between, and when not at all.
+"""Retries: after which failures, how often, how long apart, and when not at all.
 
 3 attempts, exponential backoff from 100 ms to 5 s with full jitter
 (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/), never past the call's deadline, and under

@@ -46,7 +46,7 @@ class Healthy:
 
 @asynccontextmanager
 async def callers(channel: aio.Channel, each: int) -> AsyncIterator[Healthy]:
-    """So many callers of each service for as long as the context is."""
+    """So many callers of each service while the context is open."""
     seen = Healthy()
     over = asyncio.Event()
     steps = [step for number in range(each) for step in await _steps(channel, number)]

@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 import pytest
-from savepoint.inventory.v1.inventory_pb2 import GrantItemRequest
+from savepoint.inventory.v1.inventory_pb2 import GrantItemRequest, ItemGrant
 from savepoint.inventory.v1.inventory_pb2_grpc import InventoryServiceStub
 
 from services.inventory.known_players import profile_client
@@ -64,7 +64,8 @@ async def test_the_x_request_id_of_a_call_to_inventory_is_in_the_logs_of_profile
 ) -> None:
     known_as = f"match-{uuid.uuid4()}"
     player_id, new_id = str(uuid.uuid4()), str(uuid.uuid4())
-    request = GrantItemRequest(request_id=new_id, player_id=player_id, item_type="a", item_id="b", quantity=1)
+    grant = ItemGrant(player_id=player_id, item_type="a", item_id="b", quantity=1)
+    request = GrantItemRequest(request_id=new_id, grant=grant)
     call = InventoryServiceStub(inventory.channel).GrantItem(request, metadata=(("x-request-id", known_as),))
     assert (await failure(call)).reason == "PLAYER_NOT_FOUND"
     lines = [json.loads(line) for line in profile.log.read_text().splitlines() if known_as in line]

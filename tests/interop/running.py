@@ -22,7 +22,7 @@ class InteropServer:
 
 @asynccontextmanager
 async def running(host: str) -> AsyncIterator[InteropServer]:
-    """The server on this host for as long as the context is; it must live until then, and end with exit code 0."""
+    """The server on this host while the context is open; it must live until then, and end with exit code 0."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.interop.server", "--host", host), cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )

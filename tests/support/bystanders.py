@@ -18,7 +18,7 @@ class Bystanders:
 
 @asynccontextmanager
 async def calling(call: Callable[[], Awaitable[object]], callers: int = 4) -> AsyncIterator[Bystanders]:
-    """So many callers that repeat `call` for as long as the context is."""
+    """So many callers that repeat `call` while the context is open."""
     seen = Bystanders()
     over = asyncio.Event()
 

@@ -17,7 +17,7 @@ def processes(data: Path) -> list[int]:
 
 @contextmanager
 def frozen(pids: Sequence[int]) -> Iterator[None]:
-    """Stops these processes for as long as the context is."""
+    """Stops these processes while the context is open."""
     try:
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)

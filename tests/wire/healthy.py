@@ -57,7 +57,7 @@ class Healthy:
 
 @asynccontextmanager
 async def calling(target: Target) -> AsyncIterator[Healthy]:
-    """Healthy callers for as long as the context is."""
+    """Healthy callers while the context is open."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "tests.wire.healthy", target.address, target.board),

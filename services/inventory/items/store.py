@@ -22,7 +22,7 @@ QUERIES = queries.load(Path(__file__).with_name("queries.sql"))
 
 
 _START = ItemPosition("", "")
-# Of a write that should have touched a row, and did not.
+# How often to try a write that changed no row although the row is there.
 _ATTEMPTS = 3
 
 T = TypeVar("T")
@@ -105,7 +105,7 @@ class ItemStore:
             current = (await self.get_item(item)).version
             if version not in (None, current):
                 raise EtagMismatch(str(current))
-            # The item was granted a moment ago; or the statement was too late, and will be so again.
+            # The item was granted after the statement looked: try again. Or it came too late, as the next ones will.
         raise DeadlineReached
 
     async def _granted(self, query: str, params: Params, kind: TypeAdapter[T]) -> T | Refusal | None:
@@ -117,7 +117,7 @@ class ItemStore:
             ) from error
 
     async def _recorded(self, query: str, params: Params, kind: TypeAdapter[T]) -> T | Refusal | None:
-        """What the query has recorded; None if it left everything as it was."""
+        """The answer or refusal that the query has recorded; None if it changed nothing: done before, or too late."""
         rows = await self._database.fetch(QUERIES[query], params, _Answered, repeatable=True)
         return outcome(rows[0].answer, kind.validate_json) if rows else None
 

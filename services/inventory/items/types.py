@@ -11,7 +11,7 @@ from shared.stores.postgres import Params
 
 @dataclass(frozen=True, slots=True)
 class ItemKey:
-    """What makes a stack the same: player, type and id."""
+    """What identifies an item stack: player, type and id."""
 
     player_id: UUID
     item_type: str
@@ -49,7 +49,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class ItemPosition:
-    """A place in a player's list of items: the last one's type and id."""
+    """Where a page of a player's items ends: the type and id of its last item."""
 
     item_type: str
     item_id: str

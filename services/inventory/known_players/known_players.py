@@ -1,4 +1,4 @@
-"""Which players exist. Profile is asked once for each id; from then on the id stands in our own table, and in memory.
+"""Which players exist. Profile is asked once for each id; from then on the id is in our own table, and in memory.
 
 A player who is deleted later stays known: what the player owned and played is history that outlives the profile.
 """
@@ -17,7 +17,7 @@ from shared.work import background, deadline
 QUERIES = queries.load(Path(__file__).with_name("queries.sql"))
 
 LOOK_UP_BOUND_S = 10.0
-# Some 20 MB. Beyond it the ids first seen go first; they cost a query when they come again.
+# Some 20 MB. Beyond this number the ids seen first are dropped from memory; they cost a query when they come again.
 MOST_REMEMBERED = 100_000
 
 # Asks profile which of the ids exist.
@@ -37,7 +37,7 @@ class KnownPlayers:
         self._existing = existing
         # In the order in which they were seen.
         self._seen: OrderedDict[UUID, None] = OrderedDict()
-        # Look-ups under way: whoever comes with the same id waits for the same one.
+        # Look-ups under way: a call that needs the same id waits for the same look-up.
         self._looking: dict[UUID, asyncio.Task[set[UUID]]] = {}
         self._look_ups: set[asyncio.Task[set[UUID]]] = set()
 
@@ -76,7 +76,7 @@ class KnownPlayers:
         task.add_done_callback(ended)
 
     async def _look_up(self, player_ids: Sequence[UUID]) -> set[UUID]:
-        # Others may wait for it too, so it does not end with the call that came first.
+        # Other calls may wait for this look-up too, so it has a deadline of its own instead of the first call's.
         deadline.start(LOOK_UP_BOUND_S)
         try:
             async with asyncio.timeout(LOOK_UP_BOUND_S):

@@ -6,7 +6,7 @@ FROM known_players
 WHERE player_id = ANY(%(player_ids)s);
 
 -- name: add_known_players (insert known_players)
--- In the order of player_id, so that two calls that meet the same new players wait and never deadlock.
+-- In the order of player_id, so that two calls that add the same players wait for each other and never deadlock.
 INSERT INTO known_players (player_id)
 SELECT player_id
 FROM unnest(%(player_ids)s::uuid[]) AS found (player_id)

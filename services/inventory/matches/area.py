@@ -13,7 +13,7 @@ from shared.service.hosted import Served
 
 @asynccontextmanager
 async def area(stores: Stores) -> AsyncIterator[Served]:
-    """What it serves, for as long as the context is."""
+    """What it serves, while the context is open."""
     store = MatchStore(stores.database, stores.requests, stores.players)
     try:
         yield Served("savepoint.match.v1.MatchService", MatchServicer(store), add_MatchServiceServicer_to_server)

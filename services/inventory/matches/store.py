@@ -21,7 +21,7 @@ from shared.work.bounds import BATCH_BOUND_S
 
 QUERIES = queries.load(Path(__file__).with_name("queries.sql"))
 
-# Matches of one page are read in such parts, so that of large ones no more are read than fit a page.
+# The matches of a page are read this many at a time, so that of large ones not many more are read than fit the page.
 PART = 50
 
 
@@ -45,8 +45,8 @@ class _Recorded:
 
 @dataclass(frozen=True, slots=True)
 class _RecordRequest:
-    """A match to be written; the store takes those of many callers together. `until` is when its call's deadline is, in
-    the event loop's time."""
+    """A match to be written; the store puts those of many callers into one statement. `until` is its call's deadline,
+    in the event loop's time."""
 
     match: Match
     key: RequestKey
@@ -57,7 +57,7 @@ class _RecordRequest:
         return self.key.request_id, self.match.match_id
 
     def json(self, until: float) -> str:
-        """As the query takes it, in a statement whose deadline is `until`."""
+        """The JSON that the query record_match takes; `until` is the deadline of the whole statement."""
         request_id, method, fingerprint = self.key.request_id, self.key.method, self.key.fingerprint.hex()
         earlier_s = max(0.0, until - self.until)
         match = MATCH.dump_json(self.match).decode()
@@ -132,7 +132,7 @@ class MatchStore:
         return Page(matches, more=len(found) > len(matches))
 
     async def close(self) -> None:
-        """Ends what is under way."""
+        """Cancels the statements under way; their callers are cancelled too."""
         await self._records.close()
 
     async def _record(self, asked: Sequence[_RecordRequest]) -> list[Match | Exception | None]:
@@ -146,7 +146,8 @@ class MatchStore:
                 raise
             if len(asked) == 1:
                 return [_match_id_taken(asked[0].match.match_id)]
-            # One match's fault, and nothing has happened: each is tried by itself, so that the others go through.
+            # One match made the whole statement fail, and nothing has happened. Each is tried by itself now, so that
+            # the others succeed.
             return [await self._record_alone(request) for request in asked]
         recorded = {row.request_id for row in rows}
         return [request.match if request.key.request_id in recorded else None for request in asked]

@@ -60,7 +60,7 @@ class MatchResult:
 
 @dataclass(frozen=True, slots=True)
 class MatchPosition:
-    """A place in a list of matches: the last one's start and id."""
+    """Where a page of matches ends: start and id of its last match."""
 
     started_at: datetime
     match_id: UUID
@@ -78,7 +78,7 @@ def new_match_id() -> UUID:
 
 
 def in_order(players: Iterable[MatchPlayer]) -> list[MatchPlayer]:
-    """By team, then player_id."""
+    """The players ordered by team, then player_id."""
     return sorted(players, key=lambda player: (player.team, player.player_id))
 
 
@@ -115,7 +115,7 @@ def finished(match: Match, result: MatchResult) -> Match:
     check_winner(result.winner_team, players.values(), "winner_team")
     return replace(
         match,
-        # A start may lie ahead of our clock, as the game server's own clock had it.
+        # started_at may be ahead of our clock, because the game server took it from its own.
         ended_at=result.ended_at or max(datetime.now(UTC), match.started_at),
         winner_team=result.winner_team,
         players=in_order(players.values()),

@@ -1,7 +1,7 @@
 -- migrate:up
 
--- Never goes back, not even when an item is used up and granted anew: so a higher version is always the later one, and
--- an etag never fits another item than the one it was read from.
+-- Every change of an item takes the next number. The sequence never goes back, not even when an item is used up and
+-- granted anew. So the higher version is always the later one, and an old etag never fits the new item.
 CREATE SEQUENCE item_versions;
 
 -- Players live in profile's database, so nothing here refers to them; see known_players.py.
@@ -10,7 +10,7 @@ CREATE TABLE known_players (
     seen_at   timestamptz NOT NULL DEFAULT now()
 );
 
--- Text that makes up a list's order is compared by its bytes: the same order under every locale and version of it.
+-- Text by which lists are ordered is compared by its bytes: the order must not change with the locale or its version.
 CREATE TABLE inventory (
     player_id   uuid NOT NULL,
     item_type   text COLLATE "C" NOT NULL CHECK (length(item_type) BETWEEN 1 AND 50),
@@ -36,8 +36,9 @@ CREATE TABLE matches (
 CREATE INDEX matches_started_idx ON matches (started_at DESC, match_id DESC);
 CREATE INDEX matches_game_mode_idx ON matches (game_mode, started_at DESC, match_id DESC);
 
--- game_mode and started_at are the match's, here for the indexes of a player's matches; neither ever changes. The match
--- is written by the same statement, so a foreign key could only confirm it, for a third of RecordMatch's cost.
+-- game_mode and started_at repeat the match's, because the indexes of a player's matches need them; neither ever
+-- changes. There is no foreign key to matches: the same statement writes both, and the key would cost a third of
+-- RecordMatch.
 CREATE TABLE match_players (
     match_id   uuid NOT NULL,
     player_id  uuid NOT NULL,
@@ -55,7 +56,7 @@ CREATE TABLE match_players (
 CREATE INDEX match_players_player_idx ON match_players (player_id, started_at DESC, match_id DESC);
 CREATE INDEX match_players_game_mode_idx ON match_players (player_id, game_mode, started_at DESC, match_id DESC);
 
--- What has been done under which request_id, and what was answered: see shared/idempotency.py.
+-- What has been done under which request_id, and what was answered: see shared/stores/requests/records.py.
 CREATE TABLE requests (
     request_id  uuid CONSTRAINT requests_pkey PRIMARY KEY,
     method      text NOT NULL,

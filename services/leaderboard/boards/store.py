@@ -1,14 +1,14 @@
 """Boards in Valkey. A method for each RPC; all it does on a board is one call of one script.
 
-A board's keys share a hash tag, so that they stay together in a cluster. What a request_id was used for is kept with
-the board as well: each board remembers what was done on it, and a batch over several boards is atomic on each of them.
+A board's keys share a hash tag, so that a cluster keeps them together. The records of request_ids are kept with the
+board as well: each board remembers what was done on it, and a batch over several boards is atomic on each of them.
 
-That there was no board is a final answer under a request_id too. An answer belongs to the board it was given on: one
-that is deleted and made anew, though it has the same leaderboard_id, knows nothing of it.
+LEADERBOARD_NOT_FOUND is recorded and final under a request_id too. Any other recorded answer belongs to the board that
+gave it: a board that is deleted and made anew, though it has the same leaderboard_id, ignores it.
 
-A script call is sent again when its connection broke, and may then find its own work. Creating, deleting and removing
-recognise it (`call`). Submitting under a request_id does too. Submitting without one sets the same score once more:
-whoever minds that a score set by another in between is replaced brings a request_id.
+When a connection breaks, the script call is sent again, and may find that the first one has taken effect. Creating,
+deleting and removing recognise that by the call's random id, submitting by its request_id. Submitting without a
+request_id sets the same score once more, over one that another caller may have set in between.
 """
 
 import secrets

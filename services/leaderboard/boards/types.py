@@ -57,7 +57,7 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class BoardPosition:
-    """Somewhere in a board's order, whether or not an entry stands there."""
+    """A position in a board's order: a page ended there. The entry that stood there may be gone."""
 
     score: Annotated[int, Field(ge=-LARGEST_SCORE, le=LARGEST_SCORE)]
     place: Annotated[str, Field(pattern=r"^[0-9a-f]{28}$")]

@@ -1,7 +1,7 @@
 -- migrate:up
 
--- Never goes back, not even when a player is deleted and made anew under the same id: so a higher version is always
--- the later one, for the cache's fence and for etags.
+-- Every change of a player takes the next number. The sequence never goes back, not even when a player is deleted and
+-- made anew under the same id. So the higher version is always the later one: the cache and the etags rely on it.
 CREATE SEQUENCE player_versions;
 
 CREATE TABLE players (
@@ -40,7 +40,7 @@ CREATE TABLE wallet_ledger (
 
 CREATE INDEX wallet_ledger_player_idx ON wallet_ledger (player_id, entry_id DESC);
 
--- What has been done under which request_id, and what was answered: see shared/idempotency.py.
+-- What has been done under which request_id, and what was answered: see shared/stores/requests/records.py.
 CREATE TABLE requests (
     request_id  uuid CONSTRAINT requests_pkey PRIMARY KEY,
     method      text NOT NULL,

@@ -13,7 +13,7 @@ from shared.service.hosted import Served
 
 @asynccontextmanager
 async def area(stores: Stores) -> AsyncIterator[Served]:
-    """What it serves, for as long as the context is."""
+    """What it serves, while the context is open."""
     store = PlayerStore(stores.database, stores.requests, stores.cache)
     try:
         yield Served(

@@ -36,7 +36,7 @@ _TAKEN = {
     "players_pkey": ("PLAYER_ID_TAKEN", "a player with this player_id exists already"),
 }
 _LAST_ID = UUID(int=2**128 - 1)
-# Of a write that should have touched a row, and did not.
+# How often to try a write that changed no row although the row is there.
 _ATTEMPTS = 3
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ class PlayerOrder(Enum):
         return PlayerPosition(getattr(player, self.value[1]), player.player_id)
 
     def holds(self, position: PlayerPosition) -> bool:
-        """Whether it can be a position in this order."""
+        """Whether `position`, read from a page token, is one of this order."""
         last = self.value[2]
         if isinstance(last, datetime):
             return isinstance(position.value, datetime) and position.value.tzinfo is not None
@@ -80,7 +80,7 @@ class _Version:
 
 @dataclass(frozen=True, slots=True)
 class ProgressRequest:
-    """One BatchApplyProgress; the store takes those of many callers together. `until` is when its call's deadline is,
+    """One BatchApplyProgress; the store puts those of many callers into one statement. `until` is its call's deadline,
     in the event loop's time."""
 
     changes: Sequence[Progress]
@@ -133,7 +133,7 @@ class PlayerStore:
         return await self._cache.get(player_ids, self._load)
 
     async def lookup_player(self, *, username: str | None = None, email: str | None = None) -> Player:
-        """By either. Raises NotFound."""
+        """Finds a player by one of the two. Raises NotFound."""
         query, key = ("lookup_by_username", username) if username is not None else ("lookup_by_email", email)
         rows = await self._database.fetch(QUERIES[query], {"key": key}, Player)
         if not rows:
@@ -193,19 +193,20 @@ class PlayerStore:
             written(player_id, (await self._touched(player_id, write, version)).version, None)
 
     async def close(self) -> None:
-        """Ends what is under way."""
+        """Cancels the statements under way; their callers are cancelled too."""
         await self._progress.close()
 
     async def _apply_progress(
         self, requests: Sequence[ProgressRequest]
     ) -> list[list[Player] | Refusal | Exception | None]:
-        """What each request came to, None for one that was done before or too late, or why it fails."""
+        """For each request its players or its refusal; None if it was done before or came too late; or why it fails."""
         outcomes = await self._progress_outcomes(requests)
         if outcomes is not None:
             return [outcomes.get(request.key.request_id) for request in requests]
         if len(requests) == 1:
             return [None]
-        # A twin's fault: each is tried by itself, so that the others do not suffer from it.
+        # One of them raced with a repetition of itself, which failed the whole statement. Each is tried by itself now,
+        # so that the others succeed.
         return [await self._apply_alone(request) for request in requests]
 
     async def _apply_alone(self, request: ProgressRequest) -> list[Player] | Refusal | Exception | None:
@@ -217,7 +218,8 @@ class PlayerStore:
     async def _progress_outcomes(
         self, requests: Sequence[ProgressRequest]
     ) -> dict[UUID, list[Player] | Refusal] | None:
-        """What was recorded under each request_id; None if a twin was faster, and nothing of the statement happened."""
+        """What was recorded under each request_id. None if another attempt recorded one of them first: then nothing of
+        this statement happened."""
         player_ids = [change.player_id for request in requests for change in request.changes]
         outcomes: dict[UUID, list[Player] | Refusal] = {}
         async with self._cache.writing(player_ids) as written:
@@ -270,7 +272,7 @@ class PlayerStore:
                 raise player_not_found(player_id)
             if version not in (None, current.version):
                 raise EtagMismatch(str(current.version))
-            # The player was made a moment ago; or the write was too late, and will be so again.
+            # The player was made after the write looked: try again. Or the write came too late, as the next ones will.
         raise DeadlineReached
 
     async def _get(self, player_id: UUID) -> Player:

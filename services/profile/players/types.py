@@ -44,7 +44,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class PlayerPosition:
-    """A place in a list of players: the last one's value in the list's order, and its id."""
+    """Where a page of players ends: the last one's id, and its value in the list's order (mmr, level or created_at)."""
 
     value: int | datetime
     player_id: UUID

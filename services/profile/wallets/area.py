@@ -13,6 +13,6 @@ from shared.service.hosted import Served
 
 @asynccontextmanager
 async def area(stores: Stores) -> AsyncIterator[Served]:
-    """What it serves, for as long as the context is."""
+    """What it serves, while the context is open."""
     store = WalletStore(stores.database, stores.requests, stores.cache)
     yield Served("savepoint.profile.v1.WalletService", WalletServicer(store), add_WalletServiceServicer_to_server)

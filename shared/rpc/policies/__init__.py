@@ -18,7 +18,7 @@ __all__ = ["Call", "Context", "Method", "Policies", "Policy", "Step", "standard"
 
 
 class Policies:
-    """The ordered list. A host asks it for the way of each method's calls, and knows nothing of what is in it."""
+    """The ordered list. A host asks it what to run for each method, and knows nothing of what is in it."""
 
     def __init__(self, policies: Sequence[Policy]) -> None:
         self._policies = tuple(policies)

@@ -1,8 +1,9 @@
-"""How many calls may be in flight, and what becomes of those beyond.
+"""How many calls may be in flight, and what happens to those beyond that number.
 
-Whoever comes when all the room is taken waits in line a moment, because most calls end within milliseconds, and is told
-OVERLOADED when no room has come free by then. The wait is short, so that a caller who has to go elsewhere knows soon;
-and it is what keeps callers who come back at once from costing the service more than those it serves.
+A call that finds no room waits in line for a moment, because most calls end within milliseconds. If no room has come
+free by then, it is refused as OVERLOADED. The wait is short, so that a caller who has to go elsewhere knows soon. But
+there is one: callers who repeat a refused call at once would otherwise cost the service more than the calls that it
+serves.
 """
 
 import asyncio
@@ -19,7 +20,8 @@ class Admission(Policy):
 
     def __init__(self, most: int) -> None:
         self._room = most
-        # Who waits, each with the time until which; who came first stands first, for the place and for the time.
+        # The waiting calls, in the order of arrival, each with the time at which it is refused. All wait equally long,
+        # so the first in line is also the first to be refused.
         self._line: deque[tuple[float, asyncio.Future[bool]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -41,7 +43,7 @@ class Admission(Policy):
         return admitted
 
     async def _stand_in_line(self) -> None:
-        """Returns when a leaving call has handed over its room."""
+        """Returns when a call that ends has handed over its room. Raises Overloaded."""
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[bool] = loop.create_future()
         until = loop.time() + LONGEST_WAIT_S
@@ -52,7 +54,7 @@ class Admission(Policy):
             admitted = await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.result():
-                # The room came at the very moment when the caller gave up.
+                # The caller gave up just after it was given the room: pass it on.
                 self._leave()
             raise
         if not admitted:

@@ -1,7 +1,7 @@
 """A call on its way through the policies, whichever host carries it.
 
-A call of any kind is one coroutine: it takes the request (a message, or a stream of them), and its result is the
-answer's message; where the answer is a stream, it writes the messages to the context and its result is None.
+Every call, streaming or not, is one coroutine. It takes the request: a message, or a stream of messages. Its result is
+the answer's message; where the answer is a stream, it writes the messages to the context, and its result is None.
 """
 
 from abc import ABC, abstractmethod
@@ -47,8 +47,8 @@ class Method:
 
     @property
     def own(self) -> bool:
-        """Whether it is Savepoint's. Health and reflection are the libraries': they are answered while ours are
-        refused."""
+        """Whether it is one of Savepoint's. Health and reflection come from libraries, and are answered even while ours
+        are refused."""
         return self.service.startswith("savepoint.")
 
 

@@ -1,5 +1,5 @@
-"""How long a call may take. Ours ends a little before the caller's own, so that an answer that says why arrives before
-gRPC's, which does not."""
+"""How long a call may take. It ends a little before the caller's own deadline, so that our answer, which has a reason,
+arrives before the client's own DEADLINE_EXCEEDED, which has none."""
 
 import asyncio
 
@@ -63,7 +63,7 @@ async def _within(seconds: float, call: Call, proceed: Step) -> bytes | None:
     try:
         return await proceed(call)
     except BaseException as error:
-        # Somebody else may have cancelled it at the same time: then it is not ours to end.
+        # Somebody else may have cancelled the task at the same time: that cancellation has to go on.
         if alarm.rang and task.uncancel() == 0 and isinstance(error, asyncio.CancelledError):
             raise DeadlineReached from error
         raise

@@ -1,4 +1,4 @@
-"""Failures to statuses, once for all calls."""
+"""Turns the failure of any call into a status."""
 
 import logging
 
@@ -15,8 +15,8 @@ _UNIMPLEMENTED = (StatusCode.UNIMPLEMENTED, StatusCode.UNIMPLEMENTED.value[0])
 
 
 class Failures(Policy):
-    """Ends a call that failed with the status, reason and details of its error. What is no error of ours is a bug: the
-    log has all of it, the caller no more than that."""
+    """Ends a failed call with the status, reason and details of its error. An exception that is no SavepointError is a
+    bug: the log gets all of it, the caller learns only that it is one."""
 
     def around(self, method: Method, proceed: Step) -> Step:
         """`proceed`, whose failures become statuses."""
@@ -30,7 +30,7 @@ class Failures(Policy):
                 if isinstance(error, Bug):
                     _log.exception("call failed: this is a bug", extra=labels)
             except aio.AbortError:
-                # A servicer of the libraries has ended the call by itself.
+                # A library's servicer (health, reflection) has ended the call by itself.
                 raise
             except Exception as error:
                 if isinstance(error, NotImplementedError) and call.context.code() in _UNIMPLEMENTED:
@@ -44,7 +44,8 @@ class Failures(Policy):
             if _log.isEnabledFor(logging.DEBUG):
                 _log.debug("call refused: %s", failure.message, extra={**labels, "reason": failure.reason})
             message, trailers = status.message_of(failure), status.trailers(failure)
-            # It knows this frame by its traceback: the two would stay until the garbage is collected.
+            # The error's traceback refers to this frame, and this frame to the error: as a cycle, both would stay in
+            # memory until the garbage collector runs.
             del failure
             return await call.context.abort(call.code, message, trailers)
 

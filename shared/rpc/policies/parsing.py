@@ -13,10 +13,10 @@ from shared.rpc.policies.call import Call, Method, Policy, Step
 
 
 class Parsing(Policy):
-    """Makes the request's messages, refusing what is too large and what is none of the method's."""
+    """Makes the request's messages. Refuses what is too large, and bytes that are no message of the method's type."""
 
     def around(self, method: Method, proceed: Step) -> Step:
-        """Likewise for a unary request and for each message of a stream."""
+        """`proceed` with messages instead of bytes, for a unary request and for each message of a stream."""
 
         async def unary(call: Call) -> bytes | None:
             if isinstance(call.request, SavepointError):

@@ -20,7 +20,7 @@ def served(method: Method) -> Step:
             await answers
             return None
         write = call.context.write
-        # Closed here and now, also when the reader of the stream has gone in the middle of it.
+        # Closes the generator at once when the caller goes away in the middle of the stream.
         async with aclosing(answers):
             async for message in answers:
                 await write(message)

@@ -4,8 +4,8 @@ A statement or transaction waits no longer than the current call's deadline allo
 itself a moment later, or is cancelled on the server (shared/stores/postgres/lease.py); nothing new is begun.
 
 A query whose effect must not come after the call's deadline says `clock_timestamp() <= %(not_after)s` where its work
-begins; the parameter is filled in here, in the server's time. A server that freezes with the statement in its hands and
-goes on later then does nothing.
+begins; the parameter is filled in here, in the server's time. If the server freezes while it holds the statement, and
+goes on after the deadline, the statement does nothing.
 """
 
 import asyncio
@@ -38,10 +38,10 @@ __all__ = ["STORE", "Params", "Postgres", "Transaction", "connect"]
 
 _log = logging.getLogger("savepoint.database")
 
-# So often a ping looks at the schema's version too.
+# How many seconds apart a ping also looks at the schema's version.
 SCHEMA_EVERY_S = 10.0
 _SCHEMA_POLL_S = 0.5
-# So long the pool may be wrong before it is mended.
+# How long connections may be missing from the pool before it is replaced.
 MEND_AFTER_S = 10.0
 _NOT_AFTER = "%(not_after)s"
 
@@ -82,7 +82,7 @@ class Transaction:
 
 
 def _check_answer(query: Query) -> None:
-    # "Nothing happened" may mean here that it was too late; a caller must not take it for a refusal.
+    # The query may have done nothing only because it came too late. The caller must not take that for a refusal.
     if _NOT_AFTER in query.sql and deadline.passed():
         raise DeadlineReached
 
@@ -154,9 +154,9 @@ class Postgres:
         return await self._retried(attempt)
 
     async def ping(self) -> None:
-        """Raises unless the database answers in time, StoreUnfit where its schema lacks migrations. That all
-        connections are at work is no fault; nor is a schema that is newer by now, since migrations come first and the
-        replicas that need them after."""
+        """Raises unless the database answers in time, StoreUnfit where its schema lacks migrations. It is no failure
+        that all connections are busy, nor that the schema is newer by now: migrations come first, and the replicas that
+        need them after."""
         try:
             with deadline.within(PING_S), self._errors(lambda: False):
                 await self._connections.ask(self._look)
@@ -164,7 +164,7 @@ class Postgres:
                 # All connections are at work, so nobody has looked again.
                 raise self._unfit
         except Exception:
-            # Whatever answers next may be another database.
+            # The next answer may come from another database: look at its schema again.
             self._fit_at = None
             raise
 
@@ -232,7 +232,7 @@ class Postgres:
                 raise
             except Overloaded as error:
                 if broken:
-                    # Overloaded says that nothing was done. What the attempt did whose connection broke, nobody knows.
+                    # Overloaded promises that nothing was done. An earlier attempt, whose connection broke, may have.
                     raise StoreUnavailable(STORE) from error
                 raise
 

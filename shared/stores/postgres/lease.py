@@ -28,11 +28,11 @@ GRACE_S = 0.25
 # How long the server may take to cancel a statement; after that its connection is closed.
 CANCEL_S = 1.0
 
-# The clocks are compared again after this time, in which they drift apart by 15 ms at most (500 ppm). So much, and a
-# little more, the server's clock may be ahead before a statement in time is taken for one that is late.
+# The clocks are compared again after this time. Until then they drift apart by 15 ms at most (500 ppm). The drift
+# allowed for is a little more, so that no statement that is in time is taken for one that is late.
 _CLOCK_GOOD_FOR_S = 30
 _CLOCK_DRIFT = timedelta(milliseconds=20)
-# A comparison that took longer says little; the best of three is taken.
+# A comparison that took longer than this is inexact, and is repeated; the quickest of three counts.
 _CLOCK_QUICK_S = 0.02
 _CLOCK_ATTEMPTS = 3
 
@@ -104,7 +104,7 @@ class Lease:
         return await self.connection.server_time(asyncio.get_running_loop().time() + left)
 
     def abandon(self) -> None:
-        """Nobody waits for the work any more: it soon ends."""
+        """Says that nobody waits for the work any more: it is ended within GRACE_S."""
         self._abandoned = True
         if self._end and not self._cancelled:
             self._end_in(min(GRACE_S, self._end.when() - asyncio.get_running_loop().time()))
@@ -113,8 +113,8 @@ class Lease:
         """Does the work. Raises DeadlineReached when it had to be ended; the connection may be closed then.
 
         psycopg answers the first cancellation with a cancel request to the server and waits for what comes of it, up
-        to 10 s; a second one makes it close the connection at once. asyncio.timeout would do, twice, for five times
-        the cost.
+        to 10 s; a second one makes it close the connection at once. Two asyncio.timeout, one inside the other, would do
+        the same at five times the cost.
         """
         self.connection = connection
         self.check()
@@ -142,5 +142,5 @@ class Lease:
         self._cancelled += 1
         if self._task:
             self._task.cancel()
-        # Until it has ended: what is cancelled may begin to wait anew, for a rollback, say.
+        # Cancel again until the task has ended: after a cancellation it may wait once more, say for a rollback.
         self._end_in(CANCEL_S)

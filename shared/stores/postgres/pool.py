@@ -1,11 +1,12 @@
-"""PostgreSQL's connections: a pool that neither callers who leave nor a server that freezes can empty.
+"""PostgreSQL's connections: a pool that loses none of them, even when callers are cancelled or the server freezes.
 
 psycopg_pool loses a connection for good when a cancellation lands while it is given back. So a caller never holds one.
 Its work is done by a task of its own, a holder, which takes a connection, works, and gives it back. Nobody cancels a
-holder while it takes or gives; a caller that leaves tells it so, and it soon ends (shared/stores/postgres/lease.py).
+holder while it takes or gives back a connection. A caller that is cancelled tells its holder, which soon ends
+(shared/stores/postgres/lease.py).
 
-Callers queue before the pool, not in it: there are never more holders than connections, and who leaves the queue
-leaves nothing behind.
+Callers queue before the pool, not inside it: there are never more holders than connections, and a caller that leaves
+the queue leaves nothing behind in the pool.
 """
 
 import asyncio
@@ -34,11 +35,12 @@ IDLE_S = 30
 CONNECT_TIMEOUT_S = 2
 # Longest wait for a connection; a call's deadline may be nearer.
 POOL_WAIT_S = 5
-# Least time to take a connection for who comes to the head of the queue at the last moment: one should be free.
+# A caller that reaches the head of the queue in the last moment still has this long to take a connection; one is free
+# then.
 _TAKE_S = 0.05
 # Between two attempts to connect, so that a database that is back is soon in use.
 RECONNECT_S = 0.5
-# A full pool that has had an answer so lately needs no other proof that the database lives.
+# While all connections are busy, an answer within this time proves that the database lives.
 _LATELY_S = 0.5
 _LOOK_EVERY_S = 1.0
 _MEND_ATTEMPTS = 3
@@ -58,8 +60,8 @@ class Connections:
         self._closing: set[asyncio.Task[None]] = set()
         self._active = 0
         self._last_answer = 0.0
-        # Whether the last to ask the pool for a connection got none in time. Health asks every second, so it is no
-        # old news.
+        # Whether the last attempt to take a connection from the pool timed out. The health check makes one every
+        # second, so this is up to date.
         self._starving = False
         metrics.watch_connections(STORE, lambda: self._active)
 
@@ -95,14 +97,14 @@ class Connections:
     async def use(self, work: Callable[[Lease], Awaitable[T]]) -> T:
         """Does the work with a connection, in a task that holds it until the end, and returns what comes of it.
 
-        A caller that is cancelled leaves at once; one that is not waits a little beyond its deadline for a server that
-        does not answer. Raises DeadlineReached, Overloaded when all connections are in use for too long, PoolTimeout
-        when the database gives none, and what `work` raises.
+        A caller that is cancelled returns at once. Any other waits for the holder, which may take until a little after
+        the deadline where the server does not answer. Raises DeadlineReached, Overloaded when all connections are in
+        use for too long, PoolTimeout when the database gives none, and what `work` raises.
         """
         loop = asyncio.get_running_loop()
         if deadline.passed():
             raise DeadlineReached
-        # A tenth of the time is kept back, so that the caller learns what it waited for.
+        # A tenth of the time is kept back, so that the caller still learns why it has waited.
         until = loop.time() + deadline.remaining(POOL_WAIT_S) * 0.9
         await self._enter(until)
         lease = Lease()
@@ -117,18 +119,19 @@ class Connections:
             raise
 
     async def ask(self, question: Callable[[Lease], Awaitable[Any]]) -> None:
-        """Raises unless the database answers, and what `question` raises. Where all connections are at work the
-        question is not asked: then what these have been told lately counts, or a connection of its own."""
+        """Raises unless the database answers, and what `question` raises. While all connections are busy the question
+        is not asked: a recent answer on one of them counts instead; where there was none, a connection of its own is
+        opened to see that the database answers."""
         if not self._room.locked():
             await self.use(question)
         elif not self._answered_lately():
             await self._ask_afresh()
 
     async def watch(self, mend_after_s: float) -> None:
-        """Looks after the pool until cancelled: where connections are missing, or none is to be had, for so long,
-        while the database answers a fresh one, makes a new pool.
+        """Until cancelled, replaces the pool when it is broken: for `mend_after_s` connections were missing, or none
+        could be had, although the database answers on a fresh one.
 
-        Raises StoreUnavailable where not even that helps: then the process must end.
+        Raises StoreUnavailable when no new pool can be made either: then the process must end.
         """
         loop = asyncio.get_running_loop()
         since: float | None = None
@@ -138,7 +141,7 @@ class Connections:
             await asyncio.sleep(min(_LOOK_EVERY_S, mend_after_s / 3))
             missing = self._missing()
             if not (missing or self._starving) or not await self._answers_afresh():
-                # Whole, or down: then connections are missing because there are none to be had.
+                # The pool is whole; or the database is down, and it is no wonder that connections are missing.
                 since, lost, failed = None, self._size, 0
                 continue
             since = since or loop.time()
@@ -161,7 +164,7 @@ class Connections:
         except TimeoutError as error:
             if self._active or self._answered_lately():
                 raise Overloaded("every database connection is in use; try again in a moment") from error
-            # Whoever is before us waits for a connection too, and nobody has got one.
+            # Those ahead of us have got no connection either: the database gives none.
             raise PoolTimeout from error
 
     async def _hold(
@@ -196,7 +199,7 @@ class Connections:
             if connection.idle():
                 self._last_answer = asyncio.get_running_loop().time()
             else:
-                # Left in the middle of something: the pool would wait, without a bound, to bring it to an end.
+                # Left in the middle of a transaction or a statement: putconn would wait for its end, without a bound.
                 await connection.close()
             await pool.putconn(connection)
 
@@ -216,7 +219,7 @@ class Connections:
             self._starving = False
             if not connection.hung_up():
                 return pool, connection
-            # One that the server has ended: the pool replaces it, and the next one may be well.
+            # The server has closed this one. The pool replaces it; try the next.
             await connection.close()
             await pool.putconn(connection)
 
@@ -228,7 +231,7 @@ class Connections:
         return asyncio.get_running_loop().time() - self._last_answer < _LATELY_S
 
     def _missing(self) -> int:
-        """Connections that the pool counts, and that are neither in it nor with a holder: being opened, or lost."""
+        """Connections that the pool counts, but that neither it nor a holder has: being opened, or lost."""
         stats = self._pool.get_stats()
         return max(0, stats["pool_size"] - stats["pool_available"] - self._active)
 
@@ -248,7 +251,7 @@ class Connections:
         return True
 
     async def _mend(self, lost: int, within_s: float) -> bool:
-        """Puts a new pool in the place of this one; who holds a connection of the old one keeps it to the end."""
+        """Replaces the pool by a new one. Holders that have a connection of the old one use it to their end."""
         new = self._make_pool()
         try:
             await new.open(wait=True, timeout=within_s)

@@ -1,4 +1,5 @@
--- Deletes a board and its entries. Records of requests go by themselves, and count no more.
+-- Deletes a board and its entries. The records of its requests expire by themselves; until then they are ignored,
+-- because they name the created_by of a board that is no more.
 --
 -- KEYS[1] the board
 -- KEYS[2] its ranks
