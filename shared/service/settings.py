@@ -116,6 +116,9 @@ class PostgresSettings(BaseSettings):
         pattern=r"^postgres(ql)?://",
         description="takes postgresql://user:password@host:port/database, and is required",
     )
+    requests_kept_days: int = Field(
+        7, ge=1, le=90, description="takes 1 to 90 days that the answer to a request_id is repeated"
+    )
 
 
 class ValkeySettings(BaseSettings):
