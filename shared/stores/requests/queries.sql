@@ -2,15 +2,21 @@
 
 -- name: find_requests (select requests)
 -- An effect is guarded by NOT EXISTS on its request_id, so a plain repeat changes nothing and a racing one fails on the
--- primary key; then the record is looked up here. created_at leads to the one partition that has the answer. Records of
--- 0.1 have theirs in `requests` itself.
+-- primary key; then the record is looked up here. created_at leads to the one partition that has the answer: LIMIT keeps
+-- the planner, which knows little of partitions that are new, from reading them all for a hash join. Records of 0.1 have
+-- their answer in `requests` itself.
 SELECT request_id,
        COALESCE(a.method, r.method) AS method,
        COALESCE(a.fingerprint, r.fingerprint) AS fingerprint,
        COALESCE(a.version, 1) AS version,
        COALESCE(a.answer, r.answer)::text AS answer
 FROM requests r
-LEFT JOIN request_answers a USING (created_at, request_id)
+LEFT JOIN LATERAL (
+    SELECT method, fingerprint, version, answer
+    FROM request_answers
+    WHERE created_at = r.created_at AND request_id = r.request_id
+    LIMIT 1
+) a ON true
 WHERE request_id = ANY(%(request_ids)s) AND (a.answer IS NOT NULL OR r.answer IS NOT NULL);
 
 -- name: record_refusal (insert requests)
