@@ -39,8 +39,9 @@ async def stores(runtime: Runtime[InventorySettings]) -> AsyncIterator[Stores]:
         profile_client.connect(settings.profile_target, settings.profile_ca, settings.tls(), runtime.traces) as profile,
     ):
         players = KnownPlayers(database, profile.existing)
-        requests = RequestRecords(database)
+        requests = RequestRecords(database, settings.requests_kept_days)
         try:
+            await requests.prepare()
             yield Stores(database, requests, players)
         finally:
             await requests.close()

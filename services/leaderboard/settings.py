@@ -11,3 +11,6 @@ class LeaderboardSettings(ServiceSettings, ValkeySettings):
     listen: str = listens("127.0.0.1:50053")
     metrics_listen: str = shows_metrics("127.0.0.1:9463")
     database_type: str = Field("valkey", pattern=r"^(valkey|redis)$", description="takes valkey or redis")
+    requests_kept_s: int = Field(
+        3600, ge=60, le=604_800, description="takes 60 to 604800 seconds that the answer to a request_id is repeated"
+    )

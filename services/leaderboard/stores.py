@@ -15,9 +15,10 @@ ANSWER_TIMEOUT_S = 2
 
 @dataclass(frozen=True)
 class Stores:
-    """Open and answering."""
+    """Open and answering, and how long it keeps what was answered to a request_id."""
 
     server: Valkey
+    requests_kept_s: int
 
 
 @asynccontextmanager
@@ -30,4 +31,4 @@ async def stores(runtime: Runtime[LeaderboardSettings]) -> AsyncIterator[Stores]
         answer_timeout_s=ANSWER_TIMEOUT_S,
         start_timeout_s=settings.store_start_timeout_s,
     ) as server:
-        yield Stores(server)
+        yield Stores(server, settings.requests_kept_s)

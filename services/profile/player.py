@@ -25,5 +25,6 @@ class Player:
     version: int
 
 
-# The JSON of this is what the cache and the request records hold.
+# The JSON of this is what the cache and the request records hold (shared/stores/requests/kept.py says what a change of
+# Player needs).
 PLAYER = TypeAdapter(Player)

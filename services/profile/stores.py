@@ -43,8 +43,9 @@ async def stores(runtime: Runtime[ProfileSettings]) -> AsyncIterator[Stores]:
         ) as cache_server,
     ):
         cache = PlayerCache(cache_server, settings.cache_ttl_s, runtime.metrics.cache("players"))
-        requests = RequestRecords(database)
+        requests = RequestRecords(database, settings.requests_kept_days)
         try:
+            await requests.prepare()
             yield Stores(database, requests, cache)
         finally:
             await requests.close()

@@ -121,6 +121,9 @@ class PostgresSettings(BaseSettings):
         description="takes postgresql://user:password@host:port/database, and is required; to another host it is "
         "encrypted, unless it ends in ?sslmode=disable",
     )
+    requests_kept_days: int = Field(
+        7, ge=1, le=90, description="takes 1 to 90 days that the answer to a request_id is repeated"
+    )
 
 
 class ValkeySettings(BaseSettings):

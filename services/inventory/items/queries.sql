@@ -23,12 +23,13 @@ WITH granted AS (
         version = nextval('item_versions')
     WHERE clock_timestamp() <= %(not_after)s
     RETURNING i.*
-)
-INSERT INTO requests (request_id, method, fingerprint, answer)
-SELECT %(request_id)s, %(method)s, %(fingerprint)s,
-       to_jsonb(granted) || jsonb_build_object('metadata', COALESCE(granted.metadata, '{}')::text)
-FROM granted
-RETURNING answer::text;
+), outcome AS (
+    SELECT to_jsonb(granted) || jsonb_build_object('metadata', COALESCE(granted.metadata, '{}')::text) AS answer
+    FROM granted
+),
+-- include: recorded
+SELECT answer::text
+FROM outcome;
 
 -- name: batch_grant_items (insert inventory)
 -- Grants of one item add up, and the last metadata among them wins. The rows are written, and so locked, in the order
@@ -55,14 +56,15 @@ WITH asked AS (
         updated_at = now(),
         version = nextval('item_versions')
     RETURNING i.*
-)
-INSERT INTO requests (request_id, method, fingerprint, answer)
-SELECT %(request_id)s, %(method)s, %(fingerprint)s,
-       jsonb_agg(to_jsonb(granted) || jsonb_build_object('metadata', '{}') ORDER BY place)
-FROM asked
-JOIN granted USING (player_id, item_type, item_id)
-HAVING count(*) > 0
-RETURNING answer::text;
+), outcome AS (
+    SELECT jsonb_agg(to_jsonb(granted) || jsonb_build_object('metadata', '{}') ORDER BY place) AS answer
+    FROM asked
+    JOIN granted USING (player_id, item_type, item_id)
+    HAVING count(*) > 0
+),
+-- include: recorded
+SELECT answer::text
+FROM outcome;
 
 -- name: consume_item (update inventory)
 WITH locked AS (
@@ -108,13 +110,14 @@ WITH locked AS (
     SELECT to_jsonb(removed) || jsonb_build_object('metadata', COALESCE(metadata, '{}')::text, 'quantity', 0,
                                                    'updated_at', now(), 'version', nextval('item_versions'))
     FROM removed
-)
-INSERT INTO requests (request_id, method, fingerprint, answer)
-SELECT %(request_id)s, %(method)s, %(fingerprint)s,
-       CASE WHEN refusal IS NULL THEN item ELSE jsonb_build_object('refusal', refusal) END
-FROM judged
-LEFT JOIN consumed ON true
-RETURNING answer::text;
+), outcome AS (
+    SELECT CASE WHEN refusal IS NULL THEN item ELSE jsonb_build_object('refusal', refusal) END AS answer
+    FROM judged
+    LEFT JOIN consumed ON true
+),
+-- include: recorded
+SELECT answer::text
+FROM outcome;
 
 -- name: get_item (select inventory)
 SELECT player_id, item_type, item_id, quantity, COALESCE(metadata, '{}')::text AS metadata, acquired_at, updated_at,

@@ -6,19 +6,18 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
-from pydantic import TypeAdapter
-
-from services.inventory.items.types import GRANTS, ITEM, ITEMS, Grant, Item, ItemKey, ItemPosition
+from services.inventory.items.types import GRANTS, KEPT_ITEM, KEPT_ITEMS, Grant, Item, ItemKey, ItemPosition
 from services.inventory.known_players.known_players import KnownPlayers
 from shared.contract.errors import DeadlineReached, EtagMismatch, NotFound, PreconditionFailed
 from shared.contract.paging import Page
 from shared.stores.errors import OutOfRange
 from shared.stores.postgres import Params, Postgres, queries
+from shared.stores.requests.kept import KeptAnswer
 from shared.stores.requests.key import RequestKey
-from shared.stores.requests.records import RequestRecords
+from shared.stores.requests.records import PIECES, RequestRecords
 from shared.stores.requests.refusal import Refusal, outcome
 
-QUERIES = queries.load(Path(__file__).with_name("queries.sql"))
+QUERIES = queries.load(Path(__file__).with_name("queries.sql"), PIECES)
 
 
 _START = ItemPosition("", "")
@@ -43,33 +42,33 @@ class ItemStore:
 
     async def grant_item(self, grant: Grant, key: RequestKey) -> Item:
         """Raises NotFound, PreconditionFailed, RequestIdReused."""
-        params = {**asdict(grant), **key.params()}
+        params = {**asdict(grant), **key.params(), **KEPT_ITEM.params()}
 
         async def effect() -> Item | Refusal | None:
             await self._players.require([grant.player_id])
-            return await self._granted("grant_item", params, ITEM)
+            return await self._granted("grant_item", params, KEPT_ITEM)
 
-        return await self._requests.once(key, effect, ITEM.validate_json)
+        return await self._requests.once(key, effect, KEPT_ITEM)
 
     async def batch_grant_items(self, grants: Sequence[Grant], key: RequestKey) -> list[Item]:
         """All or nothing; an item for each grant, as it is after all of them, without its metadata. Raises NotFound,
         PreconditionFailed, RequestIdReused."""
-        params = {"grants": GRANTS.dump_json(list(grants)).decode(), **key.params()}
+        params = {"grants": GRANTS.dump_json(list(grants)).decode(), **key.params(), **KEPT_ITEMS.params()}
 
         async def effect() -> list[Item] | Refusal | None:
             await self._players.require([grant.player_id for grant in grants])
-            return await self._granted("batch_grant_items", params, ITEMS)
+            return await self._granted("batch_grant_items", params, KEPT_ITEMS)
 
-        return await self._requests.once(key, effect, ITEMS.validate_json)
+        return await self._requests.once(key, effect, KEPT_ITEMS)
 
     async def consume_item(self, item: ItemKey, quantity: int, key: RequestKey) -> Item:
         """Raises PreconditionFailed, RequestIdReused."""
-        params = {**item.params(), "quantity": quantity, **key.params()}
+        params = {**item.params(), "quantity": quantity, **key.params(), **KEPT_ITEM.params()}
 
         async def effect() -> Item | Refusal | None:
-            return await self._recorded("consume_item", params, ITEM)
+            return await self._recorded("consume_item", params, KEPT_ITEM)
 
-        return await self._requests.once(key, effect, ITEM.validate_json)
+        return await self._requests.once(key, effect, KEPT_ITEM)
 
     async def get_item(self, item: ItemKey) -> Item:
         """Raises NotFound."""
@@ -108,18 +107,18 @@ class ItemStore:
             # The item was granted after the statement looked: try again. Or it came too late, as the next ones will.
         raise DeadlineReached
 
-    async def _granted(self, query: str, params: Params, kind: TypeAdapter[T]) -> T | Refusal | None:
+    async def _granted(self, query: str, params: Params, kept: KeptAnswer[T]) -> T | Refusal | None:
         try:
-            return await self._recorded(query, params, kind)
+            return await self._recorded(query, params, kept)
         except OutOfRange as error:
             raise PreconditionFailed(
                 "QUANTITY_LIMIT", "a player would own more than 9223372036854775807 of an item"
             ) from error
 
-    async def _recorded(self, query: str, params: Params, kind: TypeAdapter[T]) -> T | Refusal | None:
+    async def _recorded(self, query: str, params: Params, kept: KeptAnswer[T]) -> T | Refusal | None:
         """The answer or refusal that the query has recorded; None if it changed nothing: done before, or too late."""
         rows = await self._database.fetch(QUERIES[query], params, _Answered, repeatable=True)
-        return outcome(rows[0].answer, kind.validate_json) if rows else None
+        return outcome(rows[0].answer, kept.read) if rows else None
 
 
 def _item_not_found(item: ItemKey) -> NotFound:

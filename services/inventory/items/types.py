@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from shared.stores.postgres import Params
+from shared.stores.requests.kept import KeptAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,9 @@ class ItemPosition:
     item_id: str
 
 
-# The JSON of these is what the request records and a batch's query hold.
-ITEM = TypeAdapter(Item)
-ITEMS = TypeAdapter(list[Item])
+# The answers of GrantItem and ConsumeItem, and of BatchGrantItems, as the request records keep them.
+KEPT_ITEM = KeptAnswer(TypeAdapter(Item))
+KEPT_ITEMS = KeptAnswer(TypeAdapter(list[Item]))
+# The JSON of these is what a batch's query and a page token hold.
 GRANTS = TypeAdapter(list[Grant])
 POSITION = TypeAdapter(ItemPosition)

@@ -9,31 +9,40 @@
 -- request, even a racing one, stops at its record. Records are written in the order of their ids, so that two
 -- statements with the same requests wait and never deadlock. `earlier_s` is by how much a request's own deadline comes
 -- before the statement's.
-WITH recorded AS (
-    INSERT INTO requests (request_id, method, fingerprint, answer)
-    SELECT request_id, method, decode(fingerprint, 'hex'), match
+WITH asked AS (
+    SELECT request_id, method, decode(fingerprint, 'hex') AS fingerprint, match AS answer
     FROM jsonb_to_recordset(%(asked)s::jsonb)
          AS asked (request_id uuid, method text, fingerprint text, earlier_s float8, match jsonb)
     WHERE clock_timestamp() <= %(not_after)s - make_interval(secs => earlier_s)
+), recorded AS (
+    INSERT INTO requests (request_id)
+    SELECT request_id
+    FROM asked
     ORDER BY request_id
     ON CONFLICT (request_id) DO NOTHING
-    RETURNING request_id, answer
+    RETURNING request_id
+), outcome AS (
+    SELECT asked.*
+    FROM recorded
+    JOIN asked USING (request_id)
 ), match AS (
     INSERT INTO matches (match_id, game_mode, started_at, ended_at, winner_team, metadata)
     SELECT m.match_id, m.game_mode, m.started_at, m.ended_at, m.winner_team, m.metadata::jsonb
-    FROM recorded, jsonb_to_record(answer) AS m (
+    FROM outcome, jsonb_to_record(answer) AS m (
         match_id uuid, game_mode text, started_at timestamptz, ended_at timestamptz, winner_team integer, metadata text)
 ), players AS (
     INSERT INTO match_players (match_id, player_id, game_mode, started_at, team, score, kills, deaths, mmr_change,
                                xp_gained)
     SELECT m.match_id, p.player_id, m.game_mode, m.started_at, p.team, p.score, p.kills, p.deaths, p.mmr_change,
            p.xp_gained
-    FROM recorded, jsonb_to_record(answer) AS m (
+    FROM outcome, jsonb_to_record(answer) AS m (
         match_id uuid, game_mode text, started_at timestamptz, players jsonb),
     jsonb_to_recordset(m.players) AS p (
         player_id uuid, team integer, score bigint, kills bigint, deaths bigint, mmr_change integer, xp_gained bigint)
-)
-SELECT request_id FROM recorded;
+),
+-- include: answered
+SELECT request_id
+FROM outcome;
 
 -- name: finish_match (update matches)
 -- Nothing happens to a match that is finished already: another call did it since the match was read.
@@ -57,17 +66,18 @@ WITH asked AS (
     ON CONFLICT (match_id, player_id) DO UPDATE
     SET team = EXCLUDED.team, score = EXCLUDED.score, kills = EXCLUDED.kills, deaths = EXCLUDED.deaths,
         mmr_change = EXCLUDED.mmr_change, xp_gained = EXCLUDED.xp_gained
-)
-INSERT INTO requests (request_id, method, fingerprint, answer)
-SELECT %(request_id)s, %(method)s, %(fingerprint)s,
-       COALESCE(finished.match, jsonb_build_object('refusal', jsonb_build_object(
-           'kind', 'PRECONDITION',
-           'reason', 'MATCH_FINISHED',
-           'message', 'the match is finished already; its result stays as it is',
-           'metadata', jsonb_build_object('match_id', asked.match ->> 'match_id'))))
-FROM asked
-LEFT JOIN finished ON true
-RETURNING answer::text;
+), outcome AS (
+    SELECT COALESCE(finished.match, jsonb_build_object('refusal', jsonb_build_object(
+               'kind', 'PRECONDITION',
+               'reason', 'MATCH_FINISHED',
+               'message', 'the match is finished already; its result stays as it is',
+               'metadata', jsonb_build_object('match_id', asked.match ->> 'match_id')))) AS answer
+    FROM asked
+    LEFT JOIN finished ON true
+),
+-- include: recorded
+SELECT answer::text
+FROM outcome;
 
 -- name: get_matches (select matches)
 -- With their players, in the order of the ids.

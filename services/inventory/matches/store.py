@@ -7,19 +7,19 @@ from pathlib import Path
 from uuid import UUID
 
 from services.inventory.known_players.known_players import KnownPlayers
-from services.inventory.matches.types import MATCH, Match, MatchPosition, MatchResult, finished
+from services.inventory.matches.types import KEPT_MATCH, MATCH, Match, MatchPosition, MatchResult, finished
 from shared.contract.errors import AlreadyExists, NotFound, SavepointError
 from shared.contract.paging import LARGEST_PAGE_BYTES, Page
 from shared.stores.errors import ConstraintViolated
 from shared.stores.postgres import Postgres, queries
 from shared.stores.requests.key import RequestKey
-from shared.stores.requests.records import RequestRecords
+from shared.stores.requests.records import PIECES, RequestRecords
 from shared.stores.requests.refusal import Refusal, outcome
 from shared.work import deadline
 from shared.work.batching import Batcher
 from shared.work.bounds import BATCH_BOUND_S
 
-QUERIES = queries.load(Path(__file__).with_name("queries.sql"))
+QUERIES = queries.load(Path(__file__).with_name("queries.sql"), PIECES)
 
 # The matches of a page are read this many at a time, so that of large ones not many more are read than fit the page.
 PART = 50
@@ -87,7 +87,7 @@ class MatchStore:
             await self._players.require([player.player_id for player in match.players])
             return await self._records.do(_RecordRequest(match, key, deadline.until(BATCH_BOUND_S)))
 
-        return await self._requests.once(key, effect, MATCH.validate_json)
+        return await self._requests.once(key, effect, KEPT_MATCH)
 
     async def finish_match(self, match_id: UUID, result: MatchResult, key: RequestKey) -> Match:
         """Raises NotFound, PreconditionFailed, FieldInvalid, RequestIdReused."""
@@ -95,11 +95,11 @@ class MatchStore:
         async def effect() -> Match | Refusal | None:
             await self._players.require([of_one.player.player_id for of_one in result.results])
             match = finished(await self.get_match(match_id), result)
-            params = {"match": MATCH.dump_json(match).decode(), **key.params()}
+            params = {"match": MATCH.dump_json(match).decode(), **key.params(), **KEPT_MATCH.params()}
             rows = await self._database.fetch(QUERIES["finish_match"], params, _Answered, repeatable=True)
-            return outcome(rows[0].answer, MATCH.validate_json) if rows else None
+            return outcome(rows[0].answer, KEPT_MATCH.read) if rows else None
 
-        return await self._requests.once(key, effect, MATCH.validate_json)
+        return await self._requests.once(key, effect, KEPT_MATCH)
 
     async def get_match(self, match_id: UUID) -> Match:
         """Raises NotFound."""
@@ -138,7 +138,7 @@ class MatchStore:
     async def _record(self, asked: Sequence[_RecordRequest]) -> list[Match | Exception | None]:
         """The match recorded for each request, None for one that was done before or too late, or why it fails."""
         until = deadline.until(BATCH_BOUND_S)
-        params = {"asked": f"[{','.join(request.json(until) for request in asked)}]"}
+        params = {"asked": f"[{','.join(request.json(until) for request in asked)}]", **KEPT_MATCH.params()}
         try:
             rows = await self._database.fetch(QUERIES["record_match"], params, _Recorded, repeatable=True)
         except ConstraintViolated as error:

@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from shared.contract.errors import FieldInvalid, PreconditionFailed
+from shared.stores.requests.kept import KeptAnswer
 
 MOST_PLAYERS = 200
 
@@ -67,6 +68,8 @@ class MatchPosition:
 
 
 MATCH = TypeAdapter(Match)
+# The answer of StartMatch, FinishMatch and RecordMatch, as the request records keep it.
+KEPT_MATCH = KeptAnswer(MATCH)
 POSITION = TypeAdapter(MatchPosition)
 
 

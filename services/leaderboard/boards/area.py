@@ -16,6 +16,6 @@ async def area(stores: Stores) -> AsyncIterator[Served]:
     """What it serves, while the context is open."""
     yield Served(
         "savepoint.leaderboard.v1.LeaderboardService",
-        LeaderboardServicer(BoardStore(stores.server)),
+        LeaderboardServicer(BoardStore(stores.server, stores.requests_kept_s)),
         add_LeaderboardServiceServicer_to_server,
     )

@@ -34,7 +34,6 @@ LIST_TOP = load_script(_LUA / "list_top.lua", "leaderboard_entries", writes=Fals
 LIST_AROUND = load_script(_LUA / "list_around.lua", "leaderboard_entries", writes=False)
 REMOVE_ENTRY = load_script(_LUA / "remove_entry.lua", "leaderboard_entries", writes=True)
 
-REQUEST_KEPT_S = 7 * 24 * 3600
 # What submit_scores.lua answers for each submission.
 _ANSWERS = 5
 # What a record holds: place, score, subscore, updated_at, metadata.
@@ -44,8 +43,9 @@ _LINES = 5
 class BoardStore:
     """Everything about boards and their entries."""
 
-    def __init__(self, valkey: Valkey) -> None:
+    def __init__(self, valkey: Valkey, requests_kept_s: int) -> None:
         self._valkey = valkey
+        self._requests_kept_s = requests_kept_s
 
     async def create_leaderboard(self, leaderboard_id: str) -> Leaderboard:
         """Raises AlreadyExists."""
@@ -73,7 +73,7 @@ class BoardStore:
 
     async def submit_score(self, submission: Submission, key: RequestKey | None) -> Submitted:
         """Raises NotFound; with a key, RequestIdReused."""
-        call = _submit_call(submission.leaderboard_id, [submission], key, brief=False)
+        call = _submit_call(submission.leaderboard_id, [submission], key, self._requests_kept_s, brief=False)
         result = _submitted([submission], await self._valkey.run(SUBMIT_SCORES, *call), key)[0]
         if isinstance(result, NotFound):
             raise result
@@ -90,7 +90,9 @@ class BoardStore:
         if key and len(places) > 1:
             await self._refuse_reused(list(places), key)
         groups = [[submissions[place] for place in board_places] for board_places in places.values()]
-        calls = [_submit_call(group[0].leaderboard_id, group, key, brief=True) for group in groups]
+        calls = [
+            _submit_call(group[0].leaderboard_id, group, key, self._requests_kept_s, brief=True) for group in groups
+        ]
         answers = await self._valkey.run_each(SUBMIT_SCORES, calls)
         results: dict[int, Submitted | NotFound] = {}
         for board_places, group, answer in zip(places.values(), groups, answers, strict=True):
@@ -148,11 +150,11 @@ def _fingerprint(key: RequestKey) -> bytes:
 
 
 def _submit_call(
-    leaderboard_id: str, submissions: Sequence[Submission], key: RequestKey | None, *, brief: bool
+    leaderboard_id: str, submissions: Sequence[Submission], key: RequestKey | None, kept_s: int, *, brief: bool
 ) -> tuple[list[str], list[str | int | bytes]]:
     """KEYS and ARGV of submit_scores.lua."""
     keys = list(_keys(leaderboard_id))
-    args: list[str | int | bytes] = ["", REQUEST_KEPT_S, "1" if brief else ""]
+    args: list[str | int | bytes] = ["", kept_s, "1" if brief else ""]
     if key:
         keys.append(_request_key(leaderboard_id, key))
         args[0] = _fingerprint(key)

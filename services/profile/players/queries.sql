@@ -26,12 +26,13 @@ WITH created AS (
     WHERE NOT EXISTS (SELECT FROM requests WHERE request_id = %(request_id)s)
       AND clock_timestamp() <= %(not_after)s
     RETURNING *
-)
-INSERT INTO requests (request_id, method, fingerprint, answer)
-SELECT %(request_id)s, %(method)s, %(fingerprint)s,
-       to_jsonb(created) || jsonb_build_object('attributes', created.attributes::text)
-FROM created
-RETURNING answer::text;
+), outcome AS (
+    SELECT to_jsonb(created) || jsonb_build_object('attributes', created.attributes::text) AS answer
+    FROM created
+),
+-- include: recorded
+SELECT answer::text
+FROM outcome;
 
 -- name: batch_get_players (select players)
 SELECT player_id, username, email, mmr, level, xp, coins, held_coins, attributes::text, created_at, last_login_at,
@@ -115,7 +116,7 @@ WITH asked AS (
     WHERE p.player_id = c.player_id AND refusal IS NULL
     RETURNING p.*, c.number, c.place
 ), outcome AS (
-    SELECT request_id, fingerprint,
+    SELECT request_id, %(method)s AS method, fingerprint,
            CASE WHEN refusal IS NULL
            THEN jsonb_agg(to_jsonb(applied) - 'number' - 'place' || jsonb_build_object('attributes', '{}') ORDER BY place)
            ELSE jsonb_build_object('refusal', refusal) END AS answer,
@@ -124,11 +125,12 @@ WITH asked AS (
     LEFT JOIN applied USING (number)
     GROUP BY request_id, fingerprint, refusal
 ), recorded AS (
-    INSERT INTO requests (request_id, method, fingerprint, answer)
-    SELECT request_id, %(method)s, fingerprint, answer
+    INSERT INTO requests (request_id)
+    SELECT request_id
     FROM outcome
     ORDER BY request_id
-)
+),
+-- include: answered
 SELECT request_id, answer::text, attributes
 FROM outcome;
 

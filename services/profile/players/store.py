@@ -8,9 +8,16 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
-from services.profile.player import PLAYER, Player
+from services.profile.player import Player
 from services.profile.player_cache.cache import PlayerCache
-from services.profile.players.types import PLAYERS, NewPlayer, PlayerChange, PlayerPosition, Progress
+from services.profile.players.types import (
+    KEPT_PLAYER,
+    KEPT_PLAYERS,
+    NewPlayer,
+    PlayerChange,
+    PlayerPosition,
+    Progress,
+)
 from shared.contract.errors import (
     AlreadyExists,
     DeadlineReached,
@@ -22,13 +29,13 @@ from shared.contract.errors import (
 from shared.stores.errors import ConstraintViolated
 from shared.stores.postgres import Postgres, queries
 from shared.stores.requests.key import RequestKey
-from shared.stores.requests.records import RequestRecords
+from shared.stores.requests.records import PIECES, RequestRecords
 from shared.stores.requests.refusal import Refusal, outcome
 from shared.work import deadline
 from shared.work.batching import Batcher
 from shared.work.bounds import BATCH_BOUND_S
 
-QUERIES = queries.load(Path(__file__).with_name("queries.sql"))
+QUERIES = queries.load(Path(__file__).with_name("queries.sql"), PIECES)
 
 _TAKEN = {
     "players_username_key": ("USERNAME_TAKEN", "this username is taken; choose another"),
@@ -113,16 +120,16 @@ class PlayerStore:
             if not rows:
                 raise DeadlineReached
             return rows[0]
-        params = {**asdict(new), **key.params()}
+        params = {**asdict(new), **key.params(), **KEPT_PLAYER.params()}
 
         async def effect() -> Player | Refusal | None:
             try:
                 rows = await self._database.fetch(QUERIES["create_player_once"], params, _Answered, repeatable=True)
             except ConstraintViolated as error:
                 raise _taken(error) from error
-            return outcome(rows[0].answer, PLAYER.validate_json) if rows else None
+            return outcome(rows[0].answer, KEPT_PLAYER.read) if rows else None
 
-        return await self._requests.once(key, effect, PLAYER.validate_json)
+        return await self._requests.once(key, effect, KEPT_PLAYER)
 
     async def get_player(self, player_id: UUID) -> Player:
         """Raises NotFound."""
@@ -157,7 +164,7 @@ class PlayerStore:
         """All or nothing; the players after it, without their attributes. Raises NotFound, PreconditionFailed,
         RequestIdReused."""
         request = ProgressRequest(changes, key, deadline.until(BATCH_BOUND_S))
-        return await self._requests.once(key, lambda: self._progress.do(request), PLAYERS.validate_json)
+        return await self._requests.once(key, lambda: self._progress.do(request), KEPT_PLAYERS)
 
     async def record_login(self, player_id: UUID) -> Player:
         """Raises NotFound."""
@@ -230,7 +237,7 @@ class PlayerStore:
                     raise
                 return None
             for row in rows:
-                players = outcomes[row.request_id] = outcome(row.answer, PLAYERS.validate_json)
+                players = outcomes[row.request_id] = outcome(row.answer, KEPT_PLAYERS.read)
                 if not isinstance(players, Refusal):
                     for player, attributes in zip(players, row.attributes, strict=True):
                         written(player.player_id, player.version, replace(player, attributes=attributes))
@@ -250,6 +257,7 @@ class PlayerStore:
             "player_ids": player_ids,
             "mmr_deltas": [change.mmr_delta for change in changes],
             "xp_deltas": [change.xp_delta for change in changes],
+            **KEPT_PLAYERS.params(),
         }
         return await self._database.fetch(QUERIES["batch_apply_progress"], params, _Progressed, repeatable=True)
 

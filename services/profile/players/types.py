@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
-from services.profile.player import Player
+from services.profile.player import PLAYER, Player
+from shared.stores.requests.kept import KeptAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class PlayerPosition:
     player_id: UUID
 
 
-# The JSON of these is what the request records and the page tokens hold.
-PLAYERS = TypeAdapter(list[Player])
+# The answers of CreatePlayer and of BatchApplyProgress, as the request records keep them.
+KEPT_PLAYER = KeptAnswer(PLAYER)
+KEPT_PLAYERS = KeptAnswer(TypeAdapter(list[Player]))
+# The JSON of this is what a page token holds.
 POSITION = TypeAdapter(PlayerPosition)

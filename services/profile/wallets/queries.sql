@@ -59,20 +59,18 @@ WITH locked AS (
     SELECT player_id, %(delta)s, coins, 'ADJUSTMENT', %(reason)s, %(reference)s, %(request_id)s
     FROM adjusted
     RETURNING *
-), recorded AS (
-    INSERT INTO requests (request_id, method, fingerprint, answer)
-    SELECT %(request_id)s, %(method)s, %(fingerprint)s,
-           CASE WHEN refusal IS NULL
+), outcome AS (
+    SELECT CASE WHEN refusal IS NULL
            THEN jsonb_build_object('wallet', to_jsonb(adjusted) - 'version', 'entry', to_jsonb(entered))
-           ELSE jsonb_build_object('refusal', refusal) END
+           ELSE jsonb_build_object('refusal', refusal) END AS answer,
+           version
     FROM judged
     LEFT JOIN adjusted ON true
     LEFT JOIN entered ON true
-    RETURNING answer
-)
+),
+-- include: recorded
 SELECT answer::text, version
-FROM recorded
-LEFT JOIN adjusted ON true;
+FROM outcome;
 
 -- name: transfer_coins (update players)
 WITH locked AS (
@@ -128,20 +126,18 @@ WITH locked AS (
            %(reason)s, %(reference)s, %(request_id)s, transfer_id,
            CASE player_id WHEN %(sender_id)s THEN %(receiver_id)s::uuid ELSE %(sender_id)s::uuid END
     FROM moved
-), recorded AS (
-    INSERT INTO requests (request_id, method, fingerprint, answer)
-    SELECT %(request_id)s, %(method)s, %(fingerprint)s,
-           CASE WHEN refusal IS NULL
+), outcome AS (
+    SELECT CASE WHEN refusal IS NULL
            THEN jsonb_build_object('transfer_id', judged.transfer_id,
                                    'sender', to_jsonb(s) - 'version' - 'transfer_id',
                                    'receiver', to_jsonb(r) - 'version' - 'transfer_id')
-           ELSE jsonb_build_object('refusal', refusal) END
+           ELSE jsonb_build_object('refusal', refusal) END AS answer,
+           s.version AS sender_version,
+           r.version AS receiver_version
     FROM judged
     LEFT JOIN moved s ON s.player_id = %(sender_id)s
     LEFT JOIN moved r ON r.player_id = %(receiver_id)s
-    RETURNING answer
-)
-SELECT answer::text,
-       (SELECT version FROM moved WHERE player_id = %(sender_id)s) AS sender_version,
-       (SELECT version FROM moved WHERE player_id = %(receiver_id)s) AS receiver_version
-FROM recorded;
+),
+-- include: recorded
+SELECT answer::text, sender_version, receiver_version
+FROM outcome;

@@ -5,14 +5,14 @@ from pathlib import Path
 from uuid import UUID
 
 from services.profile.player_cache.cache import PlayerCache
-from services.profile.wallets.types import ADJUSTMENT, TRANSFER, Adjustment, Transfer, Wallet
+from services.profile.wallets.types import KEPT_ADJUSTMENT, KEPT_TRANSFER, Adjustment, Transfer, Wallet
 from shared.contract.errors import player_not_found
 from shared.stores.postgres import Postgres, queries
 from shared.stores.requests.key import RequestKey
-from shared.stores.requests.records import RequestRecords
+from shared.stores.requests.records import PIECES, RequestRecords
 from shared.stores.requests.refusal import Refusal, outcome
 
-QUERIES = queries.load(Path(__file__).with_name("queries.sql"))
+QUERIES = queries.load(Path(__file__).with_name("queries.sql"), PIECES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ class WalletStore:
             "reason": reason,
             "reference": reference,
             **key.params(),
+            **KEPT_ADJUSTMENT.params(),
         }
         version: int | None = None
 
@@ -62,10 +63,10 @@ class WalletStore:
             if not rows:
                 return None
             version = rows[0].version
-            return outcome(rows[0].answer, ADJUSTMENT.validate_json)
+            return outcome(rows[0].answer, KEPT_ADJUSTMENT.read)
 
         async with self._cache.writing([player_id]) as written:
-            answer = await self._requests.once(key, effect, ADJUSTMENT.validate_json)
+            answer = await self._requests.once(key, effect, KEPT_ADJUSTMENT)
             if version is not None:
                 written(player_id, version, None)
         return answer
@@ -81,6 +82,7 @@ class WalletStore:
             "reason": reason,
             "reference": reference,
             **key.params(),
+            **KEPT_TRANSFER.params(),
         }
         versions: tuple[int | None, int | None] = (None, None)
 
@@ -90,10 +92,10 @@ class WalletStore:
             if not rows:
                 return None
             versions = (rows[0].sender_version, rows[0].receiver_version)
-            return outcome(rows[0].answer, TRANSFER.validate_json)
+            return outcome(rows[0].answer, KEPT_TRANSFER.read)
 
         async with self._cache.writing([sender_id, receiver_id]) as written:
-            answer = await self._requests.once(key, effect, TRANSFER.validate_json)
+            answer = await self._requests.once(key, effect, KEPT_TRANSFER)
             for player_id, version in zip((sender_id, receiver_id), versions, strict=True):
                 if version is not None:
                     written(player_id, version, None)

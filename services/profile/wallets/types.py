@@ -6,6 +6,8 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
+from shared.stores.requests.kept import KeptAnswer
+
 
 @dataclass(frozen=True, slots=True)
 class Wallet:
@@ -51,6 +53,6 @@ class Transfer:
     receiver: Wallet
 
 
-# The JSON of these is what the request records hold.
-ADJUSTMENT = TypeAdapter(Adjustment)
-TRANSFER = TypeAdapter(Transfer)
+# The answers of AdjustCoins and TransferCoins, as the request records keep them.
+KEPT_ADJUSTMENT = KeptAnswer(TypeAdapter(Adjustment))
+KEPT_TRANSFER = KeptAnswer(TypeAdapter(Transfer))

@@ -258,6 +258,9 @@ class Postgres:
         except pg.ReadOnlySqlTransaction as error:
             self._telemetry.error(Transient.REPLICA_LAG.value)
             raise TransientError(Transient.REPLICA_LAG) from error
+        except pg.LockNotAvailable as error:
+            self._telemetry.error("LOCK_TIMEOUT")
+            raise StoreUnavailable(STORE) from error
         except pg.QueryCanceled as error:
             self._telemetry.error("STATEMENT_TIMEOUT")
             raise DeadlineReached from error

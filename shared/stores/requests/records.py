@@ -1,9 +1,13 @@
 """Effects that happen once however often they are asked for, and refusals that stay.
 
-A write that moves value inserts a row into its database's `requests` table within its own statement: the request_id, a
-fingerprint of what was asked, and the answer, or the refusal where the state did not allow it (refusal.py). What
-is answered is what is recorded: the first answer is made of the JSON that the row keeps, so a replay is the same to the
-byte, and a statement that was late finds the row and does nothing. Kept 7 days.
+A write that moves value records its outcome within its own statement: the request_id in `requests`, which is unique
+there, and a fingerprint of what was asked with the answer in `request_answers`, or the refusal where the state did not
+allow it (refusal.py). What is answered is what is recorded: the first answer is made of the JSON that is kept, so a
+replay is the same to the byte, and a statement that was late finds the record and does nothing.
+
+Records are kept for some days (REQUESTS_KEPT_DAYS), counted from the end of the day in UTC. Answers, which may be
+large, lie in a partition for each day, which is dropped as a whole; of `requests`, small rows are deleted
+(docs/adr/0009-request-records.md).
 
 Not recorded is what says nothing about the state: a malformed field, a reused request_id, a store that is down, a
 deadline that passed.
@@ -13,13 +17,16 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
 from shared.contract.errors import DeadlineReached, RequestIdReused, SavepointError
 from shared.stores.errors import ConstraintViolated
 from shared.stores.postgres import Postgres
-from shared.stores.postgres.queries import Query
+from shared.stores.postgres.queries import load, load_pieces
+from shared.stores.requests.kept import KeptAnswer
 from shared.stores.requests.key import RequestKey
 from shared.stores.requests.refusal import FINAL, Refusal, outcome
 from shared.work.batching import Batcher
@@ -28,35 +35,17 @@ T = TypeVar("T")
 
 _log = logging.getLogger("savepoint.requests")
 
+# What the queries of the areas include.
+PIECES = load_pieces(Path(__file__).with_name("pieces.sql"))
+QUERIES = load(Path(__file__).with_name("queries.sql"), PIECES)
+
 _EVERY_S = 3600
+# After a failure.
+_AGAIN_S = 60
 # Between two deletions of 10,000: the calls come first.
 _PAUSE_S = 1
-
-# SQL joins in: every effect is guarded by NOT EXISTS on this id, so a plain repeat changes nothing and a racing one
-# fails on the primary key.
-_FIND = Query(
-    "find_requests",
-    "select",
-    "requests",
-    """SELECT request_id, method, fingerprint, answer::text AS answer
-       FROM requests WHERE request_id = ANY(%(request_ids)s)""",
-)
-_REFUSE = Query(
-    "record_refusal",
-    "insert",
-    "requests",
-    """INSERT INTO requests (request_id, method, fingerprint, answer)
-       SELECT %(request_id)s, %(method)s, %(fingerprint)s, %(answer)s::jsonb
-       WHERE clock_timestamp() <= %(not_after)s
-       ON CONFLICT (request_id) DO NOTHING""",
-)
-_FORGET = Query(
-    "forget_requests",
-    "delete",
-    "requests",
-    """DELETE FROM requests WHERE request_id IN (
-         SELECT request_id FROM requests WHERE created_at < now() - interval '7 days' LIMIT 10000)""",
-)
+# How long the background work may be down before answers go into the default partition.
+_DAYS_AHEAD = 7
 
 
 @dataclass(frozen=True)
@@ -64,20 +53,37 @@ class _Recorded:
     request_id: UUID
     method: str
     fingerprint: bytes
+    version: int
     answer: str
+
+
+@dataclass(frozen=True)
+class _Cutoff:
+    forgotten_before: datetime
+
+
+@dataclass(frozen=True)
+class _Dropped:
+    dropped: int
+
+
+@dataclass(frozen=True)
+class _Made:
+    made: int
 
 
 class RequestRecords:
     """The request records of one database."""
 
-    def __init__(self, database: Postgres) -> None:
+    def __init__(self, database: Postgres, kept_days: int = 7) -> None:
         self._database = database
+        self._kept_days = kept_days
         self._found: Batcher[UUID, _Recorded | None] = Batcher(self._find_all, keys=lambda _: ())
 
     async def once(
-        self, key: RequestKey, effect: Callable[[], Awaitable[T | Refusal | None]], read: Callable[[str], T]
+        self, key: RequestKey, effect: Callable[[], Awaitable[T | Refusal | None]], kept: KeptAnswer[T]
     ) -> T:
-        """The answer to a request: that of `effect`, or the one recorded before, which `read` makes from its JSON.
+        """The answer to a request: that of `effect`, or the one recorded before, which `kept` reads.
 
         `effect` returns what its statement recorded, an answer or a refusal; or None if it left everything as it was:
         the request was done before, or its time was over. What it raises of FINAL is a refusal that is not recorded
@@ -91,9 +97,9 @@ class RequestRecords:
                 raise
             result = None  # a twin was faster
         except FINAL as error:
-            result = await self._refuse(key, Refusal.of(error))
+            result = await self._refuse(key, Refusal.of(error), kept.version)
         if result is None:
-            result = await self._find(key, read)
+            result = await self._find(key, kept)
         if result is None:
             # Nothing was done, now or before: the statement came after its call's deadline.
             raise DeadlineReached
@@ -101,38 +107,68 @@ class RequestRecords:
             raise result.error()
         return result
 
-    async def forget_old(self) -> int:
-        """Removes records older than 7 days, at most 10,000 at a time. Returns how many went."""
-        return await self._database.execute(_FORGET, {}, repeatable=True)
+    async def prepare(self) -> None:
+        """To be called before the first request: makes the partitions, so that today's answers find theirs. Where that
+        fails, the background task tries again; answers are kept all the same."""
+        try:
+            await self.make_partitions()
+        except SavepointError as error:
+            _log.warning("today's request records go into the default partition: %s", error.message)
+
+    async def make_partitions(self) -> int:
+        """Makes the partitions of today and the days to come. Returns how many were missing."""
+        params = {"days_ahead": _DAYS_AHEAD}
+        [row] = await self._database.fetch(QUERIES["make_request_partitions"], params, _Made, repeatable=False)
+        return row.made
+
+    async def forget_old(self) -> None:
+        """Removes the records of the days that are over for longer than records are kept."""
+        params = {"kept_days": self._kept_days}
+        [row] = await self._database.fetch(QUERIES["find_cutoff"], params, _Cutoff)
+        before = {"forgotten_before": row.forgotten_before}
+        # The ids first: an id whose answer is gone would be taken for a request that came too late.
+        for query in ("forget_requests", "forget_default_answers"):
+            while await self._database.execute(QUERIES[query], before, repeatable=True):
+                await asyncio.sleep(_PAUSE_S)
+        while await self._drop_partition(row.forgotten_before):
+            await asyncio.sleep(_PAUSE_S)
 
     async def forget_forever(self) -> None:
-        """The background task: forgets old records every hour, until cancelled."""
+        """The background task: makes partitions and forgets old records every hour, until cancelled."""
         while True:
             try:
-                while await self.forget_old():
-                    await asyncio.sleep(_PAUSE_S)
+                await self.make_partitions()
+                await self.forget_old()
+                wait_s = _EVERY_S
             except SavepointError as error:
                 _log.warning("old request records stay for now: %s", error.message)
-            await asyncio.sleep(_EVERY_S)
+                wait_s = _AGAIN_S
+            await asyncio.sleep(wait_s)
 
     async def close(self) -> None:
         """Ends what is under way."""
         await self._found.close()
 
-    async def _refuse(self, key: RequestKey, refusal: Refusal) -> Refusal | None:
-        """Records a refusal and returns it; None if a twin has its record already, or the time is over."""
-        params = {**key.params(), "answer": refusal.json()}
-        return refusal if await self._database.execute(_REFUSE, params, repeatable=True) else None
+    async def _drop_partition(self, forgotten_before: datetime) -> int:
+        params = {"forgotten_before": forgotten_before}
+        [row] = await self._database.fetch(QUERIES["drop_request_partition"], params, _Dropped, repeatable=False)
+        return row.dropped
 
-    async def _find(self, key: RequestKey, read: Callable[[str], T]) -> T | Refusal | None:
+    async def _refuse(self, key: RequestKey, refusal: Refusal, version: int) -> Refusal | None:
+        """Records a refusal and returns it; None if a twin has its record already, or the time is over."""
+        params = {**key.params(), "answer": refusal.json(), "answer_version": version}
+        refused = await self._database.execute(QUERIES["record_refusal"], params, repeatable=True)
+        return refusal if refused else None
+
+    async def _find(self, key: RequestKey, kept: KeptAnswer[T]) -> T | Refusal | None:
         found = await self._found.do(key.request_id)
         if found is None:
             return None
         if (found.method, found.fingerprint) != (key.method, key.fingerprint):
             raise RequestIdReused(key.request_id)
-        return outcome(found.answer, read)
+        return outcome(found.answer, lambda answer: kept.read(answer, found.version))
 
     async def _find_all(self, request_ids: Sequence[UUID]) -> list[_Recorded | None]:
-        rows = await self._database.fetch(_FIND, {"request_ids": list(request_ids)}, _Recorded)
+        rows = await self._database.fetch(QUERIES["find_requests"], {"request_ids": list(request_ids)}, _Recorded)
         records = {row.request_id: row for row in rows}
         return [records.get(request_id) for request_id in request_ids]

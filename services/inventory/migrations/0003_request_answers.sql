@@ -1,0 +1,86 @@
+-- migrate:up
+
+-- What was answered under a request_id, a partition for each day: docs/adr/0009-request-records.md. `requests` keeps
+-- what must be unique over all the days, the id, and nothing else of a new request. Its old columns hold the records of
+-- 0.1 until they are forgotten, and those of a 0.1 that still runs beside this version; a later migration drops them.
+ALTER TABLE requests
+    ALTER COLUMN method DROP NOT NULL,
+    ALTER COLUMN fingerprint DROP NOT NULL,
+    ALTER COLUMN answer DROP NOT NULL;
+
+CREATE TABLE request_answers (
+    request_id  uuid NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT now(), -- as in requests: the same transaction writes both
+    version     smallint NOT NULL, -- of the answer's JSON: shared/stores/requests/kept.py
+    method      text NOT NULL,
+    fingerprint bytea NOT NULL,
+    answer      jsonb NOT NULL,
+    PRIMARY KEY (created_at, request_id)
+) PARTITION BY RANGE (created_at);
+
+-- For days whose partition nobody made in time: an insert never fails for want of one.
+CREATE TABLE request_answers_default PARTITION OF request_answers DEFAULT;
+
+-- Makes the partitions of today, in UTC, and of so many days after, those that are missing. Any number of replicas may
+-- call it at once. A day that has rows in the default partition stays there: they are deleted from it one day.
+-- Calls wait for its locks at most as long as it waits itself.
+CREATE FUNCTION make_request_partitions(days_ahead integer) RETURNS integer
+    LANGUAGE plpgsql SET timezone = 'UTC' SET lock_timeout = '500ms'
+AS $$
+DECLARE
+    day  timestamptz;
+    name text;
+    made integer := 0;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('request_answers', 0));
+    FOR day IN SELECT generate_series(date_trunc('day', now()), now() + make_interval(days => days_ahead), '1 day') LOOP
+        name := 'request_answers_' || to_char(day, 'YYYYMMDD');
+        CONTINUE WHEN to_regclass(name) IS NOT NULL;
+        -- Before it is looked at: what is inserted afterwards finds the new partition.
+        LOCK TABLE request_answers_default IN ACCESS EXCLUSIVE MODE;
+        CONTINUE WHEN EXISTS (
+            SELECT FROM request_answers_default WHERE created_at >= day AND created_at < day + interval '1 day');
+        -- Attached, because CREATE TABLE … PARTITION OF would lock out every insert.
+        EXECUTE format('CREATE TABLE %I (LIKE request_answers INCLUDING ALL)', name);
+        EXECUTE format('ALTER TABLE request_answers ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
+                       name, day, day + interval '1 day');
+        made := made + 1;
+    END LOOP;
+    RETURN made;
+END
+$$;
+
+-- Drops the oldest partition that ends at or before a moment. Returns how many it dropped, 1 or 0: one at a time,
+-- because all calls wait while it has its lock.
+CREATE FUNCTION drop_request_partition(forgotten_before timestamptz) RETURNS integer
+    LANGUAGE plpgsql SET timezone = 'UTC' SET lock_timeout = '200ms'
+AS $$
+DECLARE
+    name text;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('request_answers', 0));
+    SELECT relname INTO name
+    FROM pg_inherits
+    JOIN pg_class ON pg_class.oid = inhrelid
+    WHERE inhparent = 'request_answers'::regclass AND relname ~ '^request_answers_\d{8}$'
+      AND to_date(right(relname, 8), 'YYYYMMDD') + interval '1 day' <= forgotten_before
+    ORDER BY relname
+    LIMIT 1;
+    IF name IS NULL THEN
+        RETURN 0;
+    END IF;
+    EXECUTE format('DROP TABLE %I', name);
+    RETURN 1;
+END
+$$;
+
+-- migrate:down
+
+-- The records of this version are forgotten: 0.1 cannot read them.
+DELETE FROM requests WHERE answer IS NULL;
+DROP FUNCTION make_request_partitions, drop_request_partition;
+DROP TABLE request_answers;
+ALTER TABLE requests
+    ALTER COLUMN method SET NOT NULL,
+    ALTER COLUMN fingerprint SET NOT NULL,
+    ALTER COLUMN answer SET NOT NULL;

@@ -1,0 +1,58 @@
+-- Every query about request records but the writing of an outcome, which is a part of its effect: pieces.sql.
+
+-- name: find_requests (select requests)
+-- An effect is guarded by NOT EXISTS on its request_id, so a plain repeat changes nothing and a racing one fails on the
+-- primary key; then the record is looked up here. created_at leads to the one partition that has the answer: LIMIT keeps
+-- the planner, which knows little of partitions that are new, from reading them all for a hash join. Records of 0.1 have
+-- their answer in `requests` itself.
+SELECT request_id,
+       COALESCE(a.method, r.method) AS method,
+       COALESCE(a.fingerprint, r.fingerprint) AS fingerprint,
+       COALESCE(a.version, 1) AS version,
+       COALESCE(a.answer, r.answer)::text AS answer
+FROM requests r
+LEFT JOIN LATERAL (
+    SELECT method, fingerprint, version, answer
+    FROM request_answers
+    WHERE created_at = r.created_at AND request_id = r.request_id
+    LIMIT 1
+) a ON true
+WHERE request_id = ANY(%(request_ids)s) AND (a.answer IS NOT NULL OR r.answer IS NOT NULL);
+
+-- name: record_refusal (insert requests)
+-- Of a request that the service itself has refused.
+WITH recorded AS (
+    INSERT INTO requests (request_id)
+    SELECT %(request_id)s
+    WHERE clock_timestamp() <= %(not_after)s
+    ON CONFLICT (request_id) DO NOTHING
+    RETURNING request_id
+), outcome AS (
+    SELECT request_id, %(method)s AS method, %(fingerprint)s AS fingerprint, %(answer)s::jsonb AS answer
+    FROM recorded
+),
+-- include: answered
+SELECT FROM outcome;
+
+-- name: make_request_partitions (select request_answers)
+SELECT make_request_partitions(%(days_ahead)s) AS made;
+
+-- name: find_cutoff (select requests)
+-- Whole days, because whole partitions are dropped.
+SELECT date_trunc('day', now(), 'UTC') - make_interval(hours => 24 * %(kept_days)s) AS forgotten_before;
+
+-- name: forget_requests (delete requests)
+DELETE FROM requests
+WHERE request_id IN (
+    SELECT request_id FROM requests WHERE created_at < %(forgotten_before)s ORDER BY created_at LIMIT 10000);
+
+-- name: forget_default_answers (delete request_answers_default)
+DELETE FROM request_answers_default
+WHERE (created_at, request_id) IN (
+    SELECT created_at, request_id FROM request_answers_default
+    WHERE created_at < %(forgotten_before)s
+    ORDER BY created_at
+    LIMIT 10000);
+
+-- name: drop_request_partition (delete request_answers)
+SELECT drop_request_partition(%(forgotten_before)s) AS dropped;
