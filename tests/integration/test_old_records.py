@@ -16,6 +16,7 @@ from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 
 from deploy.local.suite import Stores
 from shared.stores.requests.key import RequestKey
+from tests.support.released import fingerprint_of_0_1
 from tests.support.service import Service
 
 # Makes of a board's record one of 0.1: fingerprint and answer, nothing else.
@@ -23,6 +24,8 @@ OLD_RECORD = """
 local fingerprint, answer = unpack(cmsgpack.unpack(redis.call('GET', KEYS[1])))
 redis.call('SET', KEYS[1], cmsgpack.pack({fingerprint, answer}))
 """
+# The fingerprint in a board's record.
+RECORDED = "return cmsgpack.unpack(redis.call('GET', KEYS[1]))[1]"
 MOMENT = "2026-01-02T03:04:05.678901+00:00"
 
 
@@ -74,3 +77,51 @@ async def test_scores(leaderboard: Service, stores: Stores) -> None:
     async with Redis.from_url(stores.ranks_url) as redis:
         await redis.eval(OLD_RECORD, 1, f"board:{{{board}}}:request:{request.request_id}")
     assert await stub.BatchSubmitScores(request) == first
+
+
+async def kept(service: Service, request_id: str) -> bytes:
+    """The fingerprint that a service has recorded with a request."""
+    async with await psycopg.AsyncConnection.connect(service.environment["DATABASE_URL"]) as database:
+        rows = await database.execute("SELECT fingerprint FROM requests WHERE request_id = %s", (request_id,))
+        [[fingerprint]] = await rows.fetchall()
+        return bytes(fingerprint)
+
+
+async def test_requests_of_another_shape_than_in_0_1_are_recorded_as_0_1_would_have(
+    profile: Service, inventory: Service, leaderboard: Service, stores: Stores
+) -> None:
+    ids = [str(uuid.uuid4()) for _ in range(5)]
+    player: dict[str, Any] = {
+        "request_id": ids[0],
+        "player_id": ids[4],
+        "username": ids[4][:32],
+        "email": "old@" + ids[4],
+    }
+    await ProfileServiceStub(profile.channel).CreatePlayer(profile_pb2.CreatePlayerRequest(**player))
+    assert await kept(profile, ids[0]) == fingerprint_of_0_1("savepoint.profile.v1.CreatePlayerRequest", player)
+
+    grant: dict[str, Any] = {"player_id": ids[4], "item_type": "ore", "item_id": "iron", "quantity": 4}
+    request = inventory_pb2.GrantItemRequest(request_id=ids[1], grant=inventory_pb2.ItemGrant(**grant))
+    await InventoryServiceStub(inventory.channel).GrantItem(request)
+    of_0_1 = fingerprint_of_0_1("savepoint.inventory.v1.GrantItemRequest", {"request_id": ids[1], **grant})
+    assert await kept(inventory, ids[1]) == of_0_1
+
+    board = f"board-{ids[4]}"
+    ranks = LeaderboardServiceStub(leaderboard.channel)
+    await ranks.CreateLeaderboard(
+        leaderboard_pb2.CreateLeaderboardRequest(leaderboard=leaderboard_pb2.Leaderboard(leaderboard_id=board))
+    )
+    score: dict[str, Any] = {"leaderboard_id": board, "entry_id": "ann", "score": 5}
+    submission = leaderboard_pb2.ScoreSubmission(**score)
+    await ranks.SubmitScore(leaderboard_pb2.SubmitScoreRequest(request_id=ids[2], submission=submission))
+    batch = leaderboard_pb2.BatchSubmitScoresRequest(request_id=ids[3], submissions=[submission, submission])
+    await ranks.BatchSubmitScores(batch)
+    async with Redis.from_url(stores.ranks_url) as redis:
+        for request_id, name, content in (
+            (ids[2], "SubmitScore", score),
+            (ids[3], "BatchSubmitScores", {"submissions": [score, score]}),
+        ):
+            recorded = await redis.eval(RECORDED, 1, f"board:{{{board}}}:request:{request_id}")
+            name = f"savepoint.leaderboard.v1.{name}"
+            of_0_1 = fingerprint_of_0_1(f"{name}Request", {"request_id": request_id, **content})
+            assert recorded == name.encode() + b":" + of_0_1

@@ -1,17 +1,12 @@
 """A request that 0.1 recorded is known again by its fingerprint, though its fields have other numbers or another place
 now."""
 
-import hashlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
-from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
-from google.protobuf.message_factory import GetMessageClass
 from savepoint.inventory.v1 import inventory_pb2
 from savepoint.leaderboard.v1 import leaderboard_pb2
 from savepoint.match.v1 import match_pb2
@@ -22,8 +17,8 @@ from services.leaderboard.boards import messages as boards
 from services.profile.players import messages as players
 from shared.contract.renumbered import renumbered
 from shared.stores.requests.key import RequestKey
+from tests.support.released import fingerprint_of_0_1
 
-RELEASED = Path(__file__).parent.parent.parent / "protos" / "releases" / "0.1.0.binpb"
 REQUEST_ID = "01a202eb-ffa2-73ff-a7e2-c2b37aa0c9ec"
 PLAYER, OTHER = "1f0e7a52-5a0c-7d6e-9d0a-3f8a6c1b2d4e", "2f0e7a52-5a0c-7d6e-9d0a-3f8a6c1b2d4e"
 
@@ -62,23 +57,12 @@ CONTENTS: dict[str, Callable[[Any], bytes]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def released() -> DescriptorPool:
-    """The messages of 0.1."""
-    pool = DescriptorPool()
-    for file in FileDescriptorSet.FromString(RELEASED.read_bytes()).file:
-        pool.Add(file)
-    return pool
-
-
 @pytest.mark.parametrize(("request_now", "now", "before"), CASES, ids=lambda case: type(case).__name__)
-def test_the_fingerprint_is_that_of_0_1(released: DescriptorPool, request_now: Any, now: Json, before: Json) -> None:
+def test_the_fingerprint_is_that_of_0_1(request_now: Any, now: Json, before: Json) -> None:
     name = request_now.DESCRIPTOR.full_name
     ParseDict({"request_id": REQUEST_ID, **now}, request_now)
-    request_before = GetMessageClass(released.FindMessageTypeByName(name))()
-    ParseDict({"request_id": REQUEST_ID, **before}, request_before, descriptor_pool=released)
     key = RequestKey.of(request_now, CONTENTS.get(name.rpartition(".")[2]))
-    assert key.fingerprint == hashlib.sha256(request_before.SerializeToString(deterministic=True)).digest()
+    assert key.fingerprint == fingerprint_of_0_1(name, {"request_id": REQUEST_ID, **before})
 
 
 def test_fields_of_any_number_and_kind_can_be_numbered_anew() -> None:
