@@ -40,7 +40,7 @@ async def empty(stores: Stores) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-def environment(stores: Stores, empty: str, tmp_path: Path) -> dict[str, str]:
+async def environment(stores: Stores, empty: str, tmp_path: Path) -> dict[str, str]:
     """Of a profile service over the empty database."""
     given = {"DATABASE_URL": empty, "REDIS_URL": stores.cache_url, "STORE_START_TIMEOUT_S": "1"}
     return Service("profile", given, tmp_path / "log").environment
