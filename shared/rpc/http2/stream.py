@@ -27,7 +27,7 @@ from shared.rpc.http2.headers import (
     status_alone,
     trailers,
 )
-from shared.rpc.http2.request import Flow, IncomingRequest
+from shared.rpc.http2.request import Flow, IncomingRequest, SingleRequest, StreamedRequest
 from shared.rpc.methods import Served
 from shared.rpc.policies import Call
 from shared.rpc.policies.call import Request
@@ -226,8 +226,8 @@ class Stream:
 
     def _accept(self, served: Served, encoding: bytes) -> None:
         self.served = served
-        streamed = served.method.streams_requests
-        request = self._request = IncomingRequest(self._connection, self.id, encoding, streamed=streamed)
+        kind = StreamedRequest if served.method.streams_requests else SingleRequest
+        request = self._request = kind(self._connection, self.id, encoding)
         headers = self.headers
         self.reads_gzip = GZIP in headers.get("grpc-accept-encoding", b"")
         if (waits := headers.get("grpc-timeout")) is not None:
@@ -236,7 +236,7 @@ class Stream:
             except FieldInvalid as error:
                 self._fail(error)
                 return
-        if streamed:
+        if isinstance(request, StreamedRequest):
             self._start(request.messages())
 
     def _start(self, request: Request) -> None:
