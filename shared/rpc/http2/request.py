@@ -11,7 +11,7 @@ from shared.rpc.http2.errors import StreamGoneError
 from shared.rpc.http2.framing import MessageReader, Zipped
 
 
-class Flow(Protocol):
+class FlowControl(Protocol):
     """The connection, as a request sees it."""
 
     loop: asyncio.AbstractEventLoop
@@ -28,7 +28,7 @@ class IncomingRequest(ABC):
 
     __slots__ = ("_flow", "_held", "_reader", "_stream_id")
 
-    def __init__(self, flow: Flow, stream_id: int, encoding: bytes) -> None:
+    def __init__(self, flow: FlowControl, stream_id: int, encoding: bytes) -> None:
         self._flow = flow
         self._stream_id = stream_id
         # None once nothing more is read.
@@ -69,7 +69,7 @@ class SingleRequest(IncomingRequest):
 
     __slots__ = ("_message",)
 
-    def __init__(self, flow: Flow, stream_id: int, encoding: bytes) -> None:
+    def __init__(self, flow: FlowControl, stream_id: int, encoding: bytes) -> None:
         super().__init__(flow, stream_id, encoding)
         self._message: bytes | None = None
 
@@ -125,7 +125,7 @@ class StreamedRequest(IncomingRequest):
 
     __slots__ = ("_closed", "_messages", "_next", "_unreleased", "_whole")
 
-    def __init__(self, flow: Flow, stream_id: int, encoding: bytes) -> None:
+    def __init__(self, flow: FlowControl, stream_id: int, encoding: bytes) -> None:
         super().__init__(flow, stream_id, encoding)
         # Those that the handler has not taken yet; an error stands for all that would follow.
         self._messages: deque[bytes | SavepointError] = deque()
