@@ -14,14 +14,14 @@ from bench.generator.traffic import Traffic
 _PREFIX = 5  # a gRPC message's: compressed or not, and its length
 
 
-class Timers(Protocol):
+class DeadlineTimers(Protocol):
     """What ends a call whose deadline has passed."""
 
     def watch(self, caller: "Caller") -> None:
         """Of the call that this caller has just begun."""
 
 
-class Work(Protocol):
+class LoadForCallers(Protocol):
     """What callers share, as one of them sees it."""
 
     @property
@@ -33,7 +33,7 @@ class Work(Protocol):
         """Those of every call."""
 
     @property
-    def deadlines(self) -> Timers | None:
+    def deadlines(self) -> DeadlineTimers | None:
         """None where calls have all the time they want."""
 
     def next_call(self) -> tuple[Traffic, bytes, bytes]:
@@ -52,7 +52,7 @@ class Work(Protocol):
 class Caller(Call):
     """Has one call on its way at a time. `attempt` tells one call from the next."""
 
-    def __init__(self, load: Work, line: Line) -> None:
+    def __init__(self, load: LoadForCallers, line: Line) -> None:
         self.attempt = 0
         self.on_its_way = False
         self._load = load

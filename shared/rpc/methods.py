@@ -8,7 +8,7 @@ import grpc
 from shared.rpc.policies import Method, Policies, Step
 
 
-class Served(NamedTuple):
+class ServedMethod(NamedTuple):
     """A method, and the step that carries out a call of it."""
 
     method: Method
@@ -28,7 +28,7 @@ class Methods:
     def __init__(self, policies: Policies) -> None:
         self._policies = policies
         self._generic: list[grpc.GenericRpcHandler] = []
-        self._served: dict[str, Served] = {}
+        self._served: dict[str, ServedMethod] = {}
 
     def add_generic(self, handlers: "Sequence[grpc.GenericRpcHandler]") -> None:
         """Handlers that are asked for each method when it is first called."""
@@ -39,7 +39,7 @@ class Methods:
         for name, handler in handlers.items():
             self._add(f"/{service}/{name}", handler)
 
-    def find(self, path: str) -> Served | None:
+    def find(self, path: str) -> ServedMethod | None:
         """The method at "/package.Service/Name", or None."""
         if known := self._served.get(path):
             return known
@@ -49,7 +49,7 @@ class Methods:
                 return self._add(path, handler)
         return None
 
-    def _add(self, path: str, handler: "grpc.RpcMethodHandler[Any, Any]") -> Served:
+    def _add(self, path: str, handler: "grpc.RpcMethodHandler[Any, Any]") -> ServedMethod:
         method = Method.of(path, handler)
-        served = self._served[path] = Served(method, self._policies.way(method))
+        served = self._served[path] = ServedMethod(method, self._policies.way(method))
         return served

@@ -38,7 +38,7 @@ FULL_PIPELINE = 5_000
 _UNABLE = ("MISCONF", "BUSY", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN")
 
 Value = bytes | str | int | float
-Calls = Sequence[tuple[Sequence[Value], Sequence[Value]]]
+ScriptCalls = Sequence[tuple[Sequence[Value], Sequence[Value]]]
 
 
 class Script:
@@ -61,11 +61,11 @@ _PING = Script("ping", "return 1", "", writes=False)
 
 
 @dataclass(slots=True, eq=False)
-class _Group:
-    """Calls of one caller, and the one future for all their answers."""
+class _ScriptBatch:
+    """The script calls of one caller, and the one future for all their answers."""
 
     script: Script
-    calls: Calls
+    calls: ScriptCalls
     commands: list[bytes]
     answers: asyncio.Future[list[Any]]
 
@@ -78,7 +78,7 @@ class Valkey:
         self._answer_timeout_s = answer_timeout_s
         self._telemetry = telemetry
         self._retrier = Retrier()
-        self._waiting: deque[_Group] = deque()
+        self._waiting: deque[_ScriptBatch] = deque()
         self._wake = asyncio.Event()
         self._in_flight = 0
         telemetry.metrics.watch_connections(STORE, lambda: self._in_flight)
@@ -88,7 +88,7 @@ class Valkey:
         must do no harm the second time. Raises StoreUnavailable, DeadlineReached."""
         return (await self.run_each(script, ((keys, args),)))[0]
 
-    async def run_each(self, script: Script, calls: Calls) -> list[Any]:
+    async def run_each(self, script: Script, calls: ScriptCalls) -> list[Any]:
         """Likewise for many sets of keys and arguments at once; the answers are in their order."""
         if not calls:
             return []
@@ -111,34 +111,34 @@ class Valkey:
     async def send_forever(self) -> None:
         """The sender task: sends what waits, pipeline after pipeline, until cancelled. Where it fails, what it was
         sending fails too; what waits is for the sender that comes after it."""
-        groups: list[_Group] = []
+        batches: list[_ScriptBatch] = []
         try:
             while True:
                 await self._wake.wait()
-                if groups := self._next_groups():
-                    await self._send(groups)
+                if batches := self._next_batches():
+                    await self._send(batches)
         except asyncio.CancelledError:
-            for group in (*groups, *self._waiting):
-                group.answers.cancel()
+            for batch in (*batches, *self._waiting):
+                batch.answers.cancel()
             raise
         except BaseException:
-            for group in groups:
-                if not group.answers.done():
-                    group.answers.set_exception(TransientError(Transient.CONNECTION_TIMEOUT))
+            for batch in batches:
+                if not batch.answers.done():
+                    batch.answers.set_exception(TransientError(Transient.CONNECTION_TIMEOUT))
             raise
         finally:
             await self._connection.disconnect()
 
-    async def _attempt(self, script: Script, calls: Calls) -> list[Any]:
+    async def _attempt(self, script: Script, calls: ScriptCalls) -> list[Any]:
         loop = asyncio.get_running_loop()
         commands = [_packed("EVALSHA", script.digest, *call) for call in calls]
-        group = _Group(script, calls, commands, loop.create_future())
-        self._waiting.append(group)
+        batch = _ScriptBatch(script, calls, commands, loop.create_future())
+        self._waiting.append(batch)
         self._wake.set()
         # asyncio.timeout does the same at five times the price.
-        bound = loop.call_later(deadline.remaining(ANSWER_BOUND_S), self._give_up, group)
+        bound = loop.call_later(deadline.remaining(ANSWER_BOUND_S), self._give_up, batch)
         try:
-            answers = await group.answers
+            answers = await batch.answers
         finally:
             bound.cancel()
         for answer in answers:
@@ -146,51 +146,51 @@ class Valkey:
                 raise self._translated(answer)
         return answers
 
-    def _give_up(self, group: _Group) -> None:
-        if not group.answers.done():
+    def _give_up(self, batch: _ScriptBatch) -> None:
+        if not batch.answers.done():
             self._telemetry.error("ANSWER_TIMEOUT")
-            group.answers.set_exception(DeadlineReached())
+            batch.answers.set_exception(DeadlineReached())
 
-    def _next_groups(self) -> list[_Group]:
-        """The groups of the next pipeline. A group is never split; one that nobody waits for any more is left out."""
-        groups, words = [], 0
+    def _next_batches(self) -> list[_ScriptBatch]:
+        """The batches of the next pipeline. A batch is never split; one that nobody waits for any more is left out."""
+        batches, words = [], 0
         while self._waiting and words < FULL_PIPELINE:
-            group = self._waiting.popleft()
-            if not group.answers.done():
-                groups.append(group)
-                words += sum(2 + len(keys) + len(args) for keys, args in group.calls)
+            batch = self._waiting.popleft()
+            if not batch.answers.done():
+                batches.append(batch)
+                words += sum(2 + len(keys) + len(args) for keys, args in batch.calls)
         if not self._waiting:
             self._wake.clear()
-        return groups
+        return batches
 
-    async def _send(self, groups: list[_Group]) -> None:
+    async def _send(self, batches: list[_ScriptBatch]) -> None:
         self._in_flight = 1
         try:
             async with asyncio.timeout(self._answer_timeout_s):
-                answers = iter(await self._answers(groups))
+                answers = iter(await self._answers(batches))
         except Exception as error:
             # Answers of this pipeline may still arrive. Without the connection, no later caller can get them.
             await self._connection.disconnect(nowait=True)
-            for group in groups:
-                if not group.answers.done():
-                    group.answers.set_exception(self._translated(error))
+            for batch in batches:
+                if not batch.answers.done():
+                    batch.answers.set_exception(self._translated(error))
         else:
-            for group in groups:
-                own = list(islice(answers, len(group.commands)))
-                if not group.answers.done():
-                    group.answers.set_result(own)
+            for batch in batches:
+                own = list(islice(answers, len(batch.commands)))
+                if not batch.answers.done():
+                    batch.answers.set_result(own)
         finally:
             self._in_flight = 0
 
-    async def _answers(self, groups: list[_Group]) -> list[Any]:
+    async def _answers(self, batches: list[_ScriptBatch]) -> list[Any]:
         if self._connection.is_connected and await self._connection.can_read():
             # No answer is due. Something to read can only mean that the server has closed the connection.
             await self._connection.disconnect(nowait=True)
-        answers = await self._pipeline([command for group in groups for command in group.commands])
+        answers = await self._pipeline([command for batch in batches for command in batch.commands])
         unknown = [at for at, answer in enumerate(answers) if isinstance(answer, exceptions.NoScriptError)]
         if unknown:
             # The server does not have these scripts (yet, or any more after a restart). EVAL also stores them.
-            calls = [(group.script.source, call) for group in groups for call in group.calls]
+            calls = [(batch.script.source, call) for batch in batches for call in batch.calls]
             again = [_packed("EVAL", source, *call) for source, call in (calls[at] for at in unknown)]
             for at, answer in zip(unknown, await self._pipeline(again), strict=True):
                 answers[at] = answer

@@ -20,6 +20,7 @@ from shared.contract.errors import NotFound
 from shared.rpc.host import ConnectionRules, Tls
 from shared.rpc.http2.connection import Connection
 from shared.rpc.http2.context import Context
+from shared.rpc.http2.request import StreamedRequest
 from tests.interop.h2_client import connect, framed, gzipped, request_headers
 from tests.support.echo import Echo, EchoHost, echo_host, path, stream_unary, unary_stream, unary_unary
 
@@ -40,7 +41,7 @@ def only_connection(echo: EchoHost) -> Connection:
 
 def held(connection: Connection) -> int:
     """Bytes of requests that wait for their handlers."""
-    requests = [stream._request for stream in connection._streams if stream._request]
+    requests = [stream._request for stream in connection._streams if isinstance(stream._request, StreamedRequest)]
     messages = [message for request in requests for message in request._messages]
     return sum(len(message) for message in messages if isinstance(message, bytes))
 

@@ -164,7 +164,7 @@ def _entry_id(value: str, field: str = "entry_id") -> str:
 def _drop_farthest(response: pb.ListAroundResponse, entry_id: str) -> None:
     """Takes entries off the ends while the answer is too large, always the one that is farther from the asked one."""
     sizes = [entry.ByteSize() for entry in response.entries]
-    asked = next(place for place, entry in enumerate(response.entries) if entry.entry_id == entry_id)
+    asked = next(index for index, entry in enumerate(response.entries) if entry.entry_id == entry_id)
     first, last, size = 0, len(sizes) - 1, sum(sizes)
     while size > LARGEST_PAGE_BYTES:
         if asked - first > last - asked:

@@ -84,20 +84,21 @@ class BoardStore:
     ) -> list[Submitted | NotFound]:
         """What became of each, in their order, without metadata and what was before. With a key, raises
         RequestIdReused."""
-        places: dict[str, list[int]] = {}
-        for place, submission in enumerate(submissions):
-            places.setdefault(submission.leaderboard_id, []).append(place)
-        if key and len(places) > 1:
-            await self._refuse_reused(list(places), key)
-        groups = [[submissions[place] for place in board_places] for board_places in places.values()]
+        # Which of the submissions are for each board.
+        indexes: dict[str, list[int]] = {}
+        for index, submission in enumerate(submissions):
+            indexes.setdefault(submission.leaderboard_id, []).append(index)
+        if key and len(indexes) > 1:
+            await self._refuse_reused(list(indexes), key)
+        groups = [[submissions[index] for index in of_board] for of_board in indexes.values()]
         calls = [
             _submit_call(group[0].leaderboard_id, group, key, self._requests_kept_s, brief=True) for group in groups
         ]
         answers = await self._valkey.run_each(SUBMIT_SCORES, calls)
         results: dict[int, Submitted | NotFound] = {}
-        for board_places, group, answer in zip(places.values(), groups, answers, strict=True):
-            results.update(zip(board_places, _submitted(group, answer, key), strict=True))
-        return [results[place] for place in range(len(submissions))]
+        for of_board, group, answer in zip(indexes.values(), groups, answers, strict=True):
+            results.update(zip(of_board, _submitted(group, answer, key), strict=True))
+        return [results[index] for index in range(len(submissions))]
 
     async def get_entry(self, leaderboard_id: str, entry_id: str) -> Entry:
         """Raises NotFound."""

@@ -48,7 +48,7 @@ from shared.rpc.http2.bounds import (
 from shared.rpc.http2.errors import StreamGoneError
 from shared.rpc.http2.lifetime import Lifetime
 from shared.rpc.http2.stream import Stream
-from shared.rpc.methods import Served
+from shared.rpc.methods import ServedMethod
 
 _log = logging.getLogger("savepoint.http2")
 
@@ -56,10 +56,10 @@ _PING_HEAD = b"\x00\x00\x08\x06\x00\x00\x00\x00\x00"
 _PING = b"savepnt!"
 
 
-class Keeper(Protocol):
+class HostForConnections(Protocol):
     """The host, as its connections see it."""
 
-    def find(self, path: str) -> Served | None:
+    def find(self, path: str) -> ServedMethod | None:
         """The method at a path."""
 
     def connected(self, connection: "Connection") -> None:
@@ -74,11 +74,11 @@ class Connection(asyncio.Protocol):
 
     _transport: asyncio.Transport
 
-    def __init__(self, host: Keeper, rules: ConnectionRules) -> None:
+    def __init__(self, host: HostForConnections, rules: ConnectionRules) -> None:
         self.loop = asyncio.get_running_loop()
         self.peer = ""
         self.peer_identities: list[bytes] | None = None
-        self.find: Callable[[str], Served | None] = host.find
+        self.find: Callable[[str], ServedMethod | None] = host.find
         self._host = host
         self._lifetime = Lifetime(self.loop, rules)
         self._h2 = H2Streams(

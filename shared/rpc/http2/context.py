@@ -11,16 +11,16 @@ from httpunk import HeaderMap
 
 from shared.rpc.http2.headers import Metadata, metadata_of
 from shared.rpc.messages import serialized
-from shared.rpc.methods import Served
+from shared.rpc.methods import ServedMethod
 
 _log = logging.getLogger("savepoint.http2")
 
 
-class Underlying(Protocol):
+class StreamForContext(Protocol):
     """The stream, as its context sees it."""
 
     headers: HeaderMap
-    served: Served
+    served: ServedMethod
     # On the loop's clock.
     deadline: float | None
     reads_gzip: bool
@@ -58,7 +58,7 @@ class Context(aio.ServicerContext[Any, Any]):
     _compress_next = True
     _callbacks: tuple[Callable[[Any], None], ...] = ()
 
-    def __init__(self, stream: Underlying) -> None:
+    def __init__(self, stream: StreamForContext) -> None:
         self._stream = stream
 
     # What the caller sent.

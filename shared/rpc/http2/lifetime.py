@@ -16,7 +16,7 @@ from shared.rpc.http2.bounds import GOAWAY_WITHIN_S, LEAVE_WITHIN_S, PREFACE_WIT
 _log = logging.getLogger("savepoint.http2")
 
 
-class Mortal(Protocol):
+class ConnectionForLifetime(Protocol):
     """The connection, as its lifetime sees it."""
 
     peer: str
@@ -61,13 +61,13 @@ class Lifetime:
     def __init__(self, loop: asyncio.AbstractEventLoop, rules: ConnectionRules) -> None:
         self._loop = loop
         self._rules = rules
-        self._connection: Mortal | None = None
+        self._connection: ConnectionForLifetime | None = None
         now = loop.time()
         self.last_frames = now
         self.last_call = now
         self._old_at = now + rules.oldest_s * random.uniform(0.9, 1.1)
 
-    def start(self, connection: Mortal) -> None:
+    def start(self, connection: ConnectionForLifetime) -> None:
         """The client has connected."""
         self._connection = connection
         self._preface_timer = self._loop.call_later(PREFACE_WITHIN_S, connection.end)

@@ -9,7 +9,7 @@ import grpc
 
 from shared.rpc.host import CannotListenError, ConnectionRules, Tls
 from shared.rpc.http2.connection import Connection
-from shared.rpc.methods import Methods, Served
+from shared.rpc.methods import Methods, ServedMethod
 from shared.rpc.policies import Policies
 
 # Clients that come at once, as after a restart; the kernel has a limit of its own.
@@ -86,7 +86,7 @@ class Http2Host:
 
     # For connections.
 
-    def find(self, path: str) -> Served | None:
+    def find(self, path: str) -> ServedMethod | None:
         """The method at a path."""
         return self._methods.find(path)
 

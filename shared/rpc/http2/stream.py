@@ -27,8 +27,8 @@ from shared.rpc.http2.headers import (
     status_alone,
     trailers,
 )
-from shared.rpc.http2.request import Flow, IncomingRequest
-from shared.rpc.methods import Served
+from shared.rpc.http2.request import FlowControl, IncomingRequest, SingleRequest, StreamedRequest
+from shared.rpc.methods import ServedMethod
 from shared.rpc.policies import Call
 from shared.rpc.policies.call import Request
 
@@ -39,12 +39,12 @@ _METHOD_NOT_ALLOWED, _UNSUPPORTED_MEDIA_TYPE = 405, 415
 _GRPC = (b"application/grpc", b"application/grpc+proto")
 
 
-class Carrier(Flow, Protocol):
+class ConnectionForStreams(FlowControl, Protocol):
     """The connection, as its streams see it."""
 
     peer: str
     peer_identities: list[bytes] | None
-    find: Callable[[str], Served | None]
+    find: Callable[[str], ServedMethod | None]
 
     def start(self, handler: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Runs a stream's handler."""
@@ -71,7 +71,7 @@ class Stream:
     # What every stream begins with. Defaults of the class, since making a stream is a part of every call.
     id = 0
     headers: HeaderMap
-    served: Served
+    served: ServedMethod
     # The caller's, on the loop's clock.
     deadline: float | None = None
     reads_gzip = False
@@ -91,7 +91,7 @@ class Stream:
     # The handler gave up a message in the middle: nothing more can follow it.
     _torn = False
 
-    def __init__(self, connection: Carrier) -> None:
+    def __init__(self, connection: ConnectionForStreams) -> None:
         self._connection = connection
 
     @property
@@ -224,10 +224,10 @@ class Stream:
 
     # In between: the handler.
 
-    def _accept(self, served: Served, encoding: bytes) -> None:
+    def _accept(self, served: ServedMethod, encoding: bytes) -> None:
         self.served = served
-        streamed = served.method.streams_requests
-        request = self._request = IncomingRequest(self._connection, self.id, encoding, streamed=streamed)
+        kind = StreamedRequest if served.method.streams_requests else SingleRequest
+        request = self._request = kind(self._connection, self.id, encoding)
         headers = self.headers
         self.reads_gzip = GZIP in headers.get("grpc-accept-encoding", b"")
         if (waits := headers.get("grpc-timeout")) is not None:
@@ -236,7 +236,7 @@ class Stream:
             except FieldInvalid as error:
                 self._fail(error)
                 return
-        if streamed:
+        if isinstance(request, StreamedRequest):
             self._start(request.messages())
 
     def _start(self, request: Request) -> None:

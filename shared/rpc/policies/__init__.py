@@ -8,7 +8,6 @@ from shared.rpc.policies.deadlines import Deadlines
 from shared.rpc.policies.failures import Failures
 from shared.rpc.policies.identity import Identities
 from shared.rpc.policies.parsing import Parsing
-from shared.rpc.policies.request_ids import RequestIds
 from shared.rpc.policies.serving import served
 from shared.rpc.policies.telemetry import Measuring
 from shared.telemetry.metrics import Metrics
@@ -35,7 +34,6 @@ def standard(metrics: Metrics, traces: Traces, most_in_flight: int, default_dead
     """The policies of every Savepoint service."""
     return Policies(
         (
-            RequestIds(),
             Measuring(metrics, traces),
             Failures(),
             Identities(),

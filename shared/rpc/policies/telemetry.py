@@ -1,4 +1,4 @@
-"""What is measured of every call: its duration by status, how many run, and a span."""
+"""What is told of every call: its duration by status, how many run, a span, and under which id the logs name it."""
 
 import time
 
@@ -6,6 +6,7 @@ import grpc
 from grpc import StatusCode, aio
 
 from shared.rpc.policies.call import Call, Context, Method, Policy, Step
+from shared.telemetry import request_id
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.traces import Traces
 
@@ -13,7 +14,8 @@ _CODES = {code.value[0]: code for code in StatusCode}
 
 
 class Measuring(Policy):
-    """Metrics rpc_server_duration_seconds and rpc_server_handlers_running; with a collector, a span a call."""
+    """Metrics rpc_server_duration_seconds and rpc_server_handlers_running; with a collector, a span a call. The
+    caller's x-request-id is known to whatever the call does."""
 
     def __init__(self, metrics: Metrics, traces: Traces) -> None:
         self._metrics = metrics
@@ -32,6 +34,7 @@ class Measuring(Policy):
             begun = time.perf_counter()
             self._running += counted
             code = StatusCode.CANCELLED
+            metadata = request_id.start(call.context.invocation_metadata)
             try:
                 answer = await traced(call)
                 code = _set_by_servicer(call.context) or StatusCode.OK
@@ -40,6 +43,7 @@ class Measuring(Policy):
                 code = call.code or _set_by_servicer(call.context) or StatusCode.UNKNOWN
                 raise
             finally:
+                request_id.end(metadata)
                 self._running -= counted
                 calls.count(code.name, time.perf_counter() - begun)
 
