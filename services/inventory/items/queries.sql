@@ -1,9 +1,9 @@
 -- Every query about items. The RPC, the store's method and the query share one name.
 --
 -- Effects that move value are one statement: it locks, judges, changes and records the outcome under the request_id: the
--- answer, or the refusal (shared/stores/requests/refusal.py) where the row as it was locked does not allow it. `NOT EXISTS (... requests
--- ...)` keeps a repeated request from taking effect; two racing ones meet on the primary key of requests, and the later
--- one is rolled back. After `not_after`, when the call's deadline is over, nothing happens and nothing is recorded.
+-- answer, or the refusal where the row as it was locked does not allow it (pieces.sql and refusal.py in
+-- shared/stores/requests). `NOT EXISTS (... requests ...)` keeps a repeated request from taking effect; two racing ones
+-- meet on the primary key of requests, and the later one is rolled back. After `not_after`, when the call's deadline is over, nothing happens and nothing is recorded.
 --
 -- What an UPDATE sets is computed from `locked`, never from the row it updates: PostgreSQL computes it on that row as
 -- the statement's snapshot has it first, and checks it, before it finds that the row has moved on.

@@ -1,7 +1,8 @@
 -- Every query of the profile service. The RPC, the store's method and the query share one name.
 --
 -- Effects that move value are one statement: it locks, judges, changes, writes the ledger and records the outcome under
--- the request_id: the answer, or the refusal (shared/stores/requests/refusal.py) where the rows as they were locked do not allow it.
+-- the request_id: the answer, or the refusal where the rows as they were locked do not allow it (pieces.sql and
+-- refusal.py in shared/stores/requests).
 -- `NOT EXISTS (... requests ...)` keeps a repeated request from taking effect; two racing ones meet on the primary key
 -- of requests, and the later one is rolled back. After `not_after`, when the call's deadline is over, nothing happens
 -- and nothing is recorded; it is looked at once the locks are held, because they may have been waited for.

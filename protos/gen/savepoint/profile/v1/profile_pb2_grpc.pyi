@@ -49,8 +49,8 @@ class ProfileServiceStub:
     RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless the operator has set another default, and none takes
     longer than 30 s: DEADLINE_EXCEEDED.
 
-    Under a request_id, whichever service takes it, the same request is answered alike for 7 days, however often and from
-    wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer
+    Under a request_id, whichever service takes it, the same request is answered alike for 7 days (scores: an hour; the
+    operator may set other times), however often and from wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer
     too: it is final, and never takes effect later. Whoever wants another try makes a new id. After any other error the
     same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
     """
@@ -115,8 +115,8 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
     RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless the operator has set another default, and none takes
     longer than 30 s: DEADLINE_EXCEEDED.
 
-    Under a request_id, whichever service takes it, the same request is answered alike for 7 days, however often and from
-    wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer
+    Under a request_id, whichever service takes it, the same request is answered alike for 7 days (scores: an hour; the
+    operator may set other times), however often and from wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer
     too: it is final, and never takes effect later. Whoever wants another try makes a new id. After any other error the
     same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
     """
@@ -177,8 +177,8 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
     RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless the operator has set another default, and none takes
     longer than 30 s: DEADLINE_EXCEEDED.
 
-    Under a request_id, whichever service takes it, the same request is answered alike for 7 days, however often and from
-    wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer
+    Under a request_id, whichever service takes it, the same request is answered alike for 7 days (scores: an hour; the
+    operator may set other times), however often and from wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer
     too: it is final, and never takes effect later. Whoever wants another try makes a new id. After any other error the
     same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
     """
