@@ -4,8 +4,9 @@
 Every error has a `reason` that programs match on, a message that tells a person what to do, and metadata with the
 values the message speaks of. The reasons are listed in docs/errors.md.
 
-An error may repeat what the request said, and a request may say 4 MiB: so everything that an error holds is cut here,
-once, whoever raises it. What is longer than a peer's header limits would cost everybody on the connection their calls.
+An error may repeat a part of the request, and a request may have 4 MiB. So everything that an error holds is cut here,
+whoever raises it: an error longer than a client's limit for headers makes some clients drop the connection, with
+everybody's calls.
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ _CUT = "…"
 
 
 class SavepointError(Exception):
-    """The family's head: raise one of the kinds below."""
+    """The base of all our errors. Raise one of the kinds below, never this one."""
 
     def __init__(self, reason: str, message: str, /, **metadata: object) -> None:
         self.reason = reason

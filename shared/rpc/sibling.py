@@ -1,4 +1,4 @@
-"""The way from one Savepoint service to another: one client for all that a call carries and may come to.
+"""The client by which one Savepoint service calls another.
 
 A call takes along what is left of the deadline, the trace, and the x-request-id of the call that it is made for. Calls
 go to all replicas in turn, past those that say that they cannot serve. A call is sent again where that can help and
@@ -78,7 +78,7 @@ class Sibling:
                 raise
             except Overloaded as error:
                 if broken:
-                    # Overloaded says that nothing was done. What the attempt before did, nobody knows.
+                    # Overloaded promises that nothing was done. An earlier attempt, whose connection broke, may have.
                     raise DependencyUnavailable(self._service) from error
                 raise
 

@@ -128,7 +128,7 @@ def details_of(serialized: bytes) -> list[any_pb2.Any]:
     return list(status_pb2.Status.FromString(serialized).details)
 
 
-# The same refusals come again and again: in floods, when there is least time to make them.
+# Cached, because the same refusals are sent again and again in a flood, when there is least time to build them.
 @lru_cache(maxsize=256)
 def _details(
     code: StatusCode,

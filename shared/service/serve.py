@@ -125,10 +125,11 @@ async def _listen(host: Host, settings: ServiceSettings) -> None:
 
 def _at_work(started: _Started, background: Background, settings: ServiceSettings) -> None:
     """What goes on beside the calls, from here to the stop."""
-    # What there is by now stays: collections need not look at it again, and may come less often.
+    # All objects made so far live as long as the process: the garbage collector need not look at them, and may run less
+    # often.
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
-    # Were it to die unseen, the service would be SERVING for ever, whatever its stores do.
+    # Vital: without the health watch the service would stay SERVING whatever its stores do.
     background.start(Job("health", started.health.watch, vital=True))
     for job in started.hosted.background:
         background.start(job)

@@ -1,4 +1,4 @@
-"""When a service is asked to stop: by a signal, or by work without which it must not go on."""
+"""The stop of a service: a signal asks for it, or background work that it cannot do without."""
 
 import asyncio
 import signal

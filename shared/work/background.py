@@ -1,4 +1,4 @@
-"""Work beside the calls, for as long as the process runs. None of it dies unseen.
+"""Background work: what a process does beside its calls. None of it ends unseen.
 
 A job is logged with its traceback, counted and begun anew, after a wait that grows, whatever it raises; also when it
 just returns. A vital job is one whose failure the process must not outlive: it ends everything instead.
@@ -88,7 +88,7 @@ class Background:
                 self._give_up()
                 return
             if loop.time() - begun > LONGEST_WAIT_S:
-                # It had worked: this is a new failure, not the old one again.
+                # It ran well for a while, so this is a new failure: wait as after a first one.
                 wait_s = FIRST_WAIT_S
             _log.error(
                 "background work failed; it is begun anew", extra={"job": job.name, "wait_s": wait_s}, exc_info=failure
@@ -99,7 +99,7 @@ class Background:
 
 @asynccontextmanager
 async def running(job: Job, failures: Failures) -> AsyncIterator[None]:
-    """Keeps one job at work for as long as the context is."""
+    """Runs one job while the context is open."""
     background = Background(failures)
     background.start(job)
     try:

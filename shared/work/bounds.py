@@ -16,7 +16,7 @@ BATCH_BOUND_S = LONGEST_CALL_S / 3
 
 # How long a writer that has announced itself in the player cache counts as at work. It must outlast the call and what
 # its last statement may take beyond: if not, a reader fills the cache with the row from before the commit, and that
-# stays there until its time to live is over. A writer that died costs its player so long an uncached life.
+# stays there until its time to live is over. When a writer dies, its player is not cached for this long.
 WRITER_MS = int(2 * LONGEST_CALL_S * 1000)
 
 # How long a board remembers the calls that changed it. It must outlast the call, which may send its script again until

@@ -175,6 +175,18 @@ async def test_a_request_that_is_forgotten_takes_effect_anew(world: World) -> No
         assert (await world.wallets.adjust_coins(player_id, 5, "test", "", same)).wallet.coins == 10
 
 
+async def test_an_answer_stays_as_long_as_its_id(world: World) -> None:
+    # Another replica is still deleting the ids: an id alone would be taken for a request that came too late.
+    old, same = today() - timedelta(days=30), key()
+    await world.partition(old)
+    await world.keep(same, old)
+    drop = f"SELECT drop_request_partition('{today()}')"
+    assert await world.column(drop) == [0]
+    assert await world.replayed(same) == [7]
+    await asyncio.gather(*(RequestRecords(world.database).forget_old() for _ in range(3)))
+    assert f"request_answers_{old:%Y%m%d}" not in await world.column(PARTITIONS)
+
+
 async def test_twins_on_both_sides_of_midnight_take_effect_once(world: World) -> None:
     await world.requests.make_partitions()
     player_id, same = await world.player(), key()
@@ -234,8 +246,10 @@ async def test_a_replay_looks_into_the_partition_of_its_day_only(world: World) -
 
 async def test_a_board_keeps_an_answer_for_an_hour(leaderboard: Service, stores: Stores) -> None:
     stub, board, request_id = LeaderboardServiceStub(leaderboard.channel), f"board-{uuid.uuid4()}", str(uuid.uuid4())
-    await stub.CreateLeaderboard(leaderboard_pb2.CreateLeaderboardRequest(leaderboard_id=board))
-    request = leaderboard_pb2.SubmitScoreRequest(leaderboard_id=board, entry_id="a", score=1, request_id=request_id)
+    made = leaderboard_pb2.Leaderboard(leaderboard_id=board)
+    await stub.CreateLeaderboard(leaderboard_pb2.CreateLeaderboardRequest(leaderboard=made))
+    submission = leaderboard_pb2.ScoreSubmission(leaderboard_id=board, entry_id="a", score=1)
+    request = leaderboard_pb2.SubmitScoreRequest(request_id=request_id, submission=submission)
     await stub.SubmitScore(request)
     async with Redis.from_url(stores.ranks_url) as redis:
         assert 3500 < await redis.ttl(f"board:{{{board}}}:request:{request_id}") <= 3600

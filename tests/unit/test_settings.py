@@ -29,7 +29,10 @@ def test_the_defaults_are_as_documented() -> None:
     assert load(LeaderboardSettings).listen == "127.0.0.1:50053"
 
 
-@pytest.mark.parametrize(("variable", "least", "most"), [("CONNECTION_POOL_SIZE", 5, 100), ("CACHE_TTL_S", 60, 86400)])
+@pytest.mark.parametrize(
+    ("variable", "least", "most"),
+    [("CONNECTION_POOL_SIZE", 5, 100), ("CACHE_TTL_S", 60, 86400), ("REQUESTS_KEPT_DAYS", 1, 90)],
+)
 def test_the_ends_of_a_range_are_good_and_what_lies_beyond_is_refused_with_the_range(
     environment: pytest.MonkeyPatch, variable: str, least: int, most: int
 ) -> None:

@@ -1,13 +1,13 @@
 -- Every query about items. The RPC, the store's method and the query share one name.
 --
 -- Effects that move value are one statement: it locks, judges, changes and records the outcome under the request_id: the
--- answer, or the refusal (shared/stores/requests/refusal.py) where the row as it was locked does not allow it. `NOT EXISTS (... requests
--- ...)` keeps a repeated request from taking effect; two racing ones meet on the primary key of requests, and the later
--- one is rolled back. After `not_after`, when the call's deadline is over, nothing happens and nothing is recorded.
+-- answer, or the refusal where the row as it was locked does not allow it (pieces.sql and refusal.py in
+-- shared/stores/requests). `NOT EXISTS (... requests ...)` keeps a repeated request from taking effect; two racing ones
+-- meet on the primary key of requests, and the later one is rolled back. After `not_after`, when the call's deadline is over, nothing happens and nothing is recorded.
 --
--- What an UPDATE sets is computed from `locked`, never from the row it updates: PostgreSQL computes it on that row as
--- the statement's snapshot has it first, and checks it, before it finds that the row has moved on.
--- A null in inventory.metadata says that none was ever set; it is read as {}.
+-- What an UPDATE sets is computed from `locked`, never from the row that it updates. If another statement has changed
+-- that row since this one's snapshot, PostgreSQL first computes and checks the new values from the old row, and may
+-- fail on a CHECK. A null in inventory.metadata says that none was ever set; it is read as {}.
 
 -- name: grant_item (insert inventory)
 -- The time is looked at again once the row of an item that the player has is locked: it may have been waited for.

@@ -1,7 +1,7 @@
 -- Every query about matches. The RPC, the store's method and the query share one name.
 --
--- A match is written from the JSON of the answer that its request records, so what is kept and what is answered cannot
--- differ. It changes once, when it is finished: what was read of it while it was in progress is true until then.
+-- A match is written from the JSON that its request records as the answer, so the two cannot differ. A match changes
+-- only once, when it is finished; finish_match relies on that, and builds the finished match from what was read before.
 -- After `not_after`, when the call's deadline is over, nothing is written and nothing recorded.
 
 -- name: record_match (insert matches)
@@ -45,7 +45,7 @@ SELECT request_id
 FROM outcome;
 
 -- name: finish_match (update matches)
--- Nothing happens to a match that is finished already: another call did it since the match was read.
+-- Refuses a match that another call has finished since it was read.
 WITH asked AS (
     SELECT %(match)s::jsonb AS match
     WHERE NOT EXISTS (SELECT FROM requests WHERE request_id = %(request_id)s)

@@ -96,7 +96,7 @@ class LeaderboardServicer(LeaderboardServiceServicer):
         for entry in entries[:size]:
             message = response.entries.add()
             set_entry(message, entry)
-            # Only metadata is large, and measuring costs as much as all the rest.
+            # Measured only with metadata: entries without are small, and measuring costs as much as all the rest.
             room -= message.ByteSize() if entry.metadata else 0
             if room <= 0:
                 break

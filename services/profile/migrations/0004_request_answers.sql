@@ -50,23 +50,25 @@ BEGIN
 END
 $$;
 
--- Drops the oldest partition that ends at or before a moment. Returns how many it dropped, 1 or 0: one at a time,
--- because all calls wait while it has its lock.
+-- Drops the oldest partition that ends at or before a moment, unless `requests` still has ids of its days: another
+-- replica may be deleting them. An id without its answer would be taken for a request that came too late. Returns how
+-- many it dropped, 1 or 0: one at a time, because calls wait for its lock, and while it waits for theirs.
 CREATE FUNCTION drop_request_partition(forgotten_before timestamptz) RETURNS integer
     LANGUAGE plpgsql SET timezone = 'UTC' SET lock_timeout = '200ms'
 AS $$
 DECLARE
-    name text;
+    name    text;
+    ends_at timestamptz;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('request_answers', 0));
-    SELECT relname INTO name
+    SELECT relname, to_date(right(relname, 8), 'YYYYMMDD') + interval '1 day'
+    INTO name, ends_at
     FROM pg_inherits
     JOIN pg_class ON pg_class.oid = inhrelid
     WHERE inhparent = 'request_answers'::regclass AND relname ~ '^request_answers_\d{8}$'
-      AND to_date(right(relname, 8), 'YYYYMMDD') + interval '1 day' <= forgotten_before
     ORDER BY relname
     LIMIT 1;
-    IF name IS NULL THEN
+    IF name IS NULL OR ends_at > forgotten_before OR EXISTS (SELECT FROM requests WHERE created_at < ends_at) THEN
         RETURN 0;
     END IF;
     EXECUTE format('DROP TABLE %I', name);

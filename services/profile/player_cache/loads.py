@@ -44,8 +44,8 @@ class Loads:
     async def join(self, loaded_elsewhere: Mapping[UUID, str]) -> tuple[Players, list[UUID]]:
         """What loads of this process bring, and which players another process is still loading.
 
-        A lease that still stood when we looked was given before any later write was announced: what its owner loads
-        is as new as what we would load.
+        A write would have dropped the lease. So where the lease was still there when we looked, no write has been
+        announced since it was given, and what its owner loads is as new as what we would load.
         """
         players: Players = {}
         others: list[UUID] = []

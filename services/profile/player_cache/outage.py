@@ -16,7 +16,7 @@ from shared.contract.errors import DeadlineReached, StoreUnavailable
 
 _log = logging.getLogger("savepoint.cache")
 
-# A server that did not answer is left alone so long.
+# After a failure the server is not asked for this long.
 PAUSE_S = 1.0
 # Entries forgotten in one go.
 FORGOTTEN_AT_ONCE = 200

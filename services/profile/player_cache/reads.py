@@ -1,4 +1,5 @@
-"""Reading through the cache: who finds a player takes it, who is given the lease loads it, and the others wait."""
+"""Reading through the cache: a reader takes the player that it finds; one that gets the lease loads it; the others
+wait."""
 
 import asyncio
 from collections.abc import Sequence

@@ -22,7 +22,7 @@ FILL = load_script(_LUA / "fill.lua", "players_cache", writes=True)
 BEGIN_WRITE = load_script(_LUA / "begin_write.lua", "players_cache", writes=True)
 END_WRITE = load_script(_LUA / "end_write.lua", "players_cache", writes=True)
 
-# A loader that has not filled its entries by then has lost its lease to the next reader.
+# A reader that has not filled its entries after this time loses its lease to the next reader.
 LEASE_MS = 3_000
 
 # How end_write.lua is told that nothing was written, and that something may have been, under a version nobody knows.

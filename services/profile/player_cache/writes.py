@@ -44,8 +44,9 @@ class Writes:
                 await self._outage.ask(self._scripts.end_write, player_ids, token, {}, NOTHING_WRITTEN)
             raise
         finally:
-            # Any other failure leaves it open whether the write took place: the announcement stands until it lapses.
-            # A write that could not be announced has been missed, also where the cache came back in the middle of it.
+            # After any other failure nobody knows whether the write took place: the announcement stays until it
+            # expires. A write that could not be announced has been missed, also where the cache came back in the middle
+            # of it.
             if not announced:
                 self._outage.missed_write(player_ids)
 

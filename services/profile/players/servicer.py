@@ -149,7 +149,7 @@ def _player_ids(values: Iterable[str]) -> list[UUID]:
 
 
 def _known_name(value: str) -> str:
-    # Names that an earlier release took must still be found, if only to be changed.
+    # Not checked by today's rules: names that an earlier release allowed must still be found, if only to be changed.
     return fields.text(value, "username", username.LONGEST)
 
 

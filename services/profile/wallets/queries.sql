@@ -1,15 +1,17 @@
--- Every query of the profile service. The RPC, the store's method and the query share one name.
+-- Every query of this area. The RPC, the store's method and the query share one name.
 --
 -- Effects that move value are one statement: it locks, judges, changes, writes the ledger and records the outcome under
--- the request_id: the answer, or the refusal (shared/stores/requests/refusal.py) where the rows as they were locked do not allow it.
+-- the request_id: the answer, or the refusal where the rows as they were locked do not allow it (pieces.sql and
+-- refusal.py in shared/stores/requests).
 -- `NOT EXISTS (... requests ...)` keeps a repeated request from taking effect; two racing ones meet on the primary key
 -- of requests, and the later one is rolled back. After `not_after`, when the call's deadline is over, nothing happens
 -- and nothing is recorded; it is looked at once the locks are held, because they may have been waited for.
--- Locks are always taken in the order of player_id, so that opposed calls wait and never deadlock.
+-- Rows are always locked in the order of player_id, so that opposed calls wait for each other and never deadlock.
 --
--- What an UPDATE sets is computed from `locked`, never from the row it updates: PostgreSQL computes it on that row as
--- the statement's snapshot has it first, and checks it, before it finds that the row has moved on. So a spend that
--- overtakes a gain would fail on a CHECK that the row as it is does not violate.
+-- What an UPDATE sets is computed from `locked`, never from the row that it updates (p.coins + …). If another statement
+-- has changed that row since this one's snapshot, PostgreSQL first computes and checks the new values from the old row,
+-- and only then finds the newer one. A spend that follows a gain closely would fail on `CHECK (coins >= 0)`, as
+-- INTERNAL.
 
 -- name: get_wallet (select players)
 SELECT player_id, coins, held_coins

@@ -35,7 +35,7 @@ class WalletServicer(WalletServiceServicer):
             raise FieldInvalid("delta", "must not be 0")
         adjustment = await self._store.adjust_coins(
             fields.uuid(request.player_id, "player_id"),
-            # -2^63 has no counterpart; nobody has so many coins anyway.
+            # -2^63 is left out: its negative is no int64, and nobody has so many coins anyway.
             fields.integer(request.delta, "delta", -MOST_COINS, MOST_COINS),
             fields.text(request.reason, "reason", LONGEST_REASON),
             fields.text(request.reference, "reference", LONGEST_REFERENCE, least=0),

@@ -94,7 +94,7 @@ class Connection(asyncio.Protocol):
         )
         self._spare = Stream(self)
         self._streams: set[Stream] = set()
-        # Begun in this turn, and perhaps not whole by its end.
+        # Streams that began in this turn of the loop. At its end, those whose request is not complete get a timer.
         self._begun: list[Stream] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._held = 0
@@ -155,19 +155,20 @@ class Connection(asyncio.Protocol):
             self._stall_timer.cancel()
         self._h2.fail(None)
         self._lose_streams()
-        # It knows this connection: left so, both would stay in memory until the garbage is collected.
+        # The spare stream refers to this connection, and it to the stream: as a cycle, both would stay in memory until
+        # the garbage collector runs.
         del self._spare
         self._host.disconnected(self)
 
     def pause_writing(self) -> None:
-        """The client does not read as fast as we write. Nothing more of its is read: it would have to be answered, and
-        the answers kept."""
+        """The client does not read as fast as we write. So nothing more is read from it: that would have to be
+        answered, and the answers kept in memory."""
         self._writable = False
         self._transport.pause_reading()
         self._stall_timer = self.loop.call_later(STALLED_S, self._stalled)
 
     def resume_writing(self) -> None:
-        """It does again."""
+        """The client reads again."""
         self._writable = True
         if self._stall_timer is not None:
             self._stall_timer.cancel()
@@ -279,7 +280,7 @@ class Connection(asyncio.Protocol):
 
     def end(self) -> None:
         """Closes the connection; what is written by now still goes out."""
-        # An encrypted transport that is closed twice lets go of its socket, and can no longer be aborted.
+        # Closing an encrypted transport twice detaches it from its socket; after that it cannot be aborted.
         if not self._transport.is_closing():
             self._transport.close()
 

@@ -4,8 +4,8 @@ import asyncio
 
 
 class StreamGoneError(asyncio.CancelledError):
-    """Nobody reads the answer any more. For a handler it is what its cancellation is, which is on its way."""
+    """Nobody reads the answer any more. It is a CancelledError, because the handler is about to be cancelled anyway."""
 
 
 class TornError(Exception):
-    """A servicer gave up sending a message in its middle, and goes on as if it had not begun."""
+    """A servicer gave up sending one message in the middle, and then tried to send another."""

@@ -10,9 +10,9 @@ PREFIX = 5
 IDENTITY, GZIP = b"identity", b"gzip"
 ENCODINGS = (IDENTITY, GZIP)
 
-# zlib's way to say: with a gzip header.
+# Tells zlib to write and read a gzip header.
 _GZIP_WINDOW = 31
-# What the network and the processor each cost says that a fast compression is the better one.
+# The fastest level: what a better one saves of the network costs more in CPU.
 _GZIP_LEVEL = 1
 
 
@@ -29,8 +29,8 @@ def framed_gzip(message: bytes) -> bytes:
 
 
 class Zipped(bytes):
-    """A message as it came, compressed. It is unpacked when its turn has come: the caller's window counts these bytes,
-    and a thousand times as many may come of them."""
+    """A message as it came, compressed. It is unpacked only when the handler takes it: the caller's window counts the
+    compressed bytes, and unpacked they may be a thousand times as many."""
 
     def unzipped(self) -> bytes:
         """The message. Never more than the largest request, however much it would unfold to. Raises FieldInvalid."""
@@ -47,7 +47,7 @@ class Zipped(bytes):
 
 
 class MessageReader:
-    """Cuts the bytes of one stream into messages, however they are spread over frames."""
+    """Cuts the bytes of one stream into messages, wherever the frames end."""
 
     __slots__ = ("_buffer", "_encoding")
 
@@ -66,7 +66,7 @@ class MessageReader:
         if not buffer and len(data) >= PREFIX and int.from_bytes(data[1:PREFIX], "big") == len(data) - PREFIX:
             # Nearly always a message is one frame, and a frame one message.
             return [self._message(data[0], data[PREFIX:])]
-        # In place: a message may come in a million frames, and copying what is held for each would take hours.
+        # Appends in place: a message may come in a million frames, and copying the buffer for each would take hours.
         buffer += data
         messages = []
         at = 0

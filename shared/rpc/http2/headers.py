@@ -48,7 +48,7 @@ def header_pairs(metadata: Iterable[tuple[str, str | bytes]]) -> list[tuple[str,
     return [(key.lower(), _value(value)) for key, value in metadata]
 
 
-# The same refusals come again and again: in floods, when there is least time to make them.
+# Cached, because the same refusals are sent again and again in a flood, when there is least time to build them.
 @lru_cache(maxsize=256)
 def status_alone(code: int, message: str, metadata: Metadata) -> HeaderMap:
     """The whole answer of a call that failed before it had one: head and status in one."""

@@ -100,8 +100,8 @@ class Lifetime:
     def close_when_idle(self) -> None:
         """A call has ended after the last one that can come."""
         if self._connection is not None and self._connection.idle and self._leave_timer is None:
-            # The client goes by itself now. To whatever it still sends (an acknowledgement, a window) a closed socket
-            # answers by a reset, which takes what is under way of the last answers with it.
+            # Give the client time to close the connection itself. If we closed it, and the client still sent something
+            # (an acknowledgement, a window), TCP would answer by a reset, and the client would lose the last answers.
             self._leave_timer = self._loop.call_later(LEAVE_WITHIN_S, self._close_if_idle)
 
     def end(self) -> None:
@@ -115,7 +115,8 @@ class Lifetime:
         ):
             if timer is not None:
                 timer.cancel()
-        # The two know each other: left so, both would stay in memory until the garbage is collected.
+        # This and the connection refer to each other: as a cycle, both would stay in memory until the garbage collector
+        # runs.
         self._connection = None
 
     def _close_if_idle(self) -> None:
@@ -135,7 +136,7 @@ class Lifetime:
         )
 
     def _keep_rules(self) -> None:
-        """Drains what is old or idle, and pings who is silent."""
+        """Drains an old or idle connection, and pings a silent client."""
         rules, now, connection = self._rules, self._loop.time(), self._connection
         if connection is None:
             return

@@ -59,7 +59,7 @@ class IncomingRequest(ABC):
         StreamGoneError."""
 
     def _hold(self, size: int) -> bool:
-        """Says how many bytes of the request wait here. Whether that is few enough."""
+        """Tells the connection how many bytes of the request wait here. Returns whether that is few enough."""
         more, self._held = size - self._held, size
         return not more or self._flow.hold(more)
 
@@ -151,7 +151,8 @@ class StreamedRequest(IncomingRequest):
             raise
         self._messages.extend(messages)
         if self._messages:
-            # The window is given back once the handler has taken them: the caller goes no faster than it.
+            # The window is given back only when the handler takes them, so that the caller sends no faster than it
+            # reads.
             self._unreleased += len(data)
             self._wake_handler()
         else:

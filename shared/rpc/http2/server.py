@@ -12,7 +12,7 @@ from shared.rpc.http2.connection import Connection
 from shared.rpc.methods import Methods, ServedMethod
 from shared.rpc.policies import Policies
 
-# Clients that come at once, as after a restart; the kernel has a limit of its own.
+# How many clients may wait to be accepted, as all of them do after a restart. The kernel may allow fewer.
 _BACKLOG = 4096
 _POLL_S = 0.02
 # How long calls may take to end once they are cancelled, and clients to go then; and connections to close after that.
@@ -91,7 +91,7 @@ class Http2Host:
         return self._methods.find(path)
 
     def connected(self, connection: Connection) -> None:
-        """A client has come; during a drain too, where encryption took its time."""
+        """A client has connected; even during a drain, when its TLS handshake took long."""
         self._connections.add(connection)
         if self._draining:
             connection.drain()

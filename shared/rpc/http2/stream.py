@@ -117,7 +117,7 @@ class Stream:
         if frame.path is None or frame.scheme is None:
             self.reset(H2Reason.PROTOCOL_ERROR)
         elif _size(headers) + len(frame.path) > MOST_METADATA_BYTES:
-            # Before all else: httpunk leaves out the fields beyond its own limit, whichever they are.
+            # Checked first: httpunk drops the fields beyond its own limit, and those may be the ones looked at below.
             self._finish(_RESOURCE_EXHAUSTED, f"path and metadata must have at most {MOST_METADATA_BYTES} bytes", ())
         elif frame.method != "POST":
             self._refuse_http(_METHOD_NOT_ALLOWED)
@@ -178,7 +178,8 @@ class Stream:
         self.gone = True
         if self.task is not None:
             self.task.cancel()
-            # One that had not begun keeps its frame, and that this stream: both would stay until the next collection.
+            # A task that has not begun keeps its frame, and the frame this stream: as a cycle, both would stay in
+            # memory.
             self.task = None
         self._end()
 
@@ -206,7 +207,7 @@ class Stream:
             return
         loop = self._connection.loop
         until = loop.time() + LONGEST_WRITE_S
-        # Who reads no further does not keep the answer in our memory.
+        # A client that does not read on must not keep its answer in our memory.
         patience = loop.call_at(min(until, self.deadline or until), self.reset, H2Reason.CANCEL)
         try:
             while sent < len(data):
@@ -247,7 +248,7 @@ class Stream:
     async def _run(self, request: Request) -> None:
         context = self._context = Context(self)
         try:
-            # How an aborted call ends, its context says as for any other.
+            # After abort() the context has code and text, as for any other call.
             with suppress(aio.AbortError):
                 answer = await self.served.way(Call(self.served.method, context, request))
                 if answer is not None:
@@ -260,8 +261,8 @@ class Stream:
             self.gone = True
             self._end()
         except asyncio.CancelledError:
-            # It ends here, where the task does: raised on, it would stay with the task, and with it all that this call
-            # has in memory, until the garbage is collected.
+            # The cancellation is not raised on: the task would keep it, and with it all that this call has in memory,
+            # until the garbage collector runs.
             if not self.gone:
                 # The host stops, and this call took longer than it waits.
                 self._finish_with(Stopping())
@@ -272,7 +273,8 @@ class Stream:
             self._finish_with(Bug())
         finally:
             context.end()
-            # The two know each other: left so, the answer would stay in memory until the garbage is collected.
+            # Context and stream refer to each other: as a cycle, they would keep the answer in memory until the garbage
+            # collector runs.
             self._context = None
 
     def _fail(self, error: SavepointError) -> None:
@@ -304,7 +306,7 @@ class Stream:
         self._end()
 
     def _refuse_http(self, code: int) -> None:
-        """For what is no gRPC at all."""
+        """Answers a request that is not gRPC by an HTTP status."""
         self._connection.send_head(self.id, HeaderMap(), http_status=code, end=True)
         self._end()
 
@@ -318,7 +320,7 @@ class Stream:
 
 
 def _size(headers: HeaderMap) -> int:
-    """As RFC 9113 counts: each name, its value, and 32."""
+    """The size of a header list as RFC 9113 counts it: for each field its name, its value, and 32 bytes."""
     size = 0
     for name, value in headers.raw_items():
         size += len(name) + len(value) + 32

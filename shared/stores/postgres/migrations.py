@@ -80,7 +80,7 @@ async def migrate(database_url: str, service: Path, wait_s: float) -> str:
 
 
 def _for_dbmate(url: str) -> str:
-    """dbmate takes a socket directory as `socket`, where libpq takes it as `host`."""
+    """The URL as dbmate takes it: the directory of a socket as `socket`, where libpq takes it as `host`."""
     parts = urlsplit(url)
     options = {**dict(parse_qsl(parts.query)), "sslmode": sslmode(url)}
     if options.get("host", "").startswith("/"):

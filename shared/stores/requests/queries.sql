@@ -42,9 +42,15 @@ SELECT make_request_partitions(%(days_ahead)s) AS made;
 SELECT date_trunc('day', now(), 'UTC') - make_interval(hours => 24 * %(kept_days)s) AS forgotten_before;
 
 -- name: forget_requests (delete requests)
+-- Replicas that forget at the same time share the work.
 DELETE FROM requests
 WHERE request_id IN (
-    SELECT request_id FROM requests WHERE created_at < %(forgotten_before)s ORDER BY created_at LIMIT 10000);
+    SELECT request_id
+    FROM requests
+    WHERE created_at < %(forgotten_before)s
+    ORDER BY created_at
+    LIMIT 10000
+    FOR UPDATE SKIP LOCKED);
 
 -- name: forget_default_answers (delete request_answers_default)
 DELETE FROM request_answers_default
@@ -52,7 +58,8 @@ WHERE (created_at, request_id) IN (
     SELECT created_at, request_id FROM request_answers_default
     WHERE created_at < %(forgotten_before)s
     ORDER BY created_at
-    LIMIT 10000);
+    LIMIT 10000
+    FOR UPDATE SKIP LOCKED);
 
 -- name: drop_request_partition (delete request_answers)
 SELECT drop_request_partition(%(forgotten_before)s) AS dropped;

@@ -1,4 +1,4 @@
-"""Effects that happen once however often they are asked for, and refusals that stay.
+"""Request records: a request takes effect once however often it is sent, and a refusal is final.
 
 A write that moves value records its outcome within its own statement: the request_id in `requests`, which is unique
 there, and a fingerprint of what was asked with the answer in `request_answers`, or the refusal where the state did not
@@ -42,7 +42,7 @@ QUERIES = load(Path(__file__).with_name("queries.sql"), PIECES)
 _EVERY_S = 3600
 # After a failure.
 _AGAIN_S = 60
-# Between two deletions of 10,000: the calls come first.
+# A pause between two deletions of 10,000 rows, so that calls are not held up.
 _PAUSE_S = 1
 # How long the background work may be down before answers go into the default partition.
 _DAYS_AHEAD = 7
@@ -95,7 +95,7 @@ class RequestRecords:
         except ConstraintViolated as error:
             if error.name != "requests_pkey":
                 raise
-            result = None  # a twin was faster
+            result = None  # the same request was recorded by another attempt meanwhile
         except FINAL as error:
             result = await self._refuse(key, Refusal.of(error), kept.version)
         if result is None:
@@ -155,7 +155,8 @@ class RequestRecords:
         return row.dropped
 
     async def _refuse(self, key: RequestKey, refusal: Refusal, version: int) -> Refusal | None:
-        """Records a refusal and returns it; None if a twin has its record already, or the time is over."""
+        """Records a refusal and returns it; None if another attempt has recorded its outcome already, or the time is
+        over."""
         params = {**key.params(), "answer": refusal.json(), "answer_version": version}
         refused = await self._database.execute(QUERIES["record_refusal"], params, repeatable=True)
         return refusal if refused else None

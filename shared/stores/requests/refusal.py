@@ -1,4 +1,5 @@
-"""A definite refusal as a record keeps it: what the state did not allow is an answer too, and the same one ever after.
+"""A refusal as a record keeps it. What the state did not allow is an answer too: it is recorded, and repeated ever
+after.
 
 A record that holds a refusal is JSON of one shape, whether SQL wrote it or this module did:
 
@@ -48,7 +49,7 @@ class Refusal:
 
     def error(self) -> SavepointError:
         """The error that the caller gets, the first time and every other time."""
-        # In one order, wherever it comes from: so the details of its status have one order too.
+        # Sorted, so that a refusal has the same bytes whether SQL or Python worded it.
         metadata = dict(sorted(self.metadata.items()))
         if self.kind == "FIELD":
             field = metadata["field"]

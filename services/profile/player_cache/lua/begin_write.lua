@@ -1,5 +1,5 @@
--- Announces a writer: drops the payload and whoever's lease, and keeps anybody from filling until the writer ends, or
--- until it must be dead.
+-- Announces a writer: drops the payload and the lease, so that nobody fills the entry until the writer ends, or until
+-- it must be dead.
 --
 -- KEYS[1] the entry
 -- ARGV[1] the writer's token

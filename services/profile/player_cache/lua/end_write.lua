@@ -21,11 +21,11 @@ for i = 1, #entry, 2 do
     others = true
   end
 end
--- Normally the announcement has dropped these already; not if it was so long ago that it no longer counted.
+-- Normally the announcement has dropped these already. But it may have expired, and a reader filled the entry since.
 redis.call('HDEL', KEYS[1], 'p', 'l')
 local doubtful = redis.call('HDEL', KEYS[1], 'd') == 1
 if others and (doubtful or ARGV[2] == '?') then
-  -- Of those still at work, none can tell whether what it wrote is the newest.
+  -- Marks the entry: none of the writers still at work can tell any more whether its row is the newest.
   redis.call('HSET', KEYS[1], 'd', '1')
 end
 if ARGV[2] == '?' then

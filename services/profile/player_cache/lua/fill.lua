@@ -1,5 +1,5 @@
--- Puts a loaded player into the cache, if the caller's lease still stands: a writer that has announced itself since
--- has taken it away. Never replaces a newer version.
+-- Puts a loaded player into the cache, if the caller still has its lease: a writer that announced itself since then has
+-- removed it. Never replaces a newer version.
 --
 -- KEYS[1] the entry
 -- ARGV[1] the lease token

@@ -44,7 +44,7 @@ class ProfileServiceStub:
       the character NUL in a key or a text. Its size is that of its JSON without white space, in UTF-8.
     - A google.protobuf.Timestamp outside of 0001-01-01 to 9999-12-31. Microseconds are kept.
     - A negative page_size; a page_token other than the next_page_token of the page before, of the same list with the
-      same filters; an etag that is none.
+      same filters; an etag that is no text of ours.
 
     The buf.validate rules on a request's fields are limits that programs can read: a request that breaks one is
     FIELD_INVALID here too, so a client may check them before it sends. They are not all: what no rule says in one line
@@ -60,11 +60,11 @@ class ProfileServiceStub:
 
     Whatever adds, takes or moves value has a request_id, as its first field. It is required, but where sending the same
     request again adds nothing anyway: CreatePlayer (a name is taken once), SubmitScore and BatchSubmitScores (a score is
-    set). Under a request_id, whichever service takes it, the same request is answered alike for 7 days,
-    however often and from wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS,
-    FAILED_PRECONDITION) is such an answer too: it is final, and never takes effect later. Whoever wants another try
-    makes a new id. After any other error the same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE,
-    DEADLINE_EXCEEDED.
+    set). Under a request_id, whichever service takes it, the same request is answered alike for 7 days
+    (scores: an hour; the operator may set other times), however often and from wherever it comes. A refusal that the
+    state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer too: it is final, and never takes
+    effect later. Whoever wants another try makes a new id. After any other error the same id may be sent again:
+    RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
     """
 
     @_typing.overload
@@ -170,7 +170,7 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
       the character NUL in a key or a text. Its size is that of its JSON without white space, in UTF-8.
     - A google.protobuf.Timestamp outside of 0001-01-01 to 9999-12-31. Microseconds are kept.
     - A negative page_size; a page_token other than the next_page_token of the page before, of the same list with the
-      same filters; an etag that is none.
+      same filters; an etag that is no text of ours.
 
     The buf.validate rules on a request's fields are limits that programs can read: a request that breaks one is
     FIELD_INVALID here too, so a client may check them before it sends. They are not all: what no rule says in one line
@@ -186,11 +186,11 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
 
     Whatever adds, takes or moves value has a request_id, as its first field. It is required, but where sending the same
     request again adds nothing anyway: CreatePlayer (a name is taken once), SubmitScore and BatchSubmitScores (a score is
-    set). Under a request_id, whichever service takes it, the same request is answered alike for 7 days,
-    however often and from wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS,
-    FAILED_PRECONDITION) is such an answer too: it is final, and never takes effect later. Whoever wants another try
-    makes a new id. After any other error the same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE,
-    DEADLINE_EXCEEDED.
+    set). Under a request_id, whichever service takes it, the same request is answered alike for 7 days
+    (scores: an hour; the operator may set other times), however often and from wherever it comes. A refusal that the
+    state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer too: it is final, and never takes
+    effect later. Whoever wants another try makes a new id. After any other error the same id may be sent again:
+    RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -292,7 +292,7 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
       the character NUL in a key or a text. Its size is that of its JSON without white space, in UTF-8.
     - A google.protobuf.Timestamp outside of 0001-01-01 to 9999-12-31. Microseconds are kept.
     - A negative page_size; a page_token other than the next_page_token of the page before, of the same list with the
-      same filters; an etag that is none.
+      same filters; an etag that is no text of ours.
 
     The buf.validate rules on a request's fields are limits that programs can read: a request that breaks one is
     FIELD_INVALID here too, so a client may check them before it sends. They are not all: what no rule says in one line
@@ -308,11 +308,11 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
 
     Whatever adds, takes or moves value has a request_id, as its first field. It is required, but where sending the same
     request again adds nothing anyway: CreatePlayer (a name is taken once), SubmitScore and BatchSubmitScores (a score is
-    set). Under a request_id, whichever service takes it, the same request is answered alike for 7 days,
-    however often and from wherever it comes. A refusal that the state decided (NOT_FOUND, ALREADY_EXISTS,
-    FAILED_PRECONDITION) is such an answer too: it is final, and never takes effect later. Whoever wants another try
-    makes a new id. After any other error the same id may be sent again: RESOURCE_EXHAUSTED, UNAVAILABLE,
-    DEADLINE_EXCEEDED.
+    set). Under a request_id, whichever service takes it, the same request is answered alike for 7 days
+    (scores: an hour; the operator may set other times), however often and from wherever it comes. A refusal that the
+    state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer too: it is final, and never takes
+    effect later. Whoever wants another try makes a new id. After any other error the same id may be sent again:
+    RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
     """
 
     @_abc_1.abstractmethod
