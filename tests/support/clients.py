@@ -40,7 +40,8 @@ class ExampleClient:
         return block[1]
 
 
-def _go_missing() -> str | None:
+def go_missing() -> str | None:
+    """What this machine lacks of Go, its plugins and Debian's grpc-go; None when nothing."""
     tools = ("go", "protoc-gen-go", "protoc-gen-go-grpc")
     packages = ("google.golang.org/grpc", "google.golang.org/protobuf")
     if not all(map(shutil.which, tools)) or not all((_DEBIAN_GO / name).is_dir() for name in packages):
@@ -65,7 +66,7 @@ def _csharp_missing() -> str | None:
 
 
 CLIENTS = (
-    ExampleClient("Go", "go", None, _go_missing),
+    ExampleClient("Go", "go", None, go_missing),
     ExampleClient(
         *("TypeScript", "npm"),
         ("npm", "--prefix", str(_CLIENTS / "typescript"), "ci", "--ignore-scripts", "--no-audit", "--no-fund"),
