@@ -234,7 +234,8 @@ CASES: dict[str, tuple[Call, str, str, str]] = {
         lambda w: w.items.GrantItem(w.grant(metadata=struct(a="x\0y"))), INVALID, "FIELD_INVALID", "grant.metadata.a",
     ),
     "NUL in a key of metadata": (
-        lambda w: w.items.GrantItem(w.grant(metadata=struct(**{"x\0y": 1}))), INVALID, "FIELD_INVALID", "grant.metadata",
+        lambda w: w.items.GrantItem(w.grant(metadata=struct(**{"x\0y": 1}))),
+        INVALID, "FIELD_INVALID", "grant.metadata",
     ),
     "NUL in an entry": (
         lambda w: w.boards.SubmitScore(w.score(entry_id="a\0b")), INVALID, "FIELD_INVALID", "submission.entry_id",

@@ -24,7 +24,9 @@ from services.inventory.items import servicer as inventory_servicer
 from services.inventory.matches import servicer as match_servicer
 from services.leaderboard.boards import servicer as leaderboard_servicer
 from services.profile.players import servicer as profile_servicer
+from shared.rpc import status
 from tests.conftest import Players
+from tests.support.errors import failure_in
 from tests.support.service import Service
 
 Call = Callable[[Any], Awaitable[Any]]
@@ -248,6 +250,20 @@ async def test_a_batch_of_scores_answers_without_metadata(leaderboard: Service, 
     assert not any(result.entry.HasField("metadata") for result in answer.results)
     read = await answered(stub.GetEntry, leaderboard_pb2.GetEntryRequest(leaderboard_id=board, entry_id="007"))
     assert read.entry.metadata == worst(leaderboard_servicer.METADATA_BYTES)
+
+
+async def test_a_batch_of_which_all_fails_for_the_longest_reasons(leaderboard: Service) -> None:
+    # The key stands in the field's path, so each failure has it five times, cut.
+    metadata = Struct()
+    metadata["€" * 1100] = float("nan")
+    submissions = [leaderboard_pb2.ScoreSubmission(leaderboard_id="b", entry_id="e", metadata=metadata)] * 1000
+    request = leaderboard_pb2.BatchSubmitScoresRequest(submissions=submissions)
+    answer = await answered(LeaderboardServiceStub(leaderboard.channel).BatchSubmitScores, request)
+    failures = [failure_in(result.failure) for result in answer.results]
+    assert [failed.reason for failed in failures] == ["FIELD_INVALID"] * 1000
+    assert all(failed.field.startswith(f"submissions[{n}].metadata.€") for n, failed in enumerate(failures))
+    # What any failure may take, times a thousand.
+    assert 1000 * (status.LARGEST_DETAILS + 8) < LARGEST_ANSWER
 
 
 async def test_pages_of_entries(leaderboard: Service, board: str) -> None:

@@ -9,7 +9,7 @@ from savepoint.leaderboard.v1.leaderboard_pb2_grpc import LeaderboardServiceStub
 from savepoint.profile.v1 import profile_pb2
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 
-from services.profile.players.store import QUERIES
+from services.profile.wallets.store import QUERIES
 from services.profile.wallets.types import Wallet
 from shared.stores.postgres import Postgres, Transaction
 from shared.stores.postgres.queries import Query

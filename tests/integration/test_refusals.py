@@ -102,7 +102,7 @@ def sides(*player_ids: str) -> list[match_pb2.MatchPlayer]:
     return [match_pb2.MatchPlayer(player_id=player_id, team=team) for team, player_id in enumerate(player_ids)]
 
 
-def record(*player_ids: str, match_id: str = "") -> match_pb2.RecordMatchRequest:
+def record(*player_ids: str, match_id: str | None = None) -> match_pb2.RecordMatchRequest:
     match = match_pb2.Match(match_id=match_id, game_mode="duel", players=sides(*player_ids))
     return match_pb2.RecordMatchRequest(request_id=new_id(), match=match)
 

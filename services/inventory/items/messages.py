@@ -4,6 +4,10 @@ from savepoint.inventory.v1 import inventory_pb2
 
 from services.inventory.items.types import Item
 from shared.contract import json_struct
+from shared.contract.renumbered import renumbered
+
+# Numbers of ItemGrant's fields, and those that GrantItemRequest had for them in 0.1, when it had no grant within it.
+_NUMBERS_OF_0_1 = {1: 2, 2: 3, 3: 4, 4: 5, 5: 6}
 
 
 def item_message(item: Item, *, with_metadata: bool = True) -> inventory_pb2.Item:
@@ -18,3 +22,10 @@ def item_message(item: Item, *, with_metadata: bool = True) -> inventory_pb2.Ite
         updated_at=item.updated_at,
         etag=str(item.version),
     )
+
+
+def content_of_0_1(request: inventory_pb2.GrantItemRequest) -> bytes:
+    """What the fingerprint of a GrantItem is made of: its bytes as 0.1 numbered them."""
+    request_id = inventory_pb2.GrantItemRequest(request_id=request.request_id)
+    grant = request.grant.SerializeToString(deterministic=True)
+    return request_id.SerializeToString() + renumbered(grant, _NUMBERS_OF_0_1)

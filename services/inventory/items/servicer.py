@@ -6,7 +6,7 @@ from grpc import aio
 from savepoint.inventory.v1 import inventory_pb2 as pb
 from savepoint.inventory.v1.inventory_pb2_grpc import InventoryServiceServicer
 
-from services.inventory.items.messages import item_message
+from services.inventory.items.messages import content_of_0_1, item_message
 from services.inventory.items.store import ItemStore
 from services.inventory.items.types import POSITION, Grant, ItemKey, ItemPosition
 from shared.contract import fields, json_struct
@@ -29,7 +29,7 @@ class InventoryServicer(InventoryServiceServicer):
         self._store = store
 
     async def GrantItem(self, request: pb.GrantItemRequest, context: Context) -> pb.GrantItemResponse:
-        key = RequestKey.of(request)
+        key = RequestKey.of(request, content_of_0_1)
         return pb.GrantItemResponse(
             item=item_message(await self._store.grant_item(_grant(request.grant, "grant."), key))
         )

@@ -1,6 +1,6 @@
 -- migrate:up
 
--- Counts have 64 bits everywhere. The table is written anew, and locked meanwhile: some 10 s for 10 million rows.
+-- Counts have 64 bits everywhere. The table is written anew and locked meanwhile, some ten seconds for a million rows.
 ALTER TABLE match_players
     ALTER COLUMN kills TYPE bigint,
     ALTER COLUMN deaths TYPE bigint;

@@ -7,7 +7,7 @@ from grpc import aio
 from savepoint.leaderboard.v1 import leaderboard_pb2 as pb
 from savepoint.leaderboard.v1.leaderboard_pb2_grpc import LeaderboardServiceServicer
 
-from services.leaderboard.boards.messages import leaderboard_message, set_entry, set_failure
+from services.leaderboard.boards.messages import content_of_0_1, leaderboard_message, set_entry, set_failure
 from services.leaderboard.boards.store import BoardStore
 from services.leaderboard.boards.types import LARGEST_SCORE, POSITION, BoardPosition, Submission
 from shared.contract import fields, json_struct
@@ -122,7 +122,7 @@ class LeaderboardServicer(LeaderboardServiceServicer):
 def _key(request: pb.SubmitScoreRequest | pb.BatchSubmitScoresRequest) -> RequestKey | None:
     if not request.HasField("request_id"):
         return None
-    return RequestKey.of(request)
+    return RequestKey.of(request, content_of_0_1)
 
 
 def _checked(submission: pb.ScoreSubmission, path: str) -> Submission | FieldInvalid:

@@ -10,7 +10,7 @@ from savepoint.profile.v1 import profile_pb2 as pb
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceServicer
 
 from services.profile.players import username
-from services.profile.players.messages import player_message
+from services.profile.players.messages import content_of_0_1, player_message
 from services.profile.players.store import PlayerOrder, PlayerStore
 from services.profile.players.types import POSITION, NewPlayer, PlayerChange, Progress
 from shared.contract import fields, json_struct
@@ -46,7 +46,7 @@ class ProfileServicer(ProfileServiceServicer):
             email=_email(request.email, "email"),
             attributes=_attributes(request.attributes, "attributes"),
         )
-        key = RequestKey.of(request) if request.HasField("request_id") else None
+        key = RequestKey.of(request, content_of_0_1) if request.HasField("request_id") else None
         return pb.CreatePlayerResponse(player=player_message(await self._store.create_player(new, key)))
 
     async def GetPlayer(self, request: pb.GetPlayerRequest, context: Context) -> pb.GetPlayerResponse:
