@@ -6,6 +6,7 @@ from collections.abc import Sequence, Sized
 from datetime import UTC, datetime
 from uuid import UUID
 
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from shared.contract.errors import FieldInvalid
@@ -25,6 +26,12 @@ def uuid(value: str, field: str) -> UUID:
     if not _UUID.fullmatch(value):
         raise FieldInvalid(field, f"must be a UUID, {_shown(value)}")
     return UUID(value)
+
+
+def required(message: Message, field: str) -> None:
+    """A message inside that must be there."""
+    if not message.HasField(field):
+        raise FieldInvalid(field, "must be set")
 
 
 def text(value: str, field: str, most: int, *, least: int = 1) -> str:

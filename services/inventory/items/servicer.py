@@ -30,6 +30,7 @@ class InventoryServicer(InventoryServiceServicer):
 
     async def GrantItem(self, request: pb.GrantItemRequest, context: Context) -> pb.GrantItemResponse:
         key = RequestKey.of(request, content_of_0_1)
+        fields.required(request, "grant")
         return pb.GrantItemResponse(
             item=item_message(await self._store.grant_item(_grant(request.grant, "grant."), key))
         )

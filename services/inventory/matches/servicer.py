@@ -67,6 +67,7 @@ class MatchServicer(MatchServiceServicer):
 
     async def RecordMatch(self, request: pb.RecordMatchRequest, context: Context) -> pb.RecordMatchResponse:
         key = RequestKey.of(request)
+        fields.required(request, "match")
         match = await self._store.record_match(_recorded(request.match), key)
         return pb.RecordMatchResponse(match=match_message(match))
 

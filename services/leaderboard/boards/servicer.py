@@ -36,6 +36,7 @@ class LeaderboardServicer(LeaderboardServiceServicer):
     async def CreateLeaderboard(
         self, request: pb.CreateLeaderboardRequest, context: Context
     ) -> pb.CreateLeaderboardResponse:
+        fields.required(request, "leaderboard")
         leaderboard_id = _leaderboard_id(request.leaderboard.leaderboard_id, "leaderboard.leaderboard_id")
         leaderboard = await self._store.create_leaderboard(leaderboard_id)
         return pb.CreateLeaderboardResponse(leaderboard=leaderboard_message(leaderboard))
@@ -51,6 +52,7 @@ class LeaderboardServicer(LeaderboardServiceServicer):
         return pb.DeleteLeaderboardResponse()
 
     async def SubmitScore(self, request: pb.SubmitScoreRequest, context: Context) -> pb.SubmitScoreResponse:
+        fields.required(request, "submission")
         submitted = await self._store.submit_score(_submission(request.submission, "submission."), _key(request))
         response = pb.SubmitScoreResponse(changed=submitted.changed)
         set_entry(response.entry, submitted.entry)
