@@ -61,7 +61,7 @@ def _go_prepare() -> list[str]:
         "GOPATH": f"{gopath}:{_DEBIAN_GOPATH}",
         "GO111MODULE": "off",
         # Neither the user's caches nor the network are needed.
-        "GOCACHE": str(_BUILT / "go-cache"),
+        "GOCACHE": str(ROOT / ".savepoint/go-cache"),
         "GOPROXY": "off",
     }
     _run(
