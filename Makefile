@@ -45,6 +45,17 @@ test: $(READY) ## run the tests, on real stores of their own (ARGS= names some; 
 interop: $(READY) ## run gRPC's official cases with grpcio, grpc-js and grpc-go (needs npm, and Debian's grpc-go)
 	@$(BIN)/python -m tests.interop
 
+# The clients' buf.gen.yaml finds its plugins on the PATH, or in the client's own packages.
+.PHONY: stubs
+stubs: $(READY) ## generate the stubs for another language: FOR=go or FOR=typescript (docs/clients.md says what it needs)
+	@test -f "examples/clients/$(FOR)/buf.gen.yaml" || { echo "name the language: make stubs FOR=go or FOR=typescript" >&2; exit 1; }
+	@rm -rf examples/clients/$(FOR)/stubs && cd examples/clients/$(FOR) && $(CURDIR)/$(BIN)/buf generate
+
+.PHONY: clients
+clients: $(READY) ## build and run the example clients in Go, TypeScript and C# (docs/clients.md says what they need)
+	@$(BIN)/python -m tests.support.clients
+	@CLIENTS_REQUIRED=1 $(BIN)/python -m pytest -q tests/e2e/test_clients.py
+
 .PHONY: check
 check: $(READY) ## format, lint, types, protos, and that the committed stubs are the protos' own
 	@$(BIN)/ruff format --check --quiet . || { echo "not formatted; run: make format" >&2; exit 1; }

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.clients import go_missing
 from tests.support.service import ROOT
 
 _HERE = Path(__file__).parent
@@ -50,12 +51,6 @@ def _node_prepare() -> list[str]:
     return ["node", str(_HERE / "js" / "client.js")]
 
 
-def _go_missing() -> str | None:
-    if not (shutil.which("go") and (_DEBIAN_GOPATH / "src/google.golang.org/grpc").is_dir()):
-        return "no Go with grpc-go here; on Debian: apt-get install golang-go golang-google-grpc-dev"
-    return None
-
-
 def _go_prepare() -> list[str]:
     """Generates the stubs and builds, all with what Debian's packages bring."""
     gopath = _BUILT / "gopath"
@@ -66,14 +61,12 @@ def _go_prepare() -> list[str]:
         "GOPATH": f"{gopath}:{_DEBIAN_GOPATH}",
         "GO111MODULE": "off",
         # Neither the user's caches nor the network are needed.
-        "GOCACHE": str(_BUILT / "go-cache"),
+        "GOCACHE": str(ROOT / ".savepoint/go-cache"),
         "GOPROXY": "off",
     }
-    plugin = _BUILT / "protoc-gen-go"
-    _run("go", "build", "-o", str(plugin), "github.com/golang/protobuf/protoc-gen-go", env=environment)
     _run(
-        *(sys.executable, "-m", "grpc_tools.protoc", "-I.", f"--plugin=protoc-gen-go={plugin}"),
-        *(f"--go_out=plugins=grpc:{gopath / 'src'}", "tests/interop/protos/interop.proto"),
+        *(sys.executable, "-m", "grpc_tools.protoc", "-I."),
+        *(f"--go_out={gopath / 'src'}", f"--go-grpc_out={gopath / 'src'}", "tests/interop/protos/interop.proto"),
         cwd=ROOT,
     )
     program = _BUILT / "client"
@@ -88,5 +81,5 @@ def _run(*command: str, cwd: Path | None = None, env: dict[str, str] | None = No
 
 CLIENTS = (
     ForeignClient("grpc-js", _node_missing, _node_prepare, _node_install),
-    ForeignClient("grpc-go", _go_missing, _go_prepare, lambda: None),
+    ForeignClient("grpc-go", go_missing, _go_prepare, lambda: None),
 )
