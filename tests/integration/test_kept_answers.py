@@ -49,15 +49,14 @@ def test_of_every_rpc_with_a_request_id_a_call_is_kept_in_every_version(rpc: str
 async def test_what_a_release_kept_is_answered_alike(
     profile: Service, inventory: Service, leaderboard: Service, stores: Stores, call: KeptCall
 ) -> None:
-    request = call.request()
-    key = RequestKey.of(request)
+    key = call.key()
     if call.path.startswith("/savepoint.leaderboard"):
         service = leaderboard
         await keep_scores(stores, call, key)
     else:
         service = profile if call.path.startswith("/savepoint.profile") else inventory
         await keep(service, call, key)
-    wire = request.SerializeToString(deterministic=True)
+    wire = call.request()
     if call.refused:
         with pytest.raises(aio.AioRpcError) as raised:
             await call.send(service.channel, wire)

@@ -82,7 +82,7 @@ async def test_scores(leaderboard: Service, stores: Stores) -> None:
 async def kept(service: Service, request_id: str) -> bytes:
     """The fingerprint that a service has recorded with a request."""
     async with await psycopg.AsyncConnection.connect(service.environment["DATABASE_URL"]) as database:
-        rows = await database.execute("SELECT fingerprint FROM requests WHERE request_id = %s", (request_id,))
+        rows = await database.execute("SELECT fingerprint FROM request_answers WHERE request_id = %s", (request_id,))
         [[fingerprint]] = await rows.fetchall()
         return bytes(fingerprint)
 

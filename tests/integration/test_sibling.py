@@ -3,7 +3,7 @@
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent import futures
 from contextlib import asynccontextmanager
 from typing import Any
@@ -68,40 +68,43 @@ async def told(client: Sibling) -> dict[str, Any]:
     return told
 
 
-REFUSALS = [
-    errors.NotFound("PLAYER_NOT_FOUND", "no such player: é", player_id="7"),
-    errors.AlreadyExists("USERNAME_TAKEN", "taken"),
-    errors.PreconditionFailed("INSUFFICIENT_COINS", "too few", have=1, need=2),
-    errors.EtagMismatch("17"),
-    errors.RequestIdReused("01a20edb-7737-7dcf-abee-f04ed7a36201"),
-    errors.Overloaded("too many at once"),
-]
+def refusals() -> list[errors.SavepointError]:
+    """New ones each time: an error that has been raised knows its handler's frame, and would keep that call in memory
+    for as long as the module."""
+    return [
+        errors.NotFound("PLAYER_NOT_FOUND", "no such player: é", player_id="7"),
+        errors.AlreadyExists("USERNAME_TAKEN", "taken"),
+        errors.PreconditionFailed("INSUFFICIENT_COINS", "too few", have=1, need=2),
+        errors.EtagMismatch("17"),
+        errors.RequestIdReused("01a20edb-7737-7dcf-abee-f04ed7a36201"),
+        errors.Overloaded("too many at once"),
+    ]
 
 
 @pytest.mark.parametrize("host", ["httpunk", "grpc_aio"])
 async def test_a_refusal_comes_back_as_what_it_is(host: str) -> None:
     async with connected(host=host) as (client, servicer):
-        for refusal in REFUSALS:
+        for refusal in refusals():
             servicer.refusals = [refusal]
             with pytest.raises(type(refusal)) as raised:
                 await client.read(unary_unary(client.channel, "Refuse"), b"")
             assert vars(raised.value) == vars(refusal)
-        assert servicer.refuse_calls == len(REFUSALS), "a refusal was asked for again"
+        assert servicer.refuse_calls == len(refusals()), "a refusal was asked for again"
 
 
 @pytest.mark.parametrize(
     ("failure", "reason"),
     [
         # We have sent what the sibling finds malformed: not the fault of our caller, who has passed our own checks.
-        (errors.FieldInvalid("player_ids", "must be UUIDs"), "BUG"),
-        (errors.Bug(), "SERVICE_UNAVAILABLE"),
-        (RuntimeError("unforeseen"), "SERVICE_UNAVAILABLE"),
+        (lambda: errors.FieldInvalid("player_ids", "must be UUIDs"), "BUG"),
+        (errors.Bug, "SERVICE_UNAVAILABLE"),
+        (lambda: RuntimeError("unforeseen"), "SERVICE_UNAVAILABLE"),
     ],
 )
 async def test_a_failure_is_told_from_a_refusal(
-    failure: Exception, reason: str, caplog: pytest.LogCaptureFixture, client: Sibling, servicer: Echo
+    failure: Callable[[], Exception], reason: str, caplog: pytest.LogCaptureFixture, client: Sibling, servicer: Echo
 ) -> None:
-    servicer.refusals = [failure]
+    servicer.refusals = [failure()]
     with pytest.raises(errors.SavepointError) as raised:
         await client.read(unary_unary(client.channel, "Refuse"), b"")
     assert raised.value.reason == reason
@@ -115,13 +118,13 @@ async def test_a_method_that_the_sibling_does_not_have_is_its_own_fault(client: 
     assert raised.value.metadata == {"service": "echo"}
 
 
-@pytest.mark.parametrize("passing", [errors.Stopping(), errors.StoreUnavailable("postgresql")])
+@pytest.mark.parametrize("passing", [errors.Stopping, lambda: errors.StoreUnavailable("postgresql")])
 async def test_a_read_is_asked_again_and_not_for_ever(
-    passing: errors.SavepointError, client: Sibling, servicer: Echo
+    passing: Callable[[], errors.SavepointError], client: Sibling, servicer: Echo
 ) -> None:
-    servicer.refusals = [passing]
+    servicer.refusals = [passing()]
     assert await client.read(unary_unary(client.channel, "Refuse"), b"again") == b"again"
-    servicer.refusals = [passing] * 9
+    servicer.refusals = [passing() for _ in range(9)]
     with pytest.raises(errors.DependencyUnavailable) as raised:
         await client.read(unary_unary(client.channel, "Refuse"), b"")
     assert raised.value.metadata == {"service": "echo"}

@@ -1,19 +1,27 @@
 """Calls that releases answered, with what their records keep: tests/fixtures/release_*/requests/*.json."""
 
+import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.json_format import MessageToDict, ParseDict
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc import aio
 from savepoint.inventory.v1 import inventory_pb2
 from savepoint.leaderboard.v1 import leaderboard_pb2
 from savepoint.match.v1 import match_pb2
 from savepoint.profile.v1 import profile_pb2, wallet_pb2
+
+from services.inventory.items import messages as items
+from services.leaderboard.boards import messages as boards
+from services.profile.players import messages as players
+from shared.stores.requests.key import RequestKey
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 FILES = (profile_pb2, wallet_pb2, inventory_pb2, match_pb2, leaderboard_pb2)
@@ -23,6 +31,33 @@ LEFT_OUT = {
     "BatchApplyProgress": {"attributes"},
     "BatchGrantItems": {"metadata"},
     "BatchSubmitScores": {"metadata"},
+}
+
+
+def _into(field: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """What 0.1 had beside the request_id, as one field of today's request."""
+
+    def reshaped(request: dict[str, Any]) -> dict[str, Any]:
+        rest = {name: value for name, value in request.items() if name != "requestId"}
+        return {"requestId": request["requestId"], field: rest}
+
+    return reshaped
+
+
+# The requests of 0.1 whose fields have other numbers today, and their JSON of today. All others are the same bytes: a
+# field that is gone is one that today's contract does not know, and a message keeps it.
+RESHAPED: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "CreatePlayer": dict,
+    "GrantItem": _into("grant"),
+    "SubmitScore": _into("submission"),
+    "BatchSubmitScores": dict,
+}
+# Of what their fingerprints are made.
+CONTENT: dict[str, Callable[[Any], bytes]] = {
+    "CreatePlayer": players.content_of_0_1,
+    "GrantItem": items.content_of_0_1,
+    "SubmitScore": boards.content_of_0_1,
+    "BatchSubmitScores": boards.content_of_0_1,
 }
 
 
@@ -51,20 +86,22 @@ class KeptCall:
         """Under which it was sent."""
         return str(self._request["requestId"])
 
-    def request(self) -> Message:
-        """What was asked, as a message of today's contract."""
-        return ParseDict(self._request, GetMessageClass(self.method.input_type)())
+    def request(self) -> bytes:
+        """What was asked, as bytes that today's contract reads as the same."""
+        if self._wire is not None and self.rpc not in RESHAPED:
+            return bytes.fromhex(self._wire)
+        return self._message().SerializeToString(deterministic=True)
 
-    def wire(self) -> bytes | None:
-        """What was asked, as the bytes of then; None where today's contract reads something else in them."""
+    def key(self) -> RequestKey:
+        """The key under which its release kept it."""
         if self._wire is None:
-            return None
-        wire = bytes.fromhex(self._wire)
-        try:
-            read = GetMessageClass(self.method.input_type).FromString(wire)
-        except DecodeError:
-            return None
-        return wire if MessageToDict(read) == self._request else None
+            return RequestKey.of(self._message(), CONTENT.get(self.rpc))
+        method = str(self.method.input_type.full_name).removesuffix("Request")
+        return RequestKey(UUID(self.request_id), method, hashlib.sha256(bytes.fromhex(self._wire)).digest())
+
+    def _message(self) -> Message:
+        reshaped = RESHAPED.get(self.rpc, dict) if self.release == "release_0_1" else dict
+        return ParseDict(reshaped(self._request), GetMessageClass(self.method.input_type)())
 
     async def send(self, channel: aio.Channel, request: bytes) -> dict[str, Any]:
         """The answer of a service of today, as JSON."""
