@@ -132,6 +132,7 @@ async def test_a_server_that_went_away_is_found_again(echo: Echo) -> None:
     generator.stop()
     result = await running
     assert result.seconds < 20, "it did not stop when it was told to"
-    # Those in flight had a second to end, and those that the server had not begun went out again.
-    assert set(result.failed) <= {outcome.CANNOT_CONNECT}
-    assert result.answered == echo.begun.total()
+    # Those in flight had a second to end, and those that the server had not begun went out again. A call that reaches
+    # grpc.aio's server in the instant of its stop, that server ends as CANCELLED, begun or not.
+    assert set(result.failed) <= {outcome.CANNOT_CONNECT, "CANCELLED"}
+    assert 0 <= echo.begun.total() - result.answered <= result.failed.get("CANCELLED", 0)
