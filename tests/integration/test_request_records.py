@@ -15,7 +15,7 @@ from savepoint.leaderboard.v1.leaderboard_pb2_grpc import LeaderboardServiceStub
 from deploy.local.suite import Stores
 from services.profile.player_cache.cache import PlayerCache
 from services.profile.players.store import PlayerStore
-from services.profile.players.types import NewPlayer
+from services.profile.players.types import NewPlayer, Progress
 from services.profile.wallets.store import WalletStore
 from shared.contract.errors import NotFound, StoreUnavailable
 from shared.stores import postgres
@@ -39,7 +39,7 @@ class World:
     """A profile database of its own, and what works on it."""
 
     def __init__(self, url: str, database: Postgres, cache: PlayerCache) -> None:
-        self.url, self.database = url, database
+        self.url, self.database, self.cache = url, database, cache
         self.requests = RequestRecords(database)
         self.players = PlayerStore(database, self.requests, cache)
         self.wallets = WalletStore(database, self.requests, cache)
@@ -214,6 +214,23 @@ async def test_twins_on_both_sides_of_midnight_take_effect_once(world: World) ->
                 await asyncio.sleep(0.02)
     assert (await call).wallet.coins == 1
     assert (await world.wallets.get_wallet(player_id)).coins == 1
+
+
+async def test_twins_of_one_microsecond_take_effect_once(world: World) -> None:
+    await world.requests.make_partitions()
+    player_id, same = await world.player(), key()
+    changes = [Progress(player_id, 1, 1)]
+    # Two statements rarely begin in the same microsecond. So here, all do.
+    now = datetime.now(UTC)
+    for table in ("requests", "request_answers"):
+        await world.run(f"ALTER TABLE {table} ALTER COLUMN created_at SET DEFAULT '{now}'")
+    adjusted = await asyncio.gather(*(world.wallets.adjust_coins(player_id, 5, "test", "", same) for _ in range(6)))
+    assert [one.wallet.coins for one in adjusted] == [5] * 6
+    same = key()
+    # Of two replicas: the callers of one would share a statement.
+    others = [PlayerStore(world.database, RequestRecords(world.database), world.cache) for _ in range(6)]
+    progressed = await asyncio.gather(*(other.batch_apply_progress(changes, same) for other in others))
+    assert [one.xp for [one] in progressed] == [1] * 6
 
 
 async def test_a_long_reader_delays_the_forgetting_and_not_the_calls(world: World) -> None:
