@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from pydantic import TypeAdapter
 from redis.asyncio import Redis
 from savepoint.leaderboard.v1 import leaderboard_pb2
@@ -20,6 +21,7 @@ from services.profile.wallets.store import WalletStore
 from shared.contract.errors import NotFound, StoreUnavailable
 from shared.stores import postgres
 from shared.stores.postgres import Postgres
+from shared.stores.postgres.migrations import by_version
 from shared.stores.requests.kept import KeptAnswer
 from shared.stores.requests.key import RequestKey
 from shared.stores.requests.records import QUERIES, RequestRecords
@@ -28,8 +30,9 @@ from shared.stores.valkey import Valkey
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.store import StoreTelemetry
 from tests.support import databases
-from tests.support.service import Service, migrate
+from tests.support.service import ROOT, Service, migrate
 
+SERVICE = ROOT / "services" / "profile"
 KEPT = KeptAnswer(TypeAdapter(list[int]))
 PARTITIONS = """SELECT inhrelid::regclass::text FROM pg_inherits
                 WHERE inhparent = 'request_answers'::regclass ORDER BY 1"""
@@ -120,6 +123,41 @@ async def test_replicas_that_start_together_make_each_partition_once(world: Worl
     assert await world.column("SELECT tableoid::regclass::text FROM request_answers") == expected[:1]
     # Bounds are those of days in UTC, in whichever zone a session is.
     assert await world.column("SELECT count(*) FROM request_answers_default") == [0]
+
+
+async def test_a_service_whose_user_may_not_change_tables_makes_and_drops_partitions(
+    world: World, store_telemetry: StoreTelemetry
+) -> None:
+    old = today() - timedelta(days=30)
+    await world.partition(old)
+    user = f"only_rows_{uuid.uuid4().hex[:8]}"
+    await world.run(
+        f"""CREATE ROLE {user} LOGIN PASSWORD 'rows';
+            GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {user}"""
+    )
+    url = make_conninfo(world.url, user=user, password="rows")
+    async with postgres.connect(url, 5, 10, store_telemetry) as database:
+        requests = RequestRecords(database)
+        await requests.prepare()
+        await requests.forget_old()
+    days = [today() + timedelta(days=number) for number in range(8)]
+    expected = [*(f"request_answers_{day:%Y%m%d}" for day in days), "request_answers_default"]
+    assert await world.column(PARTITIONS) == expected
+
+
+async def test_what_was_answered_is_known_after_a_way_back_to_0_1(world: World) -> None:
+    await world.requests.make_partitions()
+    player_id, same = await world.player(), key()
+    await world.wallets.adjust_coins(player_id, 5, "test", "", same)
+    files = [file for version, file in by_version(SERVICE).items() if version >= "0004"]
+    for file in reversed(files):
+        await world.run(file.read_text().partition("-- migrate:down")[2])
+    kept = "SELECT (answer -> 'wallet' ->> 'coins')::int FROM requests WHERE (method, fingerprint) = ('test', 'test')"
+    assert await world.column(kept) == [5]
+    for file in files:
+        await world.run(file.read_text().partition("-- migrate:down")[0])
+    assert (await world.wallets.adjust_coins(player_id, 5, "test", "", same)).wallet.coins == 5
+    assert (await world.wallets.get_wallet(player_id)).coins == 5
 
 
 async def test_without_partitions_answers_are_kept_all_the_same(world: World) -> None:
