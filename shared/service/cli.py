@@ -12,7 +12,7 @@ from shared.rpc.probe import NotServingError, probe
 from shared.service.hosted import Build
 from shared.service.serve import StartError, serve
 from shared.service.settings import PostgresSettings, ServiceSettings, SettingsError, load
-from shared.stores.postgres.migrations import MigrationError, migrate
+from shared.stores.postgres.migrations import WITHIN_S, MigrationError, migrate
 from shared.work.background import BackgroundError
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -29,8 +29,16 @@ def main(name: str, kind: type[S], build: Build[S], folder: Path | None = None) 
     commands.add_parser("health", help="exit 0 if the service at LISTEN is SERVING")
     commands.add_parser("settings", help="list the settings with what they take and their defaults")
     if folder:
-        commands.add_parser("migrate", help="bring the database at DATABASE_URL to this version, then exit")
-    command = parser.parse_args().command
+        migration = commands.add_parser("migrate", help="bring the database at DATABASE_URL to this version, then exit")
+        migration.add_argument(
+            "--within",
+            type=float,
+            default=WITHIN_S,
+            metavar="S",
+            help="seconds it may take; the default is %(default)s",
+        )
+    arguments = parser.parse_args()
+    command = arguments.command
     try:
         if command == "serve":
             uvloop.run(serve(name, load(kind), build))
@@ -41,7 +49,7 @@ def main(name: str, kind: type[S], build: Build[S], folder: Path | None = None) 
             print(_settings_table(kind))
         elif folder:
             database_url = load(PostgresSettings).database_url
-            print(uvloop.run(migrate(database_url, folder, load(kind).store_start_timeout_s)))
+            print(uvloop.run(migrate(database_url, folder, load(kind).store_start_timeout_s, arguments.within)))
     except (SettingsError, StartError, BackgroundError, MigrationError, NotServingError) as error:
         print(error, file=sys.stderr)
         sys.exit(1)
