@@ -10,8 +10,8 @@ import pytest
 
 from deploy.local.suite import Stores
 from shared.stores import postgres
-from shared.stores.errors import StoreUnfit
-from shared.stores.postgres.migrations import MigrationError, migrate
+from shared.stores.errors import MigrationError, StoreUnfit
+from shared.stores.postgres.migrations import migrate
 from shared.telemetry.store import StoreTelemetry
 from tests.integration.test_postgres_pool import until_health_is
 from tests.integration.test_service_life import starts_with
