@@ -8,7 +8,7 @@ was done before it, gets the answer that was recorded. Each area's messages.py s
 from collections.abc import Mapping
 from operator import itemgetter
 
-_VARINT, _FIXED_64, _LENGTH, _FIXED_32 = 0, 1, 2, 5
+_VARINT, _FIXED_64, _LENGTH, _GROUP, _GROUP_END, _FIXED_32 = 0, 1, 2, 3, 4, 5
 
 
 def renumbered(message: bytes, numbers: Mapping[int, int]) -> bytes:
@@ -38,6 +38,13 @@ def _end(message: bytes, start: int, kind: int) -> int:
         return begin + length
     if kind == _VARINT:
         return _varint(message, start)[1]
+    if kind == _GROUP:
+        # The contract has none, but a message keeps whatever else a caller has sent.
+        while True:
+            tag, start = _varint(message, start)
+            if tag & 7 == _GROUP_END:
+                return start
+            start = _end(message, start, tag & 7)
     return start + {_FIXED_64: 8, _FIXED_32: 4}[kind]
 
 

@@ -12,8 +12,9 @@ from shared.rpc.probe import NotServingError, probe
 from shared.service.hosted import Build
 from shared.service.serve import StartError, serve
 from shared.service.settings import PostgresSettings, ServiceSettings, SettingsError, load
-from shared.stores.postgres.migrations import MigrationError, migrate
+from shared.stores.errors import MigrationError
 from shared.work.background import BackgroundError
+from shared.work.bounds import MIGRATE_WITHIN_S
 
 S = TypeVar("S", bound=ServiceSettings)
 
@@ -29,8 +30,16 @@ def main(name: str, kind: type[S], build: Build[S], folder: Path | None = None) 
     commands.add_parser("health", help="exit 0 if the service at LISTEN is SERVING")
     commands.add_parser("settings", help="list the settings with what they take and their defaults")
     if folder:
-        commands.add_parser("migrate", help="bring the database at DATABASE_URL to this version, then exit")
-    command = parser.parse_args().command
+        migration = commands.add_parser("migrate", help="bring the database at DATABASE_URL to this version, then exit")
+        migration.add_argument(
+            "--within",
+            type=float,
+            default=MIGRATE_WITHIN_S,
+            metavar="S",
+            help="seconds it may take; the default is %(default)s",
+        )
+    arguments = parser.parse_args()
+    command = arguments.command
     try:
         if command == "serve":
             uvloop.run(serve(name, load(kind), build))
@@ -40,11 +49,17 @@ def main(name: str, kind: type[S], build: Build[S], folder: Path | None = None) 
         elif command == "settings":
             print(_settings_table(kind))
         elif folder:
-            database_url = load(PostgresSettings).database_url
-            print(uvloop.run(migrate(database_url, folder, load(kind).store_start_timeout_s)))
+            print(_migrated(kind, folder, arguments.within))
     except (SettingsError, StartError, BackgroundError, MigrationError, NotServingError) as error:
         print(error, file=sys.stderr)
         sys.exit(1)
+
+
+def _migrated(kind: type[ServiceSettings], folder: Path, within_s: float) -> str:
+    # Here, because a service without a database need not load the driver of one: 10 MB.
+    from shared.stores.postgres.migrations import migrate
+
+    return uvloop.run(migrate(load(PostgresSettings).database_url, folder, load(kind).store_start_timeout_s, within_s))
 
 
 def _settings_table(kind: type[ServiceSettings]) -> str:

@@ -6,6 +6,10 @@ class StoreUnfit(Exception):
     """The store answers, but cannot serve this version as it is; the message says how to mend that."""
 
 
+class MigrationError(Exception):
+    """A migration failed or the database did not answer; the message is dbmate's."""
+
+
 class ConstraintViolated(Exception):
     """The constraint called `name` forbids a write; nothing of it happened."""
 

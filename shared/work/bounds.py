@@ -31,3 +31,7 @@ PING_WAIT_S = 2.0
 # What a stop takes beyond SHUTDOWN_NOTICE_S and SHUTDOWN_GRACE_S, at most: hosts and stores close. Whoever kills what
 # does not stop (compose's stop_grace_period) must wait so much longer, or calls are cut off and exit code 0 is lost.
 CLOSING_S = 8.0
+
+# How long all migrations may take where nobody says otherwise. One that rewrites a table takes longer, the larger the
+# table is.
+MIGRATE_WITHIN_S = 300

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from deploy.local.suite import Stores
-from shared.stores.postgres.migrations import MigrationError, migrate
+from shared.stores.errors import MigrationError
+from shared.stores.postgres.migrations import migrate
 from tests.integration.test_service_life import starts_with
 from tests.support.service import ROOT, Service, running
 

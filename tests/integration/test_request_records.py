@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from pydantic import TypeAdapter
 from redis.asyncio import Redis
 from savepoint.leaderboard.v1 import leaderboard_pb2
@@ -15,11 +16,12 @@ from savepoint.leaderboard.v1.leaderboard_pb2_grpc import LeaderboardServiceStub
 from deploy.local.suite import Stores
 from services.profile.player_cache.cache import PlayerCache
 from services.profile.players.store import PlayerStore
-from services.profile.players.types import NewPlayer
+from services.profile.players.types import NewPlayer, Progress
 from services.profile.wallets.store import WalletStore
 from shared.contract.errors import NotFound, StoreUnavailable
 from shared.stores import postgres
 from shared.stores.postgres import Postgres
+from shared.stores.postgres.migrations import by_version
 from shared.stores.requests.kept import KeptAnswer
 from shared.stores.requests.key import RequestKey
 from shared.stores.requests.records import QUERIES, RequestRecords
@@ -28,8 +30,9 @@ from shared.stores.valkey import Valkey
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.store import StoreTelemetry
 from tests.support import databases
-from tests.support.service import Service, migrate
+from tests.support.service import ROOT, Service, migrate
 
+SERVICE = ROOT / "services" / "profile"
 KEPT = KeptAnswer(TypeAdapter(list[int]))
 PARTITIONS = """SELECT inhrelid::regclass::text FROM pg_inherits
                 WHERE inhparent = 'request_answers'::regclass ORDER BY 1"""
@@ -39,7 +42,7 @@ class World:
     """A profile database of its own, and what works on it."""
 
     def __init__(self, url: str, database: Postgres, cache: PlayerCache) -> None:
-        self.url, self.database = url, database
+        self.url, self.database, self.cache = url, database, cache
         self.requests = RequestRecords(database)
         self.players = PlayerStore(database, self.requests, cache)
         self.wallets = WalletStore(database, self.requests, cache)
@@ -120,6 +123,41 @@ async def test_replicas_that_start_together_make_each_partition_once(world: Worl
     assert await world.column("SELECT tableoid::regclass::text FROM request_answers") == expected[:1]
     # Bounds are those of days in UTC, in whichever zone a session is.
     assert await world.column("SELECT count(*) FROM request_answers_default") == [0]
+
+
+async def test_a_service_whose_user_may_not_change_tables_makes_and_drops_partitions(
+    world: World, store_telemetry: StoreTelemetry
+) -> None:
+    old = today() - timedelta(days=30)
+    await world.partition(old)
+    user = f"only_rows_{uuid.uuid4().hex[:8]}"
+    await world.run(
+        f"""CREATE ROLE {user} LOGIN PASSWORD 'rows';
+            GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {user}"""
+    )
+    url = make_conninfo(world.url, user=user, password="rows")
+    async with postgres.connect(url, 5, 10, store_telemetry) as database:
+        requests = RequestRecords(database)
+        await requests.prepare()
+        await requests.forget_old()
+    days = [today() + timedelta(days=number) for number in range(8)]
+    expected = [*(f"request_answers_{day:%Y%m%d}" for day in days), "request_answers_default"]
+    assert await world.column(PARTITIONS) == expected
+
+
+async def test_what_was_answered_is_known_after_a_way_back_to_0_1(world: World) -> None:
+    await world.requests.make_partitions()
+    player_id, same = await world.player(), key()
+    await world.wallets.adjust_coins(player_id, 5, "test", "", same)
+    files = [file for version, file in by_version(SERVICE).items() if version >= "0004"]
+    for file in reversed(files):
+        await world.run(file.read_text().partition("-- migrate:down")[2])
+    kept = "SELECT (answer -> 'wallet' ->> 'coins')::int FROM requests WHERE (method, fingerprint) = ('test', 'test')"
+    assert await world.column(kept) == [5]
+    for file in files:
+        await world.run(file.read_text().partition("-- migrate:down")[0])
+    assert (await world.wallets.adjust_coins(player_id, 5, "test", "", same)).wallet.coins == 5
+    assert (await world.wallets.get_wallet(player_id)).coins == 5
 
 
 async def test_without_partitions_answers_are_kept_all_the_same(world: World) -> None:
@@ -214,6 +252,23 @@ async def test_twins_on_both_sides_of_midnight_take_effect_once(world: World) ->
                 await asyncio.sleep(0.02)
     assert (await call).wallet.coins == 1
     assert (await world.wallets.get_wallet(player_id)).coins == 1
+
+
+async def test_twins_of_one_microsecond_take_effect_once(world: World) -> None:
+    await world.requests.make_partitions()
+    player_id, same = await world.player(), key()
+    changes = [Progress(player_id, 1, 1)]
+    # Two statements rarely begin in the same microsecond. So here, all do.
+    now = datetime.now(UTC)
+    for table in ("requests", "request_answers"):
+        await world.run(f"ALTER TABLE {table} ALTER COLUMN created_at SET DEFAULT '{now}'")
+    adjusted = await asyncio.gather(*(world.wallets.adjust_coins(player_id, 5, "test", "", same) for _ in range(6)))
+    assert [one.wallet.coins for one in adjusted] == [5] * 6
+    same = key()
+    # Of two replicas: the callers of one would share a statement.
+    others = [PlayerStore(world.database, RequestRecords(world.database), world.cache) for _ in range(6)]
+    progressed = await asyncio.gather(*(other.batch_apply_progress(changes, same) for other in others))
+    assert [one.xp for [one] in progressed] == [1] * 6
 
 
 async def test_a_long_reader_delays_the_forgetting_and_not_the_calls(world: World) -> None:

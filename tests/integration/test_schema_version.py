@@ -10,8 +10,8 @@ import pytest
 
 from deploy.local.suite import Stores
 from shared.stores import postgres
-from shared.stores.errors import StoreUnfit
-from shared.stores.postgres.migrations import MigrationError, migrate
+from shared.stores.errors import MigrationError, StoreUnfit
+from shared.stores.postgres.migrations import migrate
 from shared.telemetry.store import StoreTelemetry
 from tests.integration.test_postgres_pool import until_health_is
 from tests.integration.test_service_life import starts_with
@@ -71,6 +71,15 @@ async def test_migrations_of_several_folders_are_applied_in_the_order_of_their_n
     await migrate(empty, toy(tmp_path / "toy", *names), 5)
     rows = await execute(empty, "SELECT name FROM done ORDER BY place")
     assert [name for (name,) in rows] == ["0001_a", "0002_b", "0003_c", "0004_d"]
+
+
+async def test_a_large_database_is_given_the_time_that_it_needs(empty: str, tmp_path: Path) -> None:
+    service = tmp_path / "toys"
+    (service / "migrations").mkdir(parents=True)
+    (service / "migrations" / "0001_long.sql").write_text("-- migrate:up\nSELECT pg_sleep(2);\n-- migrate:down\n")
+    with pytest.raises(MigrationError, match=r"services\.toys migrate --within"):
+        await migrate(empty, service, 5, within_s=1)
+    await migrate(empty, service, 5, within_s=20)
 
 
 async def test_two_migrations_of_one_version_are_refused(empty: str, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Who may import whom (docs/architecture.md)."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -126,6 +128,12 @@ def test_no_module_imports_another_that_imports_it() -> None:
     while gone := left.keys() - set[str]().union(*left.values()):
         left = {name: others for name, others in left.items() if name not in gone}
     assert not left, "\n".join(f"{name} imports {sorted(others & left.keys())}" for name, others in left.items())
+
+
+def test_the_leaderboard_does_without_the_driver_of_a_database() -> None:
+    loaded = "import sys, services.leaderboard.__main__; print(*sys.modules, sep='\\n')"
+    run = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert not [name for name in run.stdout.splitlines() if name.partition(".")[0] in ("psycopg", "psycopg_pool")]
 
 
 @pytest.mark.parametrize("area", AREAS, ids=str)

@@ -73,3 +73,10 @@ def test_fields_of_any_number_and_kind_can_be_numbered_anew() -> None:
     assert renumbered(anew, {300: 1, 16: 2, 2: 3}) == b"".join(
         [b"\x08\xac\x02", b"\x11", b"8 bytes ", b"\x1a\x02hi", b"\x1a\x02ho", b"\x25", b"four"]
     )
+
+
+def test_a_group_that_the_contract_does_not_know_is_no_obstacle() -> None:
+    # Parsers accept and keep one: what is in it, another group too, and its end, which stays behind the beginning.
+    group = b"\x9b\x06" + b"\x08\x01" + b"\x13\x1a\x02hi\x14" + b"\x9c\x06"
+    sent = profile_pb2.CreatePlayerRequest.FromString(b"\x0a\x02id" + group + b"\x12\x03ada")
+    assert players.content_of_0_1(sent) == b"\x0a\x03ada" + b"\x2a\x02id" + group

@@ -23,9 +23,10 @@ CREATE TABLE request_answers_default PARTITION OF request_answers DEFAULT;
 
 -- Makes the partitions of today, in UTC, and of so many days after, those that are missing. Any number of replicas may
 -- call it at once. A day that has rows in the default partition stays there: they are deleted from it one day.
--- Calls wait for its locks at most as long as it waits itself.
+-- Calls wait for its locks at most as long as it waits itself. Runs as the owner of the tables, as the one below does: the
+-- service's user need not be allowed to make and drop tables.
 CREATE FUNCTION make_request_partitions(days_ahead integer) RETURNS integer
-    LANGUAGE plpgsql SET timezone = 'UTC' SET lock_timeout = '500ms'
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET timezone = 'UTC' SET lock_timeout = '500ms'
 AS $$
 DECLARE
     day  timestamptz;
@@ -54,7 +55,7 @@ $$;
 -- replica may be deleting them. An id without its answer would be taken for a request that came too late. Returns how
 -- many it dropped, 1 or 0: one at a time, because calls wait for its lock, and while it waits for theirs.
 CREATE FUNCTION drop_request_partition(forgotten_before timestamptz) RETURNS integer
-    LANGUAGE plpgsql SET timezone = 'UTC' SET lock_timeout = '200ms'
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET timezone = 'UTC' SET lock_timeout = '200ms'
 AS $$
 DECLARE
     name    text;
@@ -78,7 +79,11 @@ $$;
 
 -- migrate:down
 
--- The records of this version are forgotten: 0.1 cannot read them.
+-- Version 1 is that of 0.1, which repeats these answers. It could not read newer ones: they are forgotten.
+UPDATE requests
+SET method = kept.method, fingerprint = kept.fingerprint, answer = kept.answer
+FROM request_answers AS kept
+WHERE kept.created_at = requests.created_at AND kept.request_id = requests.request_id AND kept.version = 1;
 DELETE FROM requests WHERE answer IS NULL;
 DROP FUNCTION make_request_partitions, drop_request_partition;
 DROP TABLE request_answers;

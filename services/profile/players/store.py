@@ -29,7 +29,7 @@ from shared.contract.errors import (
 from shared.stores.errors import ConstraintViolated
 from shared.stores.postgres import Postgres, queries
 from shared.stores.requests.key import RequestKey
-from shared.stores.requests.records import PIECES, RequestRecords
+from shared.stores.requests.records import PIECES, RequestRecords, recorded_meanwhile
 from shared.stores.requests.refusal import Refusal, outcome
 from shared.work import deadline
 from shared.work.batching import Batcher
@@ -233,7 +233,7 @@ class PlayerStore:
             try:
                 rows = await self._progress_rows(requests, player_ids)
             except ConstraintViolated as error:
-                if error.name != "requests_pkey":
+                if not recorded_meanwhile(error):
                     raise
                 return None
             for row in rows:

@@ -10,17 +10,13 @@ import sys
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from shared.stores.errors import StoreUnfit
+from shared.stores.errors import MigrationError, StoreUnfit
 from shared.stores.postgres.url import UNENCRYPTED, check_encryption, says_no_tls, sslmode
+from shared.work.bounds import MIGRATE_WITHIN_S
 
-_BOUND_S = 300
 _CONNECT_TIMEOUT_S = 2
 # What dbmate takes for the version in a file's name.
 _VERSION = re.compile(r"^(\d+).*\.sql$")
-
-
-class MigrationError(Exception):
-    """A migration failed or the database did not answer; the message is dbmate's."""
 
 
 def folders(service: Path) -> list[Path]:
@@ -40,9 +36,9 @@ def by_version(service: Path) -> dict[str, Path]:
     return found
 
 
-async def migrate(database_url: str, service: Path, wait_s: float) -> str:
+async def migrate(database_url: str, service: Path, wait_s: float, within_s: float = MIGRATE_WITHIN_S) -> str:
     """Waits up to `wait_s` for the database and brings it to the newest version. Returns what was done, a line each.
-    Raises MigrationError."""
+    Raises MigrationError, also when that takes longer than `within_s`."""
     by_version(service)
     try:
         await check_encryption(database_url, _CONNECT_TIMEOUT_S)
@@ -65,10 +61,13 @@ async def migrate(database_url: str, service: Path, wait_s: float) -> str:
         stderr=asyncio.subprocess.STDOUT,
     )
     try:
-        async with asyncio.timeout(_BOUND_S):
+        async with asyncio.timeout(within_s):
             output, _ = await process.communicate()
     except TimeoutError as error:
-        raise MigrationError(f"the migrations did not end within {_BOUND_S} s") from error
+        raise MigrationError(
+            f"the migrations did not end within {within_s:g} s; those that did stay; "
+            f"a large database may need more, say: python -m services.{service.name} migrate --within {4 * within_s:g}"
+        ) from error
     finally:
         if process.returncode is None:
             process.kill()

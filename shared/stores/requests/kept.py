@@ -8,7 +8,7 @@ record has the version of its answer's JSON, and there is a function for each st
 
 What to do when an answer's dataclass changes, say when Player gets the field `title`: write a function that takes the
 JSON of before, as Python's dicts and lists, and returns today's, with what an older record cannot know filled in; add
-it as the last of the arguments; keep a golden file of a record in the new version (tests/golden/requests). The
+it as the last of the arguments; keep a golden file of a record in the new version (tests/fixtures). The
 functions that stand there already are never changed: records were written that need them.
 """
 
