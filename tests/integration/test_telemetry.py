@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import re
 import uuid
 from concurrent import futures
@@ -13,6 +14,11 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_serv
 from savepoint.profile.v1 import profile_pb2 as pb
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 
+from shared.stores import postgres
+from shared.stores.postgres.queries import Query
+from shared.telemetry.metrics import Metrics
+from shared.telemetry.store import StoreTelemetry
+from shared.telemetry.traces import Traces
 from tests.conftest import Players
 from tests.support.errors import failure
 from tests.support.service import Service, running
@@ -77,6 +83,18 @@ async def test_a_query_is_logged_as_json_with_its_fields(profile: Service, playe
     assert isinstance(line["duration_ms"], float)
     assert 0 < line["duration_ms"] < 10_000
     assert (line["service"], line["level"]) == ("profile", "DEBUG")
+
+
+async def test_a_slow_query_is_a_warning_and_a_quick_one_is_not(
+    profile_environment: dict[str, str], metrics: Metrics, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "savepoint.query")
+    telemetry = StoreTelemetry("tests", metrics, Traces("tests", ""), slow_query_ms=500)
+    async with postgres.connect(profile_environment["DATABASE_URL"], 1, 10, telemetry) as database:
+        await database.execute(Query("quick", "select", "nothing", "SELECT 1"), {}, repeatable=True)
+        await database.execute(Query("slow", "select", "nothing", "SELECT pg_sleep(0.6)"), {}, repeatable=True)
+    logged = {record.__dict__["query"]: (record.levelname, record.message) for record in caplog.records}
+    assert logged == {"quick": ("DEBUG", "query"), "slow": ("WARNING", "slow query")}
 
 
 class Collector(trace_service_pb2_grpc.TraceServiceServicer):
