@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import re
+import time
 import uuid
 from concurrent import futures
 from pathlib import Path
@@ -58,6 +59,20 @@ async def test_the_four_metrics_and_the_calls_are_in_the_scrape(profile: Service
     method = {"rpc_service": "savepoint.profile.v1.ProfileService", "rpc_method": "GetPlayer"}
     assert value(after, "rpc_server_duration_seconds_count", **method, rpc_grpc_status_code="OK") >= 3
     assert value(after, "rpc_server_duration_seconds_count", **method, rpc_grpc_status_code="INVALID_ARGUMENT") >= 1
+
+
+async def test_durations_are_in_seconds(profile: Service, players: Players) -> None:
+    stub, [player_id] = ProfileServiceStub(profile.channel), await players(1)
+    method = {"rpc_service": "savepoint.profile.v1.ProfileService", "rpc_method": "RecordLogin"}
+    query = {"store": "postgresql", "query_type": "update", "table": "players"}
+    request = pb.RecordLoginRequest(player_id=player_id)
+    # So that both are in the scrape.
+    await stub.RecordLogin(request)
+    before, begun = await profile.scrape(), time.monotonic()
+    await stub.RecordLogin(request)
+    took, after = time.monotonic() - begun, await profile.scrape()
+    for name, labels in (("rpc_server_duration_seconds_sum", method), ("db_query_duration_seconds_sum", query)):
+        assert 0 < value(after, name, **labels) - value(before, name, **labels) < took, name
 
 
 async def test_a_store_that_fails_is_counted(
