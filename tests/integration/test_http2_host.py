@@ -246,6 +246,24 @@ async def test_a_call_that_comes_too_late_costs_the_others_on_its_connection_not
     assert (client.ended, client.goaways) == (1, 2)
 
 
+async def test_a_client_that_has_not_heard_of_the_end_yet_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.rpc.http2.lifetime.LEAVE_WITHIN_S", 0.05)
+    async with echo_host("httpunk") as echo:
+        host, _, port = echo.address.rpartition(":")
+        client = Leaver(*await asyncio.open_connection(host, int(port)))
+        async with asyncio.timeout(3):
+            while not echo.host.connections:
+                await asyncio.sleep(0.01)
+        draining = asyncio.create_task(echo.host.drain(5))
+        # What the host says of its end is on its way all the while.
+        await asyncio.sleep(0.5)
+        client.ask(1, b"served")
+        async with asyncio.timeout(3):
+            await client.read()
+            await draining
+        assert (client.ended, client.goaways) == (1, 2)
+
+
 async def test_a_client_that_is_gone_is_noticed_on_an_old_connection_too() -> None:
     rules = ConnectionRules(oldest_s=0.1, ping_every_s=0.3, ping_answer_s=0.3)
     async with echo_host("httpunk", rules=rules) as echo:

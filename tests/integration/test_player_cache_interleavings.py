@@ -260,3 +260,19 @@ async def test_a_reader_whose_lease_was_evicted_fills_nothing(stage: Stage) -> N
     await scene.client.delete(entry_key(scene.player_id))
     await reader.step()  # fills
     await look_twice(scene, ["eviction"])
+
+
+async def test_a_writer_whose_announcement_was_evicted_puts_nothing(stage: Stage) -> None:
+    """The announcement of another one, whose row is newer, may have been evicted with it."""
+    scene = await stage.scene()
+    first, second = Writer(scene), Writer(scene)
+    await scene.client.delete(entry_key(scene.player_id))
+    for writer in (first, second):
+        await writer.step()  # announces
+    for writer in (first, second):
+        await writer.step()  # commits
+    await scene.client.delete(entry_key(scene.player_id))
+    await first.step()  # ends
+    await look_twice(scene, ["eviction", "one end"])
+    await second.die()
+    await look_twice(scene, ["eviction", "one end", "one death"])

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import logging
 import re
+import time
 import uuid
 from concurrent import futures
 from pathlib import Path
@@ -13,6 +15,11 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_serv
 from savepoint.profile.v1 import profile_pb2 as pb
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 
+from shared.stores import postgres
+from shared.stores.postgres.queries import Query
+from shared.telemetry.metrics import Metrics
+from shared.telemetry.store import StoreTelemetry
+from shared.telemetry.traces import Traces
 from tests.conftest import Players
 from tests.support.errors import failure
 from tests.support.service import Service, running
@@ -54,6 +61,20 @@ async def test_the_four_metrics_and_the_calls_are_in_the_scrape(profile: Service
     assert value(after, "rpc_server_duration_seconds_count", **method, rpc_grpc_status_code="INVALID_ARGUMENT") >= 1
 
 
+async def test_durations_are_in_seconds(profile: Service, players: Players) -> None:
+    stub, [player_id] = ProfileServiceStub(profile.channel), await players(1)
+    method = {"rpc_service": "savepoint.profile.v1.ProfileService", "rpc_method": "RecordLogin"}
+    query = {"store": "postgresql", "query_type": "update", "table": "players"}
+    request = pb.RecordLoginRequest(player_id=player_id)
+    # So that both are in the scrape.
+    await stub.RecordLogin(request)
+    before, begun = await profile.scrape(), time.monotonic()
+    await stub.RecordLogin(request)
+    took, after = time.monotonic() - begun, await profile.scrape()
+    for name, labels in (("rpc_server_duration_seconds_sum", method), ("db_query_duration_seconds_sum", query)):
+        assert 0 < value(after, name, **labels) - value(before, name, **labels) < took, name
+
+
 async def test_a_store_that_fails_is_counted(
     profile_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -77,6 +98,18 @@ async def test_a_query_is_logged_as_json_with_its_fields(profile: Service, playe
     assert isinstance(line["duration_ms"], float)
     assert 0 < line["duration_ms"] < 10_000
     assert (line["service"], line["level"]) == ("profile", "DEBUG")
+
+
+async def test_a_slow_query_is_a_warning_and_a_quick_one_is_not(
+    profile_environment: dict[str, str], metrics: Metrics, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "savepoint.query")
+    telemetry = StoreTelemetry("tests", metrics, Traces("tests", ""), slow_query_ms=500)
+    async with postgres.connect(profile_environment["DATABASE_URL"], 1, 10, telemetry) as database:
+        await database.execute(Query("quick", "select", "nothing", "SELECT 1"), {}, repeatable=True)
+        await database.execute(Query("slow", "select", "nothing", "SELECT pg_sleep(0.6)"), {}, repeatable=True)
+    logged = {record.__dict__["query"]: (record.levelname, record.message) for record in caplog.records}
+    assert logged == {"quick": ("DEBUG", "query"), "slow": ("WARNING", "slow query")}
 
 
 class Collector(trace_service_pb2_grpc.TraceServiceServicer):

@@ -27,6 +27,9 @@ LEDGER = Query(
     "ledger", "select", "wallet_ledger", "SELECT * FROM wallet_ledger WHERE player_id = %(player_id)s ORDER BY entry_id"
 )
 
+# No RPC holds coins yet.
+HOLD = Query("hold", "update", "players", "UPDATE players SET held_coins = %(held)s WHERE player_id = %(player_id)s")
+
 
 @pytest.fixture
 def wallets(profile: Service) -> "WalletServiceAsyncStub":
@@ -196,6 +199,22 @@ async def test_what_cannot_be_paid_changes_nothing_and_says_why(
         assert (failed.code, failed.reason) == (grpc.StatusCode.NOT_FOUND, "PLAYER_NOT_FOUND")
         assert failed.metadata["player_id"] == nobody
     assert await coins(wallets, sender, receiver) == [10, 0]
+
+
+async def test_held_coins_are_not_spent(
+    wallets: "WalletServiceAsyncStub", players: Players, database: Postgres
+) -> None:
+    sender, receiver = await players(2)
+    await wallets.AdjustCoins(adjust(sender, 100))
+    assert await database.execute(HOLD, {"held": 70, "player_id": uuid.UUID(sender)}, repeatable=False) == 1
+    for call in (wallets.AdjustCoins(adjust(sender, -31)), wallets.TransferCoins(transfer(sender, receiver, 31))):
+        failed = await failure(call)
+        assert (failed.code, failed.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "INSUFFICIENT_COINS")
+        assert (failed.metadata["have"], failed.metadata["need"]) == ("30", "31")
+    await wallets.AdjustCoins(adjust(sender, -10))
+    await wallets.TransferCoins(transfer(sender, receiver, 20))
+    wallet = (await wallets.GetWallet(pb.GetWalletRequest(player_id=sender))).wallet
+    assert (wallet.coins, wallet.held_coins, wallet.available_coins) == (70, 70, 0)
 
 
 async def test_more_coins_than_can_be_counted_are_refused(wallets: "WalletServiceAsyncStub", players: Players) -> None:

@@ -1,4 +1,4 @@
-"""A backend that ends calls in a way of its own, as a broken one does; it says that it is healthy all the while."""
+"""A backend that ends calls in a way of its own, as a broken one does; what it says of its health stays the same."""
 
 import asyncio
 from collections import Counter
@@ -19,11 +19,12 @@ End = Callable[[H2Connection, int], bool]
 
 
 class Backend:
-    """Counts the calls that reached it whole, by their paths."""
+    """Counts the calls that reached it whole, by their paths, checks of its health as well."""
 
-    def __init__(self, end: End) -> None:
+    def __init__(self, end: End, *, serving: bool = True) -> None:
         self.seen: Counter[str] = Counter()
         self._end = end
+        self._serving = serving
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Speaks with one connection until it ends."""
@@ -49,24 +50,25 @@ class Backend:
         if not isinstance(event, StreamEnded):
             return False
         path = paths.pop(event.stream_id)
-        if path == HEALTH:
-            _healthy(connection, event.stream_id)
-            return False
         self.seen[path] += 1
+        if path == HEALTH:
+            _tell_health(connection, event.stream_id, serving=self._serving)
+            return False
         return self._end(connection, event.stream_id)
 
 
-def _healthy(connection: H2Connection, stream_id: int) -> None:
-    answer = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING).SerializeToString()
+def _tell_health(connection: H2Connection, stream_id: int, *, serving: bool) -> None:
+    state = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+    answer = health_pb2.HealthCheckResponse(status=state).SerializeToString()
     connection.send_headers(stream_id, [(":status", "200"), ("content-type", "application/grpc")])
     connection.send_data(stream_id, b"\0" + len(answer).to_bytes(4, "big") + answer)
     connection.send_headers(stream_id, [("grpc-status", "0")], end_stream=True)
 
 
 @asynccontextmanager
-async def backend(end: End) -> AsyncIterator[tuple[Backend, int]]:
+async def backend(end: End, *, serving: bool = True) -> AsyncIterator[tuple[Backend, int]]:
     """A backend and its port on loopback."""
-    made = Backend(end)
+    made = Backend(end, serving=serving)
     server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
     try:
         yield made, server.sockets[0].getsockname()[1]

@@ -83,3 +83,15 @@ def test_it_routes_every_package_that_the_protos_know(tmp_path: Path) -> None:
     assert packages
     assert [package for package in packages if f"{{prefix: /{package}., grpc: {{}}}}" not in configuration] == []
     assert [package for package in packages if f'["{package}"]' not in lua] == []
+
+
+def test_no_route_ends_a_call_sooner_than_its_service_would(tmp_path: Path) -> None:
+    routes = (
+        render(values(tmp_path)).partition("routes:\n")[2].partition("local_reply_config:")[0].split("- match: ")[1:]
+    )
+    to_services = [route for route in routes if "cluster" in route]
+    assert len(to_services) >= 7
+    # Without it, Envoy resets a stream after 15 s.
+    assert [route for route in to_services if "timeout: 0s" not in route] == []
+    [watch] = [route for route in to_services if "Health/Watch" in route]
+    assert "max_stream_duration: {max_stream_duration: 0s}" in watch

@@ -1,0 +1,83 @@
+"""Where the gateway sends calls: to the service that hosts the method, and never to one that says it cannot serve."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import grpc
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from grpc import aio
+from h2.connection import H2Connection
+
+from deploy.local.alone_gateway import gateway
+from deploy.local.settings import CHECKOUT
+from tests.support.backend import HEALTH, Backend, backend
+
+# Which service of ours hosts a package that has no service of its own name.
+HOSTS = {"match": "inventory"}
+WITHIN_S = 10
+
+
+def paths() -> dict[str, str]:
+    """One method of each gRPC service of ours, with the name of the service that hosts it."""
+    files = FileDescriptorSet.FromString((CHECKOUT / "protos/gen/savepoint.binpb").read_bytes()).file
+    ours = [file for file in files if file.package.startswith("savepoint.")]
+    found = {}
+    for file in ours:
+        package = file.package.split(".")[1]
+        for service in file.service:
+            path = f"/{file.package}.{service.name}/{service.method[0].name}"
+            found[path] = HOSTS.get(package, package)
+    return found
+
+
+def answers(connection: H2Connection, stream_id: int) -> bool:
+    """Ends a call with OK and an empty message."""
+    connection.send_headers(stream_id, [(":status", "200"), ("content-type", "application/grpc")])
+    connection.send_data(stream_id, bytes(5))
+    connection.send_headers(stream_id, [("grpc-status", "0")], end_stream=True)
+    return False
+
+
+async def call(channel: aio.Channel, path: str) -> grpc.StatusCode:
+    rpc: Callable[..., aio.UnaryUnaryCall[bytes, bytes]] = channel.unary_unary(path)
+    try:
+        await rpc(b"", timeout=5)
+    except aio.AioRpcError as error:
+        return error.code()
+    return grpc.StatusCode.OK
+
+
+async def comes_true(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(WITHIN_S):
+        while not condition():
+            await asyncio.sleep(0.05)
+
+
+async def test_every_service_s_calls_reach_the_one_that_hosts_it(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        made: dict[str, Backend] = {}
+        addresses = {}
+        for name in ("profile", "inventory", "leaderboard"):
+            made[name], port = await stack.enter_async_context(backend(answers))
+            addresses[name] = [("127.0.0.1", port)]
+        before = await stack.enter_async_context(gateway(tmp_path, addresses))
+        channel = await stack.enter_async_context(aio.insecure_channel(before.address))
+        for path, host in paths().items():
+            async with asyncio.timeout(WITHIN_S):
+                while await call(channel, path) is not grpc.StatusCode.OK:
+                    # The gateway has not yet found the backend healthy.
+                    await asyncio.sleep(0.1)
+            assert [name for name, one in made.items() if one.seen[path]] == [host], path
+
+
+async def test_a_backend_that_says_it_cannot_serve_gets_no_call(tmp_path: Path) -> None:
+    async with backend(answers, serving=False) as (made, port):
+        addresses = {name: [("127.0.0.1", port)] for name in ("profile", "inventory", "leaderboard")}
+        async with gateway(tmp_path, addresses) as before, aio.insecure_channel(before.address) as channel:
+            # Each of the three clusters has asked twice, and so knows.
+            await comes_true(lambda: made.seen[HEALTH] >= 6)
+            for path in paths():
+                assert await call(channel, path) is grpc.StatusCode.UNAVAILABLE, path
+            assert set(made.seen) == {HEALTH}
