@@ -22,6 +22,7 @@ from shared.contract.errors import NotFound, StoreUnavailable
 from shared.stores import postgres
 from shared.stores.postgres import Postgres
 from shared.stores.postgres.migrations import by_version
+from shared.stores.postgres.queries import Query
 from shared.stores.requests.kept import KeptAnswer
 from shared.stores.requests.key import RequestKey
 from shared.stores.requests.records import QUERIES, RequestRecords
@@ -29,6 +30,7 @@ from shared.stores.requests.refusal import Refusal
 from shared.stores.valkey import Valkey
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.store import StoreTelemetry
+from shared.work import deadline
 from tests.support import databases
 from tests.support.service import ROOT, Service, migrate
 
@@ -269,6 +271,20 @@ async def test_twins_of_one_microsecond_take_effect_once(world: World) -> None:
     others = [PlayerStore(world.database, RequestRecords(world.database), world.cache) for _ in range(6)]
     progressed = await asyncio.gather(*(other.batch_apply_progress(changes, same) for other in others))
     assert [one.xp for [one] in progressed] == [1] * 6
+
+
+async def test_a_record_that_cannot_be_looked_up_is_not_called_a_refusal(world: World) -> None:
+    async def effect() -> list[int] | Refusal | None:
+        return None
+
+    # Whoever hears Overloaded, the player cache for one, takes it for certain that nothing was written. But the effect
+    # left everything as it was because the request was done before, and maybe by this very call.
+    sleep = Query("sleep", "select", "", "SELECT pg_sleep(2)")
+    busy = [asyncio.create_task(world.database.execute(sleep, {}, repeatable=False)) for _ in range(8)]
+    await asyncio.sleep(0.5)
+    with deadline.within(0.5), pytest.raises(StoreUnavailable):
+        await world.requests.once(key(), effect, KEPT)
+    await asyncio.gather(*busy)
 
 
 async def test_a_long_reader_delays_the_forgetting_and_not_the_calls(world: World) -> None:

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
-from shared.contract.errors import DeadlineReached, RequestIdReused, SavepointError
+from shared.contract.errors import DeadlineReached, Overloaded, RequestIdReused, SavepointError, StoreUnavailable
 from shared.stores.errors import ConstraintViolated
-from shared.stores.postgres import Postgres
+from shared.stores.postgres import STORE, Postgres
 from shared.stores.postgres.queries import load, load_pieces
 from shared.stores.requests.kept import KeptAnswer
 from shared.stores.requests.key import RequestKey
@@ -168,7 +168,11 @@ class RequestRecords:
         return refusal if refused else None
 
     async def _find(self, key: RequestKey, kept: KeptAnswer[T]) -> T | Refusal | None:
-        found = await self._found.do(key.request_id)
+        try:
+            found = await self._found.do(key.request_id)
+        except Overloaded as error:
+            # Overloaded promises that nothing was done. An attempt of the effect whose connection broke may have.
+            raise StoreUnavailable(STORE) from error
         if found is None:
             return None
         if (found.method, found.fingerprint) != (key.method, key.fingerprint):
