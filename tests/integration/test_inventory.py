@@ -264,6 +264,8 @@ async def test_pages_are_complete_in_order_and_without_repeats(items: Items, pla
             if not token:
                 break
         assert listed == [key for key in expected if item_type is None or key[0] == item_type.encode()]
+        whole = await items.ListItems(pb.ListItemsRequest(player_id=player, item_type=item_type, page_size=len(listed)))
+        assert (len(whole.items), whole.next_page_token) == (len(listed), "")
 
 
 async def test_a_page_of_large_items_ends_before_it_is_too_large_to_receive(items: Items, player: str) -> None:

@@ -262,6 +262,18 @@ async def test_a_reader_whose_lease_was_evicted_fills_nothing(stage: Stage) -> N
     await look_twice(scene, ["eviction"])
 
 
+async def test_a_writer_whose_announcement_has_lapsed_drops_what_was_filled_since(stage: Stage) -> None:
+    scene = await stage.scene()
+    writer = Writer(scene)
+    await scene.client.delete(entry_key(scene.player_id))
+    await writer.step()  # announces
+    await scene.client.delete(entry_key(scene.player_id))
+    await look_twice(scene, ["a lapse"])  # fills
+    await writer.step()  # commits
+    await writer.step()  # ends
+    await look_twice(scene, ["a lapse", "one end"])
+
+
 async def test_a_writer_whose_announcement_was_evicted_puts_nothing(stage: Stage) -> None:
     """The announcement of another one, whose row is newer, may have been evicted with it."""
     scene = await stage.scene()

@@ -216,6 +216,8 @@ async def test_pages_go_through_every_player_once_and_in_order(
             break
         assert len(page.players) == 4
         request.page_token = page.next_page_token
+    whole = await stub.ListPlayers(pb.ListPlayersRequest(order=order, min_mmr=77_000, max_mmr=77_999, page_size=23))
+    assert (len(whole.players), whole.next_page_token) == (23, "")
     assert sorted(player.player_id for player in seen) == sorted(mine)
     keys = {
         pb.PLAYER_ORDER_MMR: [player.mmr for player in seen],

@@ -215,6 +215,14 @@ async def test_a_request_that_is_forgotten_takes_effect_anew(world: World) -> No
         assert (await world.wallets.adjust_coins(player_id, 5, "test", "", same)).wallet.coins == 10
 
 
+async def test_what_is_old_in_the_default_partition_is_deleted_there(world: World) -> None:
+    kept = {days: key() for days in (9, 7)}
+    for days, one in kept.items():
+        await world.keep(one, today() - timedelta(days=days))
+    await world.requests.forget_old()
+    assert await world.column("SELECT request_id FROM request_answers_default") == [kept[7].request_id]
+
+
 async def test_an_answer_stays_as_long_as_its_id(world: World) -> None:
     # Another replica is still deleting the ids: an id alone would be taken for a request that came too late.
     old, same = today() - timedelta(days=30), key()

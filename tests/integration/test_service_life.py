@@ -134,6 +134,19 @@ async def test_a_stop_lets_calls_in_flight_end_refused_ones_included(
     assert '"stopped"' in service.log.read_text()
 
 
+async def test_a_stop_is_told_before_anything_is_refused(profile_environment: dict[str, str], tmp_path: Path) -> None:
+    async with running("profile", {**profile_environment, "SHUTDOWN_NOTICE_S": "2"}, tmp_path) as service:
+        stopping = asyncio.create_task(service.stop())
+        async with asyncio.timeout(2):
+            while await service.serving():
+                await asyncio.sleep(0.01)
+        # A gateway that has not looked yet still comes, on new connections too.
+        async with aio.insecure_channel(service.address) as channel:
+            failed = await failure(ProfileServiceStub(channel).GetPlayer(pb.GetPlayerRequest(player_id="nonsense")))
+        assert failed.code is grpc.StatusCode.INVALID_ARGUMENT
+        assert await stopping == 0
+
+
 async def test_more_calls_than_there_is_room_for_are_told_when_to_come_back(
     profile_environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -80,6 +80,19 @@ async def test_two_with_a_key_in_common_are_never_in_one_batch_and_keep_their_or
     assert [item for item in flat if item % 100 == 1] == [1, 101, 201]
 
 
+async def test_who_waits_for_one_key_is_not_overtaken_on_another() -> None:
+    batches: list[list[str]] = []
+
+    async def work(items: Sequence[str]) -> Sequence[str]:
+        batches.append(list(items))
+        await asyncio.sleep(0.01)
+        return items
+
+    together: Batcher[str, str] = Batcher(work, lambda item: item)
+    await asyncio.gather(*(together.do(item) for item in ("a", "ab", "bc", "cd")))
+    assert batches == [["a"], ["ab"], ["bc"], ["cd"]]
+
+
 async def test_the_failure_of_one_is_not_the_others() -> None:
     together = batcher(Work())
     results = await asyncio.gather(*(together.do(item) for item in (5, 6, 7, 8)), return_exceptions=True)

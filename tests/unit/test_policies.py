@@ -263,8 +263,22 @@ async def test_bytes_become_the_method_s_message() -> None:
     assert await around(Parsing(), step)(call(StringValue(value="é").SerializeToString())) == "é".encode()
 
 
+def sized(size: int) -> bytes:
+    """A StringValue of `size` bytes, five of which are its tag and length (so they are for any of 2 to 256 MiB)."""
+    raw = StringValue(value="x" * (size - 5)).SerializeToString()
+    assert len(raw) == size
+    return raw
+
+
+async def test_a_request_may_have_the_largest_size() -> None:
+    async def step(call: Call) -> bytes | None:
+        return str(len(call.request.value)).encode()
+
+    assert await around(Parsing(), step)(call(sized(LARGEST_REQUEST))) == str(LARGEST_REQUEST - 5).encode()
+
+
 @pytest.mark.parametrize(
-    "raw", [b"\xff\xff", b"x" * (LARGEST_REQUEST + 1), FieldInvalid("request", "is what the host could not read")]
+    "raw", [b"\xff\xff", sized(LARGEST_REQUEST + 1), FieldInvalid("request", "is what the host could not read")]
 )
 async def test_what_is_no_message_is_the_callers_fault(raw: bytes | SavepointError) -> None:
     with pytest.raises(FieldInvalid) as raised:
