@@ -1,0 +1,1 @@
+"""What callers are promised: errors, the checks of fields, JSON in messages, pages."""

@@ -1,0 +1,1 @@
+"""The databases: PostgreSQL, Valkey, and the records of requests. Their drivers are known in here only."""

@@ -1,0 +1,1 @@
+"""How work goes on within its bounds: deadlines, retries, batches, work beside the calls."""

@@ -1,0 +1,1 @@
+"""Which players exist, as far as inventory knows."""

@@ -1,0 +1,1 @@
+"""Matches, and who played them."""

@@ -1,0 +1,1 @@
+"""Coins, and the ledger of every movement."""

@@ -1,0 +1,1 @@
+"""What was asked under a request_id, and what was answered: once, and alike ever after."""
