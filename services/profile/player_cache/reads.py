@@ -53,6 +53,8 @@ class Reads:
                 self._loads.refresh(found.aging, token, load)
             if found.leased or found.bypassed:
                 players |= await self._loads.load(found.leased, found.bypassed, token, load)
+            if not found.loaded_elsewhere:
+                return players
             joined, wanted = await self._loads.join(found.loaded_elsewhere)
             players |= joined
             if not wanted:
@@ -67,13 +69,13 @@ class Reads:
             found.bypassed = list(player_ids)
             return found
         for player_id, look in zip(player_ids, looks, strict=True):
-            if look.state == "wait":
-                found.loaded_elsewhere[player_id] = look.token
+            if look.state == b"wait":
+                found.loaded_elsewhere[player_id] = look.token.decode()
             elif look.player:
                 found.players[player_id] = look.player
-                if look.state == "lease":
+                if look.state == b"lease":
                     found.aging.append(player_id)
-            elif look.state == "lease":
+            elif look.state == b"lease":
                 found.leased.append(player_id)
             else:
                 # A writer is at work; or the payload could not be read.

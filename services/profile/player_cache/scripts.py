@@ -34,8 +34,8 @@ class Look(NamedTuple):
     of whoever loads it."""
 
     player: Player | None
-    state: str
-    token: str
+    state: bytes
+    token: bytes
 
 
 class CacheScripts:
@@ -55,10 +55,7 @@ class CacheScripts:
         """Looks for players, in their order. The token gets the lease on those that the caller is to load."""
         calls = [((entry_key(player_id),), (token, LEASE_MS, self._life.early_ms)) for player_id in player_ids]
         answers = await self._valkey.run_each(READ, calls)
-        return [
-            Look(player_in(payload) if payload else None, state.decode(), lease.decode())
-            for payload, state, lease in answers
-        ]
+        return [Look(player_in(payload) if payload else None, state, lease) for payload, state, lease in answers]
 
     async def fill(self, player_ids: Sequence[UUID], players: Mapping[UUID, Player], token: str) -> None:
         """Puts players that were loaded under the token's lease; those that do not exist only lose the lease."""
