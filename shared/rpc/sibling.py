@@ -1,8 +1,8 @@
 """The client by which one Savepoint service calls another.
 
-A call takes along what is left of the deadline, the trace, and the x-request-id of the call that it is made for. Calls
-go to all replicas in turn, past those that say that they cannot serve. A call is sent again where that can help and
-does no harm. What the sibling refuses is raised here as the error that it was there.
+A call takes along the remaining time, the trace and the x-request-id of the call that it is made for. Calls go to all
+replicas in turn, except those that say that they cannot serve. A call is sent again where that can help and does no
+harm. When the sibling refuses, the same error is raised here.
 """
 
 import json
@@ -99,7 +99,7 @@ class Sibling:
         except aio.AioRpcError as error:
             raise self._translated(error, seconds, repeatable=repeatable) from error
         finally:
-            # A call that is left behind is not cancelled by itself, and never freed.
+            # When we stop waiting for a call, grpc.aio does not cancel it, and never frees it.
             call.cancel()
 
     def _metadata(self) -> tuple[tuple[str, str], ...]:
@@ -138,8 +138,8 @@ async def connect(
     """A service with a channel to its replicas, closed on the way out. It may be down.
 
     `service` is what errors and logs call it, `health_name` the gRPC service whose health says which replicas serve,
-    `target` where they are. With `authority`, the one of their certificates, calls are encrypted, and `own` proves who
-    calls.
+    `target` where they are. With `authority`, which signed their certificates, calls are encrypted; `own` is the
+    certificate by which they know us.
     """
     async with _channel(target, authority, own, _options(health_name)) as channel:
         yield Sibling(service, channel, traces)

@@ -1,4 +1,5 @@
-"""`python -m services.<name> serve | migrate | health`: the same for every service."""
+"""`python -m services.<name> serve | health | settings | migrate`: the same for every service with migrations; the
+others have no `migrate`."""
 
 import argparse
 import sys
@@ -22,7 +23,8 @@ S = TypeVar("S", bound=ServiceSettings)
 def main(name: str, kind: type[S], build: Build[S], folder: Path | None = None) -> None:
     """Does what the command line says and exits: 0, or 1 with a line on stderr that says why.
 
-    `folder` is the service's own, of a service that has migrations: in it or in its areas, in folders of that name."""
+    `folder` is the service's own folder, if it has migrations: they are in folders called `migrations`, in it or in its
+    areas."""
     parser = argparse.ArgumentParser(prog=f"python -m services.{name}", description=f"Savepoint's {name} service.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -56,7 +58,7 @@ def main(name: str, kind: type[S], build: Build[S], folder: Path | None = None) 
 
 
 def _migrated(kind: type[ServiceSettings], folder: Path, within_s: float) -> str:
-    # Here, because a service without a database need not load the driver of one: 10 MB.
+    # Imported here, so that a service without PostgreSQL does not load its driver, which takes 10 MB.
     from shared.stores.postgres.migrations import migrate
 
     return uvloop.run(migrate(load(PostgresSettings).database_url, folder, load(kind).store_start_timeout_s, within_s))

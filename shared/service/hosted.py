@@ -43,7 +43,8 @@ async def opened(areas: Sequence[Area[Stores]], stores: Stores) -> AsyncIterator
 class Hosted:
     """What a service hands to `serve`.
 
-    `essential` are the stores without which it must not be sent calls. `background` is work that runs until the stop.
+    `essential` are the stores that it needs: while one of them does not answer, the service is NOT_SERVING.
+    `background` is work that runs until the stop.
     """
 
     served: Sequence[Served]

@@ -38,8 +38,8 @@ class StartError(Exception):
 
 
 async def serve(name: str, settings: S, build: Build[S]) -> None:
-    """Runs a service until SIGTERM or SIGINT. Raises StartError when it cannot start, BackgroundError when work failed
-    without which it must not go on."""
+    """Runs a service until SIGTERM or SIGINT. Raises StartError when it cannot start, BackgroundError when a vital job
+    failed."""
     logs.start(name, settings.log_level)
     stop = Stop()
     stop.on_signals(signal.SIGTERM, signal.SIGINT)
@@ -48,7 +48,7 @@ async def serve(name: str, settings: S, build: Build[S]) -> None:
         background = Background(runtime.metrics.background_failures, give_up=stop.ask)
         started = await stop.interrupts(_started(runtime, build, stack))
         if started:
-            # Before the stores close, which its work uses.
+            # The stack ends the background work before it closes the stores, which that work uses.
             stack.push_async_callback(background.stop)
             _at_work(started, background, settings)
             await stop.wait()

@@ -1,4 +1,4 @@
-"""The stop of a service: a signal asks for it, or background work that it cannot do without."""
+"""The stop of a service. A signal asks for it, or the failure of a vital background job."""
 
 import asyncio
 import signal
@@ -34,7 +34,7 @@ class Stop:
         await self._asked.wait()
 
     async def interrupts(self, work: Awaitable[T]) -> T | None:
-        """What `work` returns; None when the stop is asked for before that, and `work` is cancelled."""
+        """What `work` returns. When the stop is asked for before that, `work` is cancelled, and the result is None."""
         try:
             async with asyncio.timeout(None) as self._interruptible:
                 return await work

@@ -1,7 +1,8 @@
 """The id under which a call is known outside: what the caller, or a proxy before us, has put into `x-request-id`.
 
-It is in every log line of the call, and goes on to the services that the call asks. Whoever sets it finds one action of
-a player's in the logs of all services. It has nothing to do with the contract's request_id, which makes repeats safe.
+It is in every log line of the call, and goes on to the services that the call asks. A game server that sets it can find
+one action of a player in the logs of all services. It has nothing to do with the contract's request_id, which makes
+repeats safe.
 """
 
 import re
@@ -9,7 +10,8 @@ from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 
 KEY = "x-request-id"
-# What cannot be such an id, or would fill the log, is left out. What gRPC refuses to send on as metadata is among it.
+# Any other value is ignored: it would fill the log, or has more than visible ASCII, some of which gRPC refuses to send
+# on as metadata.
 _FORM = re.compile(r"[!-~]{1,128}")
 
 # Keys and values, as the call's context gives them: read only where somebody wants to know, since most calls write no

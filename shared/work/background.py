@@ -1,9 +1,10 @@
 """Background work: what a process does beside its calls. None of it ends unseen.
 
-A job is logged with its traceback, counted and begun anew, after a wait that grows, whatever it raises; also when it
-just returns. A vital job is one whose failure the process must not outlive: it ends everything instead.
+When a job ends, whatever it raised, and even if it just returned, this is logged with its traceback and counted, and
+the job is begun anew after a wait that grows. A vital job is one that the process cannot do without: when it fails, the
+process ends.
 
-What is begun for a moment only, as one batch or one refresh, is begun with `once`.
+Work that ends by itself, such as one batch or one refresh, is begun with `once`.
 """
 
 import asyncio
@@ -64,7 +65,8 @@ class Background:
 
     def start(self, job: Job) -> None:
         """Begins a job, and begins it anew whenever it fails."""
-        # Shown as 0 from the start: a counter that appears with its first failure shows no increase.
+        # The counter is 0 from the start. If it first appeared with the first failure, Prometheus would see no
+        # increase.
         self._failures(job.name)
         self._tasks.append(asyncio.create_task(self._keep(job), name=f"keep {job.name}"))
 
@@ -109,10 +111,11 @@ async def running(job: Job, failures: Failures) -> AsyncIterator[None]:
 
 
 def once(work: Coroutine[Any, Any, T], name: str, owner: set[asyncio.Task[T]]) -> asyncio.Task[T]:
-    """Begins work that ends by itself. It stands in `owner` until then, who cancels and awaits what is in there.
+    """Begins work that ends by itself. Until then it is in the set `owner`; whoever has the set cancels and awaits the
+    tasks in it.
 
-    What it raises, other than an error that a caller may be told, goes to the loop's exception handler at once, which
-    logs and counts it (`report_unseen`)."""
+    If it raises anything but a SavepointError, the loop's exception handler gets that at once, and logs and counts it
+    (`report_unseen`)."""
     task = asyncio.create_task(work, name=name)
     owner.add(task)
     task.add_done_callback(owner.discard)

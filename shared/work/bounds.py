@@ -1,17 +1,17 @@
 """Bounds that must agree, in one place; tests/unit/test_bounds.py keeps them in their order.
 
-Those that follow from others are computed. What only one module knows, and nothing else relies on, stays there.
+A bound that follows from others is computed here. A bound that only one module needs stays in that module.
 """
 
 # No call takes longer (shared/rpc/policies/deadlines.py). Everything below that must outlast a call follows from it.
 LONGEST_CALL_S = 30.0
 
-# How long PostgreSQL itself lets a statement run. Shorter, it would end a statement whose caller still waits; much
-# longer, statements that nobody waits for would hold their locks.
+# How long PostgreSQL itself lets a statement run. If this were shorter, it would end a statement whose caller still
+# waits; if it were much longer, statements that nobody waits for would hold their locks.
 STATEMENT_TIMEOUT_S = int(LONGEST_CALL_S)
 
-# Longest time for what several callers share (shared/work/batching.py). Longer than a call, it would go on when the
-# last of its callers has gone.
+# Longest time for what several callers share (shared/work/batching.py). If it were longer than a call, the work would
+# go on after the last of its callers has gone.
 BATCH_BOUND_S = LONGEST_CALL_S / 3
 
 # How long a writer that has announced itself in the player cache counts as at work. It must outlast the call and what
@@ -28,8 +28,9 @@ CALL_KEPT_S = int(2 * LONGEST_CALL_S)
 PING_S = 1.5
 PING_WAIT_S = 2.0
 
-# What a stop takes beyond SHUTDOWN_NOTICE_S and SHUTDOWN_GRACE_S, at most: hosts and stores close. Whoever kills what
-# does not stop (compose's stop_grace_period) must wait so much longer, or calls are cut off and exit code 0 is lost.
+# What a stop takes beyond SHUTDOWN_NOTICE_S and SHUTDOWN_GRACE_S, at most: hosts and stores close. Whoever kills a
+# service that does not stop (compose's stop_grace_period) must wait this much longer than the two; otherwise calls are
+# cut off, and the exit code is not 0.
 CLOSING_S = 8.0
 
 # How long all migrations may take where nobody says otherwise. One that rewrites a table takes longer, the larger the

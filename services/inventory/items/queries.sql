@@ -1,16 +1,18 @@
 -- Every query about items. The RPC, the store's method and the query share one name.
 --
--- Effects that move value are one statement: it locks, judges, changes and records the outcome under the request_id: the
--- answer, or the refusal where the row as it was locked does not allow it (pieces.sql and refusal.py in
+-- An effect that moves value is one statement: it locks, judges, changes, and records the outcome under the request_id.
+-- The outcome is the answer, or a refusal if the locked row does not allow the effect (pieces.sql and refusal.py in
 -- shared/stores/requests). `NOT EXISTS (... requests ...)` keeps a repeated request from taking effect; two racing ones
--- meet on the primary key of requests, and the later one is rolled back. After `not_after`, when the call's deadline is over, nothing happens and nothing is recorded.
+-- meet on the primary key of requests, and the later one is rolled back. After `not_after`, when the call's deadline is
+-- over, nothing happens and nothing is recorded.
 --
 -- What an UPDATE sets is computed from `locked`, never from the row that it updates. If another statement has changed
 -- that row since this one's snapshot, PostgreSQL first computes and checks the new values from the old row, and may
 -- fail on a CHECK. A null in inventory.metadata says that none was ever set; it is read as {}.
 
 -- name: grant_item (insert inventory)
--- The time is looked at again once the row of an item that the player has is locked: it may have been waited for.
+-- If the player has the item, the statement may have to wait for its row's lock; so it checks the time again once it
+-- has the lock.
 WITH granted AS (
     INSERT INTO inventory AS i (player_id, item_type, item_id, quantity, metadata)
     SELECT %(player_id)s, %(item_type)s, %(item_id)s, %(quantity)s::bigint, %(metadata)s::jsonb
@@ -33,8 +35,8 @@ FROM outcome;
 
 -- name: batch_grant_items (insert inventory)
 -- Grants of one item add up, and the last metadata among them wins. The rows are written, and so locked, in the order
--- of their key: opposed batches wait and never deadlock. The time is looked at once, before: it must not run out in the
--- middle. The answer leaves metadata out: that of 500 items may have 31 MiB.
+-- of their key: opposed batches wait and never deadlock. The time is checked once, at the beginning: it must not run
+-- out in the middle. The answer leaves metadata out: that of 500 items may have 31 MiB.
 WITH asked AS (
     SELECT *
     FROM ROWS FROM (

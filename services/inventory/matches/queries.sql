@@ -7,8 +7,8 @@
 -- name: record_match (insert matches)
 -- Many matches in one statement, each under its own request. StartMatch too: its match has no ended_at yet. A repeated
 -- request, even a racing one, stops at its record. Records are written in the order of their ids, so that two
--- statements with the same requests wait and never deadlock. `earlier_s` is by how much a request's own deadline comes
--- before the statement's.
+-- statements with the same requests wait and never deadlock. `earlier_s` says how many seconds a request's own deadline
+-- is before that of the statement.
 WITH asked AS (
     SELECT request_id, method, decode(fingerprint, 'hex') AS fingerprint, match AS answer
     FROM jsonb_to_recordset(%(asked)s::jsonb)

@@ -1,7 +1,7 @@
 -- migrate:up
 
--- What was answered under a request_id, a partition for each day: docs/adr/0009-request-records.md. `requests` keeps
--- what must be unique over all the days, the id, and nothing else of a new request. Its old columns hold the records of
+-- What was answered under a request_id, a partition for each day: docs/adr/0009-request-records.md. Of a new request,
+-- `requests` keeps only the id, which must be unique over all days, and its time. Its old columns hold the records of
 -- 0.1 until they are forgotten, and those of a 0.1 that still runs beside this version; a later migration drops them.
 ALTER TABLE requests
     ALTER COLUMN method DROP NOT NULL,
@@ -21,10 +21,10 @@ CREATE TABLE request_answers (
 -- For days whose partition nobody made in time: an insert never fails for want of one.
 CREATE TABLE request_answers_default PARTITION OF request_answers DEFAULT;
 
--- Makes the partitions of today, in UTC, and of so many days after, those that are missing. Any number of replicas may
--- call it at once. A day that has rows in the default partition stays there: they are deleted from it one day.
--- Calls wait for its locks at most as long as it waits itself. Runs as the owner of the tables, as the one below does: the
--- service's user need not be allowed to make and drop tables.
+-- Makes the partitions that are missing, of today in UTC and of as many days after it as `days_ahead` says. Any number
+-- of replicas may call it at once. A day that has rows in the default partition gets no partition: its rows stay there
+-- until they are forgotten. Calls wait for its locks no longer than it waits itself (lock_timeout). It runs as the
+-- owner of the tables, like the function below, so that the service's user needs no right to make and drop tables.
 CREATE FUNCTION make_request_partitions(days_ahead integer) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET timezone = 'UTC' SET lock_timeout = '500ms'
 AS $$
@@ -37,7 +37,7 @@ BEGIN
     FOR day IN SELECT generate_series(date_trunc('day', now()), now() + make_interval(days => days_ahead), '1 day') LOOP
         name := 'request_answers_' || to_char(day, 'YYYYMMDD');
         CONTINUE WHEN to_regclass(name) IS NOT NULL;
-        -- Before it is looked at: what is inserted afterwards finds the new partition.
+        -- Locked before the check, so that rows inserted after the check go into the new partition.
         LOCK TABLE request_answers_default IN ACCESS EXCLUSIVE MODE;
         CONTINUE WHEN EXISTS (
             SELECT FROM request_answers_default WHERE created_at >= day AND created_at < day + interval '1 day');
@@ -53,7 +53,8 @@ $$;
 
 -- Drops the oldest partition that ends at or before a moment, unless `requests` still has ids of its days: another
 -- replica may be deleting them. An id without its answer would be taken for a request that came too late. Returns how
--- many it dropped, 1 or 0: one at a time, because calls wait for its lock, and while it waits for theirs.
+-- many it dropped, 1 or 0. It drops one at a time, because calls wait while it holds its lock, and while it waits for
+-- it.
 CREATE FUNCTION drop_request_partition(forgotten_before timestamptz) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET timezone = 'UTC' SET lock_timeout = '200ms'
 AS $$
@@ -79,7 +80,7 @@ $$;
 
 -- migrate:down
 
--- Version 1 is that of 0.1, which repeats these answers. It could not read newer ones: they are forgotten.
+-- Release 0.1 can read answers of version 1, so they are kept for it. It could not read newer ones: they are forgotten.
 UPDATE requests
 SET method = kept.method, fingerprint = kept.fingerprint, answer = kept.answer
 FROM request_answers AS kept

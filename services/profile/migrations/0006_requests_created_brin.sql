@@ -1,7 +1,7 @@
 -- migrate:up
 
--- A BRIN index finds old rows only as long as the table is in the order of time, which it is not once room that
--- forgotten rows left has been filled again. requests_created_at_idx took its place.
+-- A BRIN index finds old rows fast only while the table's rows lie in the order of time. That order is lost when new
+-- rows fill the room that forgotten rows left. requests_created_at_idx took its place.
 DROP INDEX requests_created_idx;
 
 -- migrate:down

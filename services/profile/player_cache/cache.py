@@ -1,8 +1,8 @@
 """Players in Valkey, beside the database: one reader at a time loads a missing player, and no old row is put back.
 
 `reads` looks into it, `loads` fills it, `writes` keeps stale rows out while a write is on its way, and `outage` is what
-happens while its server is away. `scripts` are what they all do to an entry, each in one step on the server. Besides,
-no script puts an older version over a newer one.
+happens while its server is away. `scripts` has the Lua scripts by which they all use an entry, each in one step on the
+server. No script puts an older version over a newer one.
 """
 
 from collections.abc import Sequence

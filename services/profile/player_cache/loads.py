@@ -1,5 +1,5 @@
-"""Players read from the database on behalf of the cache: once for all readers of a process, and early for entries that
-are about to end."""
+"""Loads players from the database for the cache: once for all readers of a process, and early for entries that are
+about to expire."""
 
 import asyncio
 import logging
@@ -28,7 +28,7 @@ class Loads:
         self._refreshing: set[asyncio.Task[None]] = set()
 
     async def load(self, leased: Sequence[UUID], bypassed: Sequence[UUID], token: str, load: Load) -> Players:
-        """Loads both, and fills the cache with the leased ones."""
+        """Loads the leased and the bypassed players, and fills the cache with the leased ones."""
         loaded: asyncio.Future[Players] = asyncio.get_running_loop().create_future()
         self._under_way[token] = loaded
         try:

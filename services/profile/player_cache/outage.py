@@ -1,4 +1,4 @@
-"""What becomes of the cache while its server does not answer, and when it does again.
+"""What the cache does while its server does not answer, and when the server answers again.
 
 A cache that is down costs speed, never an error: it is left alone for a moment, and players come from the database.
 Writes cannot be announced then, so entries from before the outage may be older than the database. Every player written
@@ -64,7 +64,8 @@ class Outage:
             some = [self._missed_writes.pop() for _ in range(min(FORGOTTEN_AT_ONCE, len(self._missed_writes)))]
             token = self._scripts.new_token()
             try:
-                # An announcement drops the entry; ended under an unknown version, it leaves loading to the next reader.
+                # The announcement drops the entry. It is ended with an unknown version, so the next reader loads the
+                # player.
                 await self._scripts.begin_write(some, token)
                 await self._scripts.end_write(some, token, {}, UNKNOWN_VERSION)
             except BaseException:

@@ -12,16 +12,17 @@ from services.profile.player_cache.outage import Outage
 from services.profile.player_cache.scripts import CacheScripts
 from shared.telemetry.metrics import CacheMetrics
 
-# Waits for a loader in another process: 10, 20, 40, … ms, some 600 ms in all, then one loads without it.
+# Waits for a loader in another process: 10, 20, 40, … ms, some 600 ms in all; then the reader loads the player itself.
 FIRST_WAIT_S = 0.01
 MOST_WAITS = 6
 
 
 @dataclass(slots=True)
 class _Found:
-    """What a look into the cache came to, for one call: the players that were there, those that the caller has the
-    lease to load, those that were there and are to be loaded anew, those that a writer is at work on, and those that
-    another caller loads, with its token."""
+    """What a look into the cache found, for one call. `players` were there. `leased` are those that the caller has the
+    lease to load. `aging` were there, but are to be loaded anew. `bypassed` are read from the database without filling
+    the cache, because a writer is at work on them, the payload cannot be read, or the cache cannot be used.
+    `loaded_elsewhere` are those that another caller loads, with its token."""
 
     players: Players = field(default_factory=dict)
     leased: list[UUID] = field(default_factory=list)

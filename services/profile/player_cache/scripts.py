@@ -25,7 +25,8 @@ END_WRITE = load_script(_LUA / "end_write.lua", "players_cache", writes=True)
 # A reader that has not filled its entries after this time loses its lease to the next reader.
 LEASE_MS = 3_000
 
-# How end_write.lua is told that nothing was written, and that something may have been, under a version nobody knows.
+# What end_write.lua gets instead of a version: nothing was written; or something may have been, and nobody knows the
+# version.
 NOTHING_WRITTEN, UNKNOWN_VERSION = "", "?"
 
 
@@ -73,8 +74,8 @@ class CacheScripts:
     async def end_write(
         self, player_ids: Sequence[UUID], token: str, written: Mapping[UUID, tuple[int, Player | None]], otherwise: str
     ) -> None:
-        """Ends a writer. `written` gives versions, and players where all of them is known; `otherwise`, one of
-        NOTHING_WRITTEN and UNKNOWN_VERSION, holds for the others."""
+        """Ends a writer. `written` has the version of each player that was written, and the player itself if the writer
+        knows all of it. `otherwise`, NOTHING_WRITTEN or UNKNOWN_VERSION, is said of the other players."""
         calls = []
         for player_id in player_ids:
             version, player = written.get(player_id, (otherwise, None))

@@ -45,8 +45,8 @@ class Writes:
             raise
         finally:
             # After any other failure nobody knows whether the write took place: the announcement stays until it
-            # expires. A write that could not be announced has been missed, also where the cache came back in the middle
-            # of it.
+            # expires. A write that could not be announced was missed by the cache, even if the cache came back during
+            # the write.
             if not announced:
                 self._outage.missed_write(player_ids)
 

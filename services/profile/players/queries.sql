@@ -1,12 +1,12 @@
 -- Every query of this area. The RPC, the store's method and the query share one name.
 --
--- Effects that move value are one statement: it locks, judges, changes, writes the ledger and records the outcome under
--- the request_id: the answer, or the refusal where the rows as they were locked do not allow it (pieces.sql and
--- refusal.py in shared/stores/requests).
--- `NOT EXISTS (... requests ...)` keeps a repeated request from taking effect; two racing ones meet on the primary key
--- of requests, and the later one is rolled back. After `not_after`, when the call's deadline is over, nothing happens
--- and nothing is recorded; it is looked at once the locks are held, because they may have been waited for.
--- Rows are always locked in the order of player_id, so that opposed calls wait for each other and never deadlock.
+-- An effect that moves value is one statement: it locks, judges, changes, writes the ledger, and records the outcome
+-- under the request_id. The outcome is the answer, or a refusal if the locked rows do not allow the effect (pieces.sql
+-- and refusal.py in shared/stores/requests). `NOT EXISTS (... requests ...)` keeps a repeated request from taking
+-- effect; two racing ones meet on the primary key of requests, and the later one is rolled back. After `not_after`,
+-- when the call's deadline is over, nothing happens and nothing is recorded; the time is checked when the locks are
+-- held, because the statement may have waited for them. Rows are always locked in the order of player_id, so that
+-- opposed calls wait for each other and never deadlock.
 --
 -- What an UPDATE sets is computed from `locked`, never from the row that it updates (p.coins + …). If another statement
 -- has changed that row since this one's snapshot, PostgreSQL first computes and checks the new values from the old row,
@@ -70,9 +70,10 @@ RETURNING player_id, username, email, mmr, level, xp, coins, held_coins, attribu
           version;
 
 -- name: batch_apply_progress (update players)
--- Many requests in one statement, no player in two of them, each judged by itself: all or nothing of it. Every 1,000 xp
--- is a level; levels are never lost. `earlier_s` is by how much a request's own deadline comes before the statement's.
--- The answer that is recorded leaves attributes out; they come beside it, for the cache.
+-- Many requests in one statement; no player is in two of them. Each request is judged by itself, and happens as a whole
+-- or not at all. Every 1,000 xp is a level; levels are never lost. `earlier_s` says how many seconds a request's own
+-- deadline is before that of the statement. The answer that is recorded leaves attributes out; they come beside it, for
+-- the cache.
 WITH asked AS (
     SELECT *
     FROM unnest(%(request_ids)s::uuid[], %(fingerprints)s::bytea[], %(earlier_s)s::float8[])

@@ -1,12 +1,12 @@
 -- Every query of this area. The RPC, the store's method and the query share one name.
 --
--- Effects that move value are one statement: it locks, judges, changes, writes the ledger and records the outcome under
--- the request_id: the answer, or the refusal where the rows as they were locked do not allow it (pieces.sql and
--- refusal.py in shared/stores/requests).
--- `NOT EXISTS (... requests ...)` keeps a repeated request from taking effect; two racing ones meet on the primary key
--- of requests, and the later one is rolled back. After `not_after`, when the call's deadline is over, nothing happens
--- and nothing is recorded; it is looked at once the locks are held, because they may have been waited for.
--- Rows are always locked in the order of player_id, so that opposed calls wait for each other and never deadlock.
+-- An effect that moves value is one statement: it locks, judges, changes, writes the ledger, and records the outcome
+-- under the request_id. The outcome is the answer, or a refusal if the locked rows do not allow the effect (pieces.sql
+-- and refusal.py in shared/stores/requests). `NOT EXISTS (... requests ...)` keeps a repeated request from taking
+-- effect; two racing ones meet on the primary key of requests, and the later one is rolled back. After `not_after`,
+-- when the call's deadline is over, nothing happens and nothing is recorded; the time is checked when the locks are
+-- held, because the statement may have waited for them. Rows are always locked in the order of player_id, so that
+-- opposed calls wait for each other and never deadlock.
 --
 -- What an UPDATE sets is computed from `locked`, never from the row that it updates (p.coins + …). If another statement
 -- has changed that row since this one's snapshot, PostgreSQL first computes and checks the new values from the old row,

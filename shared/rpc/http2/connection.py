@@ -189,8 +189,8 @@ class Connection(asyncio.Protocol):
         self._after(self._h2.release_capacity(stream_id, size))
 
     def hold(self, more: int) -> bool:
-        """Counts bytes of requests that no handler has taken; less than 0 where one has. Whether all of them together
-        are few enough."""
+        """Counts bytes of requests that no handler has taken yet; `more` is below 0 when a handler has taken some.
+        Returns whether all of them together are few enough."""
         self._held += more
         return self._held <= MOST_HELD
 
@@ -199,7 +199,8 @@ class Connection(asyncio.Protocol):
         self._sent(self._h2.send_response_head(stream_id, http_status, head, end))
 
     def send_data(self, stream_id: int, data: bytes, at: int) -> int:
-        """Sends from `at` on what there is room for. Returns how far that is. Raises StreamGoneError."""
+        """Sends as much of `data`, from `at` on, as there is room for. Returns where it stopped. Raises
+        StreamGoneError."""
         send = self._h2.send_data
         while True:
             verdict = send(stream_id, data, at, False)
@@ -228,8 +229,8 @@ class Connection(asyncio.Protocol):
 
     @property
     def drained(self) -> bool:
-        """Whether no call is lost by closing it: the client opens no more, has been sent all answers, and what is open
-        waits for events."""
+        """Whether closing it loses no call: the client opens no more calls, all answers have been sent, and calls that
+        are still open only wait for events."""
         return self._lifetime.leaving and self.all_written and all(stream.waits_for_events for stream in self._streams)
 
     def drain(self) -> None:

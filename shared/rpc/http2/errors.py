@@ -1,4 +1,4 @@
-"""What a handler meets that can no longer send its answer."""
+"""The errors that a handler gets when it can no longer send its answer."""
 
 import asyncio
 

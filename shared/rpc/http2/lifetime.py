@@ -1,8 +1,8 @@
 """How long a connection lives: from the client's first bytes, by pings, to a close that loses no call.
 
-A connection that is idle or old is drained: the client is told by GOAWAY to open no more calls here, what it has sent
-before it heard of that is served, and the connection closes once nothing is open. A client that sends no first bytes,
-or answers no ping, is gone.
+A connection that is idle or old is drained: GOAWAY tells the client to open no more calls here. Calls that it sent
+before it heard that are still served, and the connection closes once no call is open. A client that sends no first
+bytes, or answers no ping, is taken to be gone, and its connection is closed.
 """
 
 import asyncio
@@ -47,9 +47,9 @@ class ConnectionForLifetime(Protocol):
 
 
 class Lifetime:
-    """The clocks of one connection. It says when frames and calls come; times are the loop's."""
+    """The timers of one connection. The connection tells it when frames and calls come; times are those of the loop."""
 
-    # GOAWAY has been sent; and the client knows, or should by now: no further call can come.
+    # `draining`: GOAWAY has been sent. `leaving`: the client knows it, or should by now; no further call can come.
     draining = False
     leaving = False
     _preface_timer: asyncio.TimerHandle | None = None

@@ -42,7 +42,7 @@ class IncomingRequest(ABC):
 
     @abstractmethod
     def end(self) -> bytes | None:
-        """The caller has sent all of it. Returns the message where it is to be one; None for a stream, and where
+        """The caller has sent all of it. Returns the message of a call that takes one; None for a stream, and when
         nothing more is read. Raises FieldInvalid where it is not whole."""
 
     @abstractmethod
@@ -129,10 +129,10 @@ class StreamedRequest(IncomingRequest):
         super().__init__(flow, stream_id, encoding)
         # Those that the handler has not taken yet; an error stands for all that would follow.
         self._messages: deque[bytes | SavepointError] = deque()
-        # The caller has sent all of them; and: the call has ended, nobody reads on.
+        # `_whole`: the caller has sent all messages. `_closed`: the call has ended, and nobody reads on.
         self._whole = False
         self._closed = False
-        # Bytes taken in that the caller's window has not been given back for.
+        # Bytes that have come, but whose part of the caller's flow-control window was not given back yet.
         self._unreleased = 0
         # The handler waits for the next message.
         self._next: asyncio.Future[None] | None = None

@@ -1,7 +1,8 @@
 """PostgreSQL: single statements, transactions; the one place that knows the driver's errors.
 
-A statement or transaction waits no longer than the current call's deadline allows. What it has begun by then ends by
-itself a moment later, or is cancelled on the server (shared/stores/postgres/lease.py); nothing new is begun.
+A statement or transaction waits no longer than the current call's deadline allows. When the deadline has passed,
+nothing new is begun, and what is running ends by itself a moment later, or is cancelled on the server
+(shared/stores/postgres/lease.py).
 
 A query whose effect must not come after the call's deadline says `clock_timestamp() <= %(not_after)s` where its work
 begins; the parameter is filled in here, in the server's time. If the server freezes while it holds the statement, and
@@ -154,9 +155,9 @@ class Postgres:
         return await self._retried(attempt)
 
     async def ping(self) -> None:
-        """Raises unless the database answers in time, StoreUnfit where its schema lacks migrations. It is no failure
-        that all connections are busy, nor that the schema is newer by now: migrations come first, and the replicas that
-        need them after."""
+        """Raises unless the database answers in time, StoreUnfit where its schema lacks migrations. Two things are no
+        failure: that all connections are busy, and that the schema is newer by now, because an upgrade migrates first
+        and replaces the replicas after that."""
         try:
             with deadline.within(PING_S), self._errors(lambda: False):
                 await self._connections.ask(self._look)
@@ -199,8 +200,8 @@ class Postgres:
         await self._connections.watch(mend_after_s)
 
     async def _look(self, lease: Lease) -> None:
-        """Asks the least there is, or for the schema's version where that was long ago, or on another connection that
-        may lead to another database of the same name."""
+        """Runs the smallest query there is. If the schema's version was read long ago, or never on this connection, it
+        reads that instead: the connection may lead to another database of the same name."""
         now = asyncio.get_running_loop().time()
         if self._schema is None or (
             lease.connection.schema_is_known and self._fit_at is not None and now - self._fit_at < SCHEMA_EVERY_S
@@ -285,7 +286,7 @@ async def connect(
 
     `service` is the folder of the service whose migrations it must have; they may come within the same time. Raises
     StoreUnfit when they do not, when there are newer ones, when the database is not in UTF-8, when it should take
-    encrypted connections and does not, and for a URL that is none."""
+    encrypted connections and does not, and when `url` is no valid URL."""
     until = asyncio.get_running_loop().time() + start_timeout_s
     connections = Connections(url, pool_size, telemetry.metrics)
     database = Postgres(connections, telemetry, Schema.of(service) if service else None)

@@ -26,7 +26,7 @@ def folders(service: Path) -> list[Path]:
 
 def by_version(service: Path) -> dict[str, Path]:
     """Every migration in a service's folder, by its version: the digits that its name begins with. Raises
-    MigrationError for a version that two have: dbmate would skip the second one without a word."""
+    MigrationError when two files have the same version: dbmate would silently skip the second one."""
     found: dict[str, Path] = {}
     for file in sorted(file for folder in folders(service) for file in folder.iterdir()):
         if version := _VERSION.match(file.name):

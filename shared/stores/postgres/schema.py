@@ -1,7 +1,7 @@
 """Which version a database's schema has, and whether that is the one that the code was written for.
 
-dbmate keeps the version of each migration that it has applied, the digits that begin the file's name, in the table
-`schema_migrations`. The code needs the migrations in its own folders.
+A migration's version is the digits that its file's name begins with. dbmate keeps the versions that it has applied in
+the table `schema_migrations`. The code needs the migrations in its own folders.
 """
 
 from collections.abc import Set
@@ -20,7 +20,8 @@ class SchemaOlder(StoreUnfit):
 
 
 class SchemaNewer(StoreUnfit):
-    """Migrations were applied that this version does not know; only another version of the service mends that."""
+    """Migrations were applied that this version of the service does not know; only a newer version can serve this
+    database."""
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,9 @@ UNENCRYPTED = (
 
 
 def sslmode(url: str) -> str:
-    """What a connection to this URL does about encryption. An sslmode that is given counts, as does PGSSLMODE;
-    otherwise it is `disable` for a socket or this host, and `require` for any other. Raises StoreUnfit for no URL."""
+    """What a connection to this URL does about encryption. An sslmode in the URL counts, else PGSSLMODE; without
+    either, and for `prefer` and `allow`, it is `disable` for a socket or this host, and `require` for any other. Raises
+    StoreUnfit for no URL."""
     try:
         options = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
@@ -51,8 +52,8 @@ def says_no_tls(message: str) -> bool:
 
 
 async def check_encryption(url: str, timeout_s: int) -> None:
-    """Raises StoreUnfit when encrypted connections are asked for and the server answers that it takes none. That it
-    does not answer, or refuses for another reason, is for others to find."""
+    """Raises StoreUnfit when encrypted connections are asked for and the server answers that it takes none. If it does
+    not answer, or refuses for another reason, this raises nothing: the next connection will show it."""
     if sslmode(url) == "disable":
         return
     try:

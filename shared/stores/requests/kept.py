@@ -7,9 +7,9 @@ record has the version of its answer's JSON, and there is a function for each st
     KEPT_PLAYER = KeptAnswer(PLAYER, with_title)    # version 2; with_title makes one of version 2 from one of version 1
 
 What to do when an answer's dataclass changes, say when Player gets the field `title`: write a function that takes the
-JSON of before, as Python's dicts and lists, and returns today's, with what an older record cannot know filled in; add
-it as the last of the arguments; keep a golden file of a record in the new version (tests/fixtures). The
-functions that stand there already are never changed: records were written that need them.
+JSON of before, as Python's dicts and lists, and returns the JSON of today, with a value for what an older record cannot
+know; add it as the last of the arguments; keep a golden file of a record in the new version (tests/fixtures). Never
+change the functions that are there already: existing records need them.
 """
 
 import json
@@ -43,8 +43,9 @@ class KeptAnswer(Generic[T]):
         return {"answer_version": self.version}
 
     def read(self, answer: str, version: int | None = None) -> T:
-        """The answer from its JSON, which is of today's version unless another is given. Raises StoreUnavailable when
-        it is of a newer release and this one cannot read it: the replicas are being upgraded, and another can."""
+        """The answer from its JSON, which is of today's version unless another is given. Raises StoreUnavailable when a
+        newer release wrote it and this one cannot read it: then the replicas are being upgraded, and a newer replica
+        can."""
         if version is None or version == self.version:
             return self._kind.validate_json(answer)
         if version > self.version:

@@ -2,8 +2,9 @@
 -- a piece in by a line of its own, `-- include: recorded`, between two of its CTEs or after the last.
 
 -- piece: recorded
--- Of one request. `outcome` has its answer or its refusal, in the column `answer`, or no row where nothing was done.
--- Where a racing twin has recorded the request already, it fails on requests_pkey, and the whole statement with it.
+-- For a query about one request. `outcome` has its answer or its refusal, in the column `answer`, or no row where
+-- nothing was done. If a racing twin has recorded the request already, the insert fails on requests_pkey, and with it
+-- the whole statement.
 recorded AS (
     INSERT INTO requests (request_id)
     SELECT %(request_id)s
@@ -15,8 +16,9 @@ recorded AS (
 )
 
 -- piece: answered
--- Of several requests, whose ids the query itself has inserted into `requests`, in their order, so that two statements
--- with the same requests wait and never deadlock. `outcome` has request_id, method, fingerprint and answer of each.
+-- For a query about several requests. The query itself has inserted their ids into `requests`, in the order of the ids,
+-- so that two statements with the same requests wait for each other and never deadlock. `outcome` has request_id,
+-- method, fingerprint and answer of each.
 answered AS (
     INSERT INTO request_answers (request_id, method, fingerprint, version, answer)
     SELECT request_id, method, fingerprint, %(answer_version)s, answer

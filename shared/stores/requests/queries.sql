@@ -1,10 +1,10 @@
--- Every query about request records but the writing of an outcome, which is a part of its effect: pieces.sql.
+-- Every query about request records, except those that write an outcome: these are part of each effect (pieces.sql).
 
 -- name: find_requests (select requests)
 -- An effect is guarded by NOT EXISTS on its request_id, so a plain repeat changes nothing and a racing one fails on the
--- primary key; then the record is looked up here. created_at leads to the one partition that has the answer: LIMIT keeps
--- the planner, which knows little of partitions that are new, from reading them all for a hash join. Records of 0.1 have
--- their answer in `requests` itself.
+-- primary key; then the record is looked up here. By created_at PostgreSQL finds the one partition that has the answer.
+-- Without LIMIT the planner, which knows little of new partitions, might read all of them for a hash join. Records of
+-- 0.1 have their answer in `requests` itself.
 SELECT request_id,
        COALESCE(a.method, r.method) AS method,
        COALESCE(a.fingerprint, r.fingerprint) AS fingerprint,
@@ -20,7 +20,7 @@ LEFT JOIN LATERAL (
 WHERE request_id = ANY(%(request_ids)s) AND (a.answer IS NOT NULL OR r.answer IS NOT NULL);
 
 -- name: record_refusal (insert requests)
--- Of a request that the service itself has refused.
+-- For a request that the service itself refused, not its SQL.
 WITH recorded AS (
     INSERT INTO requests (request_id)
     SELECT %(request_id)s

@@ -2,11 +2,11 @@
 
 A write that moves value records its outcome within its own statement: the request_id in `requests`, which is unique
 there, and a fingerprint of what was asked with the answer in `request_answers`, or the refusal where the state did not
-allow it (refusal.py). What is answered is what is recorded: the first answer is made of the JSON that is kept, so a
-replay is the same to the byte, and a statement that was late finds the record and does nothing.
+allow it (refusal.py). Every answer, the first one too, is made from the JSON in the record, so a replay is the same to
+the byte. A statement that comes after its twin finds the record and does nothing.
 
 Records are kept for some days (REQUESTS_KEPT_DAYS), counted from the end of the day in UTC. Answers, which may be
-large, lie in a partition for each day, which is dropped as a whole; of `requests`, small rows are deleted
+large, lie in a partition for each day, which is dropped as a whole; the rows of `requests` are small, and are deleted
 (docs/adr/0009-request-records.md).
 
 Not recorded is what says nothing about the state: a malformed field, a reused request_id, a store that is down, a
@@ -49,8 +49,8 @@ _DAYS_AHEAD = 7
 
 
 def recorded_meanwhile(error: ConstraintViolated) -> bool:
-    """Whether a statement failed because a twin, another attempt of the same request, has recorded its outcome. A twin
-    that began in the same microsecond is met in the partition of the day first, whose key has the time in it."""
+    """Whether a statement failed because a twin, another attempt of the same request, has recorded its outcome. If both
+    began in the same microsecond, the statement fails on the key of the day's partition, which contains the time."""
     return error.name == "requests_pkey" or error.name.startswith("request_answers_")
 
 
@@ -92,9 +92,9 @@ class RequestRecords:
         """The answer to a request: that of `effect`, or the one recorded before, which `kept` reads.
 
         `effect` returns what its statement recorded, an answer or a refusal; or None if it left everything as it was:
-        the request was done before, or its time was over. What it raises of FINAL is a refusal that is not recorded
-        yet. Raises the refusal's error, RequestIdReused when the record is of another request, DeadlineReached, and
-        whatever else `effect` raises.
+        the request was done before, or its time was over. If it raises an error of FINAL, that is a refusal that is not
+        recorded yet; `once` records it. Raises the refusal's error, RequestIdReused when the record is of another
+        request, DeadlineReached, and whatever else `effect` raises.
         """
         try:
             result = await effect()
@@ -128,7 +128,7 @@ class RequestRecords:
         return row.made
 
     async def forget_old(self) -> None:
-        """Removes the records of the days that are over for longer than records are kept."""
+        """Removes the records of days that ended longer ago than records are kept."""
         params = {"kept_days": self._kept_days}
         [row] = await self._database.fetch(QUERIES["find_cutoff"], params, _Cutoff)
         before = {"forgotten_before": row.forgotten_before}

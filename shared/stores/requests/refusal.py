@@ -18,8 +18,8 @@ from shared.contract.errors import AlreadyExists, FieldInvalid, NotFound, Precon
 
 T = TypeVar("T")
 
-# The errors that are final, by their kind in a record. FieldInvalid is one where the state decides what a field may be;
-# what is malformed whatever the state never gets as far as a record.
+# The errors that are final, by their kind in a record. FieldInvalid is final only where the state decides what a field
+# may be; a field that is wrong whatever the state is refused before there is a record.
 _KINDS: dict[str, type[SavepointError]] = {
     "NOT_FOUND": NotFound,
     "ALREADY_EXISTS": AlreadyExists,

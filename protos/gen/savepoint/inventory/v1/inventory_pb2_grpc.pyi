@@ -29,10 +29,10 @@ GRPC_VERSION: str
 class InventoryServiceStub:
     """What players own.
 
-    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
-    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
-    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
-    all services.
+    Errors carry google.rpc.ErrorInfo. Any call may end with RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE
+    or UNAVAILABLE SERVICE_STOPPING (these three carry google.rpc.RetryInfo), with DEADLINE_EXCEEDED, or with INTERNAL
+    BUG. The comment at savepoint.profile.v1.ProfileService says, for all services, what makes a field invalid, what
+    request_id means and which fields are `optional`.
 
     An RPC that gives to a player answers PLAYER_NOT_FOUND for an id that profile did not know when it was first seen
     here, and SERVICE_UNAVAILABLE, with google.rpc.RetryInfo, while profile cannot be asked about a new one.
@@ -63,8 +63,8 @@ class InventoryServiceStub:
     - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
     ConsumeItem: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ConsumeItemRequest, _inventory_pb2.ConsumeItemResponse]
-    """Takes a quantity of an item; the last one taken removes it. Of an item that the player does not have there are too
-    few, even if nobody has this player_id.
+    """Takes a quantity of an item; the last one taken removes it. If the player does not have the item, or nobody has
+    this player_id, the call is refused as INSUFFICIENT_QUANTITY.
 
     Errors:
     - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
@@ -100,10 +100,10 @@ class InventoryServiceStub:
 class InventoryServiceAsyncStub(InventoryServiceStub):
     """What players own.
 
-    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
-    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
-    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
-    all services.
+    Errors carry google.rpc.ErrorInfo. Any call may end with RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE
+    or UNAVAILABLE SERVICE_STOPPING (these three carry google.rpc.RetryInfo), with DEADLINE_EXCEEDED, or with INTERNAL
+    BUG. The comment at savepoint.profile.v1.ProfileService says, for all services, what makes a field invalid, what
+    request_id means and which fields are `optional`.
 
     An RPC that gives to a player answers PLAYER_NOT_FOUND for an id that profile did not know when it was first seen
     here, and SERVICE_UNAVAILABLE, with google.rpc.RetryInfo, while profile cannot be asked about a new one.
@@ -131,8 +131,8 @@ class InventoryServiceAsyncStub(InventoryServiceStub):
     - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
     ConsumeItem: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ConsumeItemRequest, _inventory_pb2.ConsumeItemResponse]  # type: ignore[assignment]
-    """Takes a quantity of an item; the last one taken removes it. Of an item that the player does not have there are too
-    few, even if nobody has this player_id.
+    """Takes a quantity of an item; the last one taken removes it. If the player does not have the item, or nobody has
+    this player_id, the call is refused as INSUFFICIENT_QUANTITY.
 
     Errors:
     - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
@@ -167,10 +167,10 @@ class InventoryServiceAsyncStub(InventoryServiceStub):
 class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
     """What players own.
 
-    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
-    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
-    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
-    all services.
+    Errors carry google.rpc.ErrorInfo. Any call may end with RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE
+    or UNAVAILABLE SERVICE_STOPPING (these three carry google.rpc.RetryInfo), with DEADLINE_EXCEEDED, or with INTERNAL
+    BUG. The comment at savepoint.profile.v1.ProfileService says, for all services, what makes a field invalid, what
+    request_id means and which fields are `optional`.
 
     An RPC that gives to a player answers PLAYER_NOT_FOUND for an id that profile did not know when it was first seen
     here, and SERVICE_UNAVAILABLE, with google.rpc.RetryInfo, while profile cannot be asked about a new one.
@@ -214,8 +214,8 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inventory_pb2.ConsumeItemRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_inventory_pb2.ConsumeItemResponse, _abc.Awaitable[_inventory_pb2.ConsumeItemResponse]]:
-        """Takes a quantity of an item; the last one taken removes it. Of an item that the player does not have there are too
-        few, even if nobody has this player_id.
+        """Takes a quantity of an item; the last one taken removes it. If the player does not have the item, or nobody has
+        this player_id, the call is refused as INSUFFICIENT_QUANTITY.
 
         Errors:
         - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED

@@ -29,10 +29,10 @@ class LeaderboardServiceStub:
     """Ranks. A higher score leads; of equal scores the higher subscore, then who reached it first. A board exists once it
     is created, never by a first score: LEADERBOARD_NOT_FOUND.
 
-    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
-    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
-    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
-    all services.
+    Errors carry google.rpc.ErrorInfo. Any call may end with RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE
+    or UNAVAILABLE SERVICE_STOPPING (these three carry google.rpc.RetryInfo), with DEADLINE_EXCEEDED, or with INTERNAL
+    BUG. The comment at savepoint.profile.v1.ProfileService says, for all services, what makes a field invalid, what
+    request_id means and which fields are `optional`.
     """
 
     def __init__(self, channel):
@@ -92,10 +92,10 @@ class LeaderboardServiceServicer:
     """Ranks. A higher score leads; of equal scores the higher subscore, then who reached it first. A board exists once it
     is created, never by a first score: LEADERBOARD_NOT_FOUND.
 
-    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
-    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
-    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
-    all services.
+    Errors carry google.rpc.ErrorInfo. Any call may end with RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE
+    or UNAVAILABLE SERVICE_STOPPING (these three carry google.rpc.RetryInfo), with DEADLINE_EXCEEDED, or with INTERNAL
+    BUG. The comment at savepoint.profile.v1.ProfileService says, for all services, what makes a field invalid, what
+    request_id means and which fields are `optional`.
     """
 
     def CreateLeaderboard(self, request, context):
@@ -267,10 +267,10 @@ class LeaderboardService:
     """Ranks. A higher score leads; of equal scores the higher subscore, then who reached it first. A board exists once it
     is created, never by a first score: LEADERBOARD_NOT_FOUND.
 
-    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
-    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
-    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
-    all services.
+    Errors carry google.rpc.ErrorInfo. Any call may end with RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE
+    or UNAVAILABLE SERVICE_STOPPING (these three carry google.rpc.RetryInfo), with DEADLINE_EXCEEDED, or with INTERNAL
+    BUG. The comment at savepoint.profile.v1.ProfileService says, for all services, what makes a field invalid, what
+    request_id means and which fields are `optional`.
     """
 
     @staticmethod

@@ -28,10 +28,10 @@ if _version_not_supported:
 class MatchServiceStub:
     """Matches and who played them.
 
-    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
-    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
-    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
-    all services.
+    Errors carry google.rpc.ErrorInfo. Any call may end with RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE
+    or UNAVAILABLE SERVICE_STOPPING (these three carry google.rpc.RetryInfo), with DEADLINE_EXCEEDED, or with INTERNAL
+    BUG. The comment at savepoint.profile.v1.ProfileService says, for all services, what makes a field invalid, what
+    request_id means and which fields are `optional`.
 
     An RPC that names players answers PLAYER_NOT_FOUND for an id that profile did not know when it was first seen here,
     and SERVICE_UNAVAILABLE, with google.rpc.RetryInfo, while profile cannot be asked about a new one.
@@ -73,10 +73,10 @@ class MatchServiceStub:
 class MatchServiceServicer:
     """Matches and who played them.
 
-    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
-    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
-    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
-    all services.
+    Errors carry google.rpc.ErrorInfo. Any call may end with RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE
+    or UNAVAILABLE SERVICE_STOPPING (these three carry google.rpc.RetryInfo), with DEADLINE_EXCEEDED, or with INTERNAL
+    BUG. The comment at savepoint.profile.v1.ProfileService says, for all services, what makes a field invalid, what
+    request_id means and which fields are `optional`.
 
     An RPC that names players answers PLAYER_NOT_FOUND for an id that profile did not know when it was first seen here,
     and SERVICE_UNAVAILABLE, with google.rpc.RetryInfo, while profile cannot be asked about a new one.
@@ -97,8 +97,9 @@ class MatchServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def FinishMatch(self, request, context):
-        """Closes a match with its results. Who joined after the start is added; who has no result keeps zeros. FIELD_INVALID
-        where ended_at, winner_team or the number of players do not fit the match is final, as a refusal by the state is.
+        """Closes a match with its results. Players who joined after the start are added; players without a result keep zeros.
+        If ended_at, winner_team or the number of players does not fit the match, the call is refused as FIELD_INVALID, and
+        that is final under its request_id.
 
         Errors:
         - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
@@ -187,10 +188,10 @@ def add_MatchServiceServicer_to_server(servicer, server):
 class MatchService:
     """Matches and who played them.
 
-    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
-    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
-    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
-    all services.
+    Errors carry google.rpc.ErrorInfo. Any call may end with RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE
+    or UNAVAILABLE SERVICE_STOPPING (these three carry google.rpc.RetryInfo), with DEADLINE_EXCEEDED, or with INTERNAL
+    BUG. The comment at savepoint.profile.v1.ProfileService says, for all services, what makes a field invalid, what
+    request_id means and which fields are `optional`.
 
     An RPC that names players answers PLAYER_NOT_FOUND for an id that profile did not know when it was first seen here,
     and SERVICE_UNAVAILABLE, with google.rpc.RetryInfo, while profile cannot be asked about a new one.

@@ -29,10 +29,10 @@ GRPC_VERSION: str
 class MatchServiceStub:
     """Matches and who played them.
 
-    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
-    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
-    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
-    all services.
+    Errors carry google.rpc.ErrorInfo. Any call may end with RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE
+    or UNAVAILABLE SERVICE_STOPPING (these three carry google.rpc.RetryInfo), with DEADLINE_EXCEEDED, or with INTERNAL
+    BUG. The comment at savepoint.profile.v1.ProfileService says, for all services, what makes a field invalid, what
+    request_id means and which fields are `optional`.
 
     An RPC that names players answers PLAYER_NOT_FOUND for an id that profile did not know when it was first seen here,
     and SERVICE_UNAVAILABLE, with google.rpc.RetryInfo, while profile cannot be asked about a new one.
@@ -53,8 +53,9 @@ class MatchServiceStub:
     - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
     FinishMatch: _grpc.UnaryUnaryMultiCallable[_match_pb2.FinishMatchRequest, _match_pb2.FinishMatchResponse]
-    """Closes a match with its results. Who joined after the start is added; who has no result keeps zeros. FIELD_INVALID
-    where ended_at, winner_team or the number of players do not fit the match is final, as a refusal by the state is.
+    """Closes a match with its results. Players who joined after the start are added; players without a result keep zeros.
+    If ended_at, winner_team or the number of players does not fit the match, the call is refused as FIELD_INVALID, and
+    that is final under its request_id.
 
     Errors:
     - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
@@ -93,10 +94,10 @@ class MatchServiceStub:
 class MatchServiceAsyncStub(MatchServiceStub):
     """Matches and who played them.
 
-    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
-    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
-    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
-    all services.
+    Errors carry google.rpc.ErrorInfo. Any call may end with RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE
+    or UNAVAILABLE SERVICE_STOPPING (these three carry google.rpc.RetryInfo), with DEADLINE_EXCEEDED, or with INTERNAL
+    BUG. The comment at savepoint.profile.v1.ProfileService says, for all services, what makes a field invalid, what
+    request_id means and which fields are `optional`.
 
     An RPC that names players answers PLAYER_NOT_FOUND for an id that profile did not know when it was first seen here,
     and SERVICE_UNAVAILABLE, with google.rpc.RetryInfo, while profile cannot be asked about a new one.
@@ -114,8 +115,9 @@ class MatchServiceAsyncStub(MatchServiceStub):
     - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
     FinishMatch: _aio.UnaryUnaryMultiCallable[_match_pb2.FinishMatchRequest, _match_pb2.FinishMatchResponse]  # type: ignore[assignment]
-    """Closes a match with its results. Who joined after the start is added; who has no result keeps zeros. FIELD_INVALID
-    where ended_at, winner_team or the number of players do not fit the match is final, as a refusal by the state is.
+    """Closes a match with its results. Players who joined after the start are added; players without a result keep zeros.
+    If ended_at, winner_team or the number of players does not fit the match, the call is refused as FIELD_INVALID, and
+    that is final under its request_id.
 
     Errors:
     - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
@@ -153,10 +155,10 @@ class MatchServiceAsyncStub(MatchServiceStub):
 class MatchServiceServicer(metaclass=_abc_1.ABCMeta):
     """Matches and who played them.
 
-    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
-    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
-    invalid, what request_id means and which fields are `optional` is said at savepoint.profile.v1.ProfileService, for
-    all services.
+    Errors carry google.rpc.ErrorInfo. Any call may end with RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE
+    or UNAVAILABLE SERVICE_STOPPING (these three carry google.rpc.RetryInfo), with DEADLINE_EXCEEDED, or with INTERNAL
+    BUG. The comment at savepoint.profile.v1.ProfileService says, for all services, what makes a field invalid, what
+    request_id means and which fields are `optional`.
 
     An RPC that names players answers PLAYER_NOT_FOUND for an id that profile did not know when it was first seen here,
     and SERVICE_UNAVAILABLE, with google.rpc.RetryInfo, while profile cannot be asked about a new one.
@@ -184,8 +186,9 @@ class MatchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _match_pb2.FinishMatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_match_pb2.FinishMatchResponse, _abc.Awaitable[_match_pb2.FinishMatchResponse]]:
-        """Closes a match with its results. Who joined after the start is added; who has no result keeps zeros. FIELD_INVALID
-        where ended_at, winner_team or the number of players do not fit the match is final, as a refusal by the state is.
+        """Closes a match with its results. Players who joined after the start are added; players without a result keep zeros.
+        If ended_at, winner_team or the number of players does not fit the match, the call is refused as FIELD_INVALID, and
+        that is final under its request_id.
 
         Errors:
         - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED

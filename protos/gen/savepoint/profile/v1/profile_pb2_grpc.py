@@ -29,10 +29,10 @@ class ProfileServiceStub:
     """Players: who they are, how good they are, how far they have come.
 
     Every error carries google.rpc.ErrorInfo (domain "savepoint"): each RPC below names every `reason` that it answers
-    with, behind the status. Of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
-    SERVICE_STOPPING, all three with google.rpc.RetryInfo; DEADLINE_EXCEEDED, its reason of the same name; and INTERNAL
-    BUG, which no call should ever see. FIELD_INVALID comes with the field's path in google.rpc.BadRequest. What an error
-    repeats of the request is cut to 256 bytes, and ends with "…" then.
+    with, behind the status. Any call may end with RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE or
+    UNAVAILABLE SERVICE_STOPPING (these three carry google.rpc.RetryInfo), with DEADLINE_EXCEEDED, whose reason has the
+    same name, or with INTERNAL BUG, which no call should ever see. FIELD_INVALID comes with the field's path in
+    google.rpc.BadRequest. An error cuts what it repeats of the request to 256 bytes, and marks the cut with "…".
 
     What all services refuse as FIELD_INVALID, said here once:
     - A message over 4 MiB, or bytes that are no message of the method's type; the field is "request".
@@ -46,9 +46,10 @@ class ProfileServiceStub:
     same filters; an etag that is no text of ours.
 
     The buf.validate rules on a request's fields are limits that programs can read: a request that breaks one is
-    FIELD_INVALID here too, so a client may check them before it sends. They are not all: what no rule says in one line
-    stands in the list above and in the fields' comments (control characters, a Struct's size, which usernames look the
-    same, ended_at not before started_at). What only answers have is without rules, so that a later release can widen it.
+    FIELD_INVALID here too, so a client may check them before it sends. They are not all of the limits: the list above
+    and the fields' comments have those that no rule can say in one line (control characters, a Struct's size, which
+    usernames look the same, ended_at not before started_at). Fields that only answers have carry no rules, so that a
+    later release can widen them.
 
     A call's path and metadata may take 16 KiB, each field counted as its name, its value and 32 bytes: more is refused
     as RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless the operator has set another default, and none
@@ -57,12 +58,12 @@ class ProfileServiceStub:
     A number or text is `optional` where leaving it out means something else than zero or the empty text; the comment
     says what. Where there is no `optional`, the two are the same.
 
-    Whatever adds, takes or moves value has a request_id, as its first field. It is required, but where sending the same
-    request again adds nothing anyway: CreatePlayer (a name is taken once), SubmitScore and BatchSubmitScores (a score is
-    set). Under a request_id, whichever service takes it, the same request is answered alike for 7 days
-    (scores: an hour; the operator may set other times), however often and from wherever it comes. A refusal that the
-    state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer too: it is final, and never takes
-    effect later. Whoever wants another try makes a new id. After any other error the same id may be sent again:
+    Whatever adds, takes or moves value has a request_id, as its first field. It is required, except where sending the
+    same request again adds nothing anyway: CreatePlayer (a name is taken once), SubmitScore and BatchSubmitScores (a
+    score is set). Under a request_id, whichever service takes it, the same request is answered alike for 7 days (scores:
+    an hour; the operator may set other times), however often and from wherever it comes. A refusal that the state
+    decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer too: it is final, and never takes effect
+    later. Whoever wants another try makes a new id. After any other error the same id may be sent again:
     RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
     """
 
@@ -123,10 +124,10 @@ class ProfileServiceServicer:
     """Players: who they are, how good they are, how far they have come.
 
     Every error carries google.rpc.ErrorInfo (domain "savepoint"): each RPC below names every `reason` that it answers
-    with, behind the status. Of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
-    SERVICE_STOPPING, all three with google.rpc.RetryInfo; DEADLINE_EXCEEDED, its reason of the same name; and INTERNAL
-    BUG, which no call should ever see. FIELD_INVALID comes with the field's path in google.rpc.BadRequest. What an error
-    repeats of the request is cut to 256 bytes, and ends with "…" then.
+    with, behind the status. Any call may end with RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE or
+    UNAVAILABLE SERVICE_STOPPING (these three carry google.rpc.RetryInfo), with DEADLINE_EXCEEDED, whose reason has the
+    same name, or with INTERNAL BUG, which no call should ever see. FIELD_INVALID comes with the field's path in
+    google.rpc.BadRequest. An error cuts what it repeats of the request to 256 bytes, and marks the cut with "…".
 
     What all services refuse as FIELD_INVALID, said here once:
     - A message over 4 MiB, or bytes that are no message of the method's type; the field is "request".
@@ -140,9 +141,10 @@ class ProfileServiceServicer:
     same filters; an etag that is no text of ours.
 
     The buf.validate rules on a request's fields are limits that programs can read: a request that breaks one is
-    FIELD_INVALID here too, so a client may check them before it sends. They are not all: what no rule says in one line
-    stands in the list above and in the fields' comments (control characters, a Struct's size, which usernames look the
-    same, ended_at not before started_at). What only answers have is without rules, so that a later release can widen it.
+    FIELD_INVALID here too, so a client may check them before it sends. They are not all of the limits: the list above
+    and the fields' comments have those that no rule can say in one line (control characters, a Struct's size, which
+    usernames look the same, ended_at not before started_at). Fields that only answers have carry no rules, so that a
+    later release can widen them.
 
     A call's path and metadata may take 16 KiB, each field counted as its name, its value and 32 bytes: more is refused
     as RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless the operator has set another default, and none
@@ -151,12 +153,12 @@ class ProfileServiceServicer:
     A number or text is `optional` where leaving it out means something else than zero or the empty text; the comment
     says what. Where there is no `optional`, the two are the same.
 
-    Whatever adds, takes or moves value has a request_id, as its first field. It is required, but where sending the same
-    request again adds nothing anyway: CreatePlayer (a name is taken once), SubmitScore and BatchSubmitScores (a score is
-    set). Under a request_id, whichever service takes it, the same request is answered alike for 7 days
-    (scores: an hour; the operator may set other times), however often and from wherever it comes. A refusal that the
-    state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer too: it is final, and never takes
-    effect later. Whoever wants another try makes a new id. After any other error the same id may be sent again:
+    Whatever adds, takes or moves value has a request_id, as its first field. It is required, except where sending the
+    same request again adds nothing anyway: CreatePlayer (a name is taken once), SubmitScore and BatchSubmitScores (a
+    score is set). Under a request_id, whichever service takes it, the same request is answered alike for 7 days (scores:
+    an hour; the operator may set other times), however often and from wherever it comes. A refusal that the state
+    decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer too: it is final, and never takes effect
+    later. Whoever wants another try makes a new id. After any other error the same id may be sent again:
     RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
     """
 
@@ -335,10 +337,10 @@ class ProfileService:
     """Players: who they are, how good they are, how far they have come.
 
     Every error carries google.rpc.ErrorInfo (domain "savepoint"): each RPC below names every `reason` that it answers
-    with, behind the status. Of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
-    SERVICE_STOPPING, all three with google.rpc.RetryInfo; DEADLINE_EXCEEDED, its reason of the same name; and INTERNAL
-    BUG, which no call should ever see. FIELD_INVALID comes with the field's path in google.rpc.BadRequest. What an error
-    repeats of the request is cut to 256 bytes, and ends with "…" then.
+    with, behind the status. Any call may end with RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE or
+    UNAVAILABLE SERVICE_STOPPING (these three carry google.rpc.RetryInfo), with DEADLINE_EXCEEDED, whose reason has the
+    same name, or with INTERNAL BUG, which no call should ever see. FIELD_INVALID comes with the field's path in
+    google.rpc.BadRequest. An error cuts what it repeats of the request to 256 bytes, and marks the cut with "…".
 
     What all services refuse as FIELD_INVALID, said here once:
     - A message over 4 MiB, or bytes that are no message of the method's type; the field is "request".
@@ -352,9 +354,10 @@ class ProfileService:
     same filters; an etag that is no text of ours.
 
     The buf.validate rules on a request's fields are limits that programs can read: a request that breaks one is
-    FIELD_INVALID here too, so a client may check them before it sends. They are not all: what no rule says in one line
-    stands in the list above and in the fields' comments (control characters, a Struct's size, which usernames look the
-    same, ended_at not before started_at). What only answers have is without rules, so that a later release can widen it.
+    FIELD_INVALID here too, so a client may check them before it sends. They are not all of the limits: the list above
+    and the fields' comments have those that no rule can say in one line (control characters, a Struct's size, which
+    usernames look the same, ended_at not before started_at). Fields that only answers have carry no rules, so that a
+    later release can widen them.
 
     A call's path and metadata may take 16 KiB, each field counted as its name, its value and 32 bytes: more is refused
     as RESOURCE_EXHAUSTED. A call without a deadline has 10 s, unless the operator has set another default, and none
@@ -363,12 +366,12 @@ class ProfileService:
     A number or text is `optional` where leaving it out means something else than zero or the empty text; the comment
     says what. Where there is no `optional`, the two are the same.
 
-    Whatever adds, takes or moves value has a request_id, as its first field. It is required, but where sending the same
-    request again adds nothing anyway: CreatePlayer (a name is taken once), SubmitScore and BatchSubmitScores (a score is
-    set). Under a request_id, whichever service takes it, the same request is answered alike for 7 days
-    (scores: an hour; the operator may set other times), however often and from wherever it comes. A refusal that the
-    state decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer too: it is final, and never takes
-    effect later. Whoever wants another try makes a new id. After any other error the same id may be sent again:
+    Whatever adds, takes or moves value has a request_id, as its first field. It is required, except where sending the
+    same request again adds nothing anyway: CreatePlayer (a name is taken once), SubmitScore and BatchSubmitScores (a
+    score is set). Under a request_id, whichever service takes it, the same request is answered alike for 7 days (scores:
+    an hour; the operator may set other times), however often and from wherever it comes. A refusal that the state
+    decided (NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION) is such an answer too: it is final, and never takes effect
+    later. Whoever wants another try makes a new id. After any other error the same id may be sent again:
     RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED.
     """
 

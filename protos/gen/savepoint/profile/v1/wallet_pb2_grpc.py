@@ -29,9 +29,10 @@ class WalletServiceStub:
     """Coins. Every movement writes a ledger entry in the same transaction, and no coin is made or lost by a failure,
     a retry or a race.
 
-    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
-    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
-    invalid, what request_id means and which fields are `optional` is said at ProfileService, for all services.
+    Errors carry google.rpc.ErrorInfo. Any call may end with RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE
+    or UNAVAILABLE SERVICE_STOPPING (these three carry google.rpc.RetryInfo), with DEADLINE_EXCEEDED, or with INTERNAL
+    BUG. The comment at ProfileService says, for all services, what makes a field invalid, what request_id means and
+    which fields are `optional`.
     """
 
     def __init__(self, channel):
@@ -61,9 +62,10 @@ class WalletServiceServicer:
     """Coins. Every movement writes a ledger entry in the same transaction, and no coin is made or lost by a failure,
     a retry or a race.
 
-    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
-    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
-    invalid, what request_id means and which fields are `optional` is said at ProfileService, for all services.
+    Errors carry google.rpc.ErrorInfo. Any call may end with RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE
+    or UNAVAILABLE SERVICE_STOPPING (these three carry google.rpc.RetryInfo), with DEADLINE_EXCEEDED, or with INTERNAL
+    BUG. The comment at ProfileService says, for all services, what makes a field invalid, what request_id means and
+    which fields are `optional`.
     """
 
     def GetWallet(self, request, context):
@@ -92,8 +94,8 @@ class WalletServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TransferCoins(self, request, context):
-        """Moves coins from one player to another, both or neither. The metadata's player_id says whose id was not found,
-        whose coins were too few, or who would own too many.
+        """Moves coins from one player to another, both or neither. In an error, the metadata's player_id names the player who
+        was not found, has too few coins, or would own too many.
 
         Errors:
         - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
@@ -135,9 +137,10 @@ class WalletService:
     """Coins. Every movement writes a ledger entry in the same transaction, and no coin is made or lost by a failure,
     a retry or a race.
 
-    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
-    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
-    invalid, what request_id means and which fields are `optional` is said at ProfileService, for all services.
+    Errors carry google.rpc.ErrorInfo. Any call may end with RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE
+    or UNAVAILABLE SERVICE_STOPPING (these three carry google.rpc.RetryInfo), with DEADLINE_EXCEEDED, or with INTERNAL
+    BUG. The comment at ProfileService says, for all services, what makes a field invalid, what request_id means and
+    which fields are `optional`.
     """
 
     @staticmethod

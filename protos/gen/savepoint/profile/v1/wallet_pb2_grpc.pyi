@@ -30,9 +30,10 @@ class WalletServiceStub:
     """Coins. Every movement writes a ledger entry in the same transaction, and no coin is made or lost by a failure,
     a retry or a race.
 
-    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
-    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
-    invalid, what request_id means and which fields are `optional` is said at ProfileService, for all services.
+    Errors carry google.rpc.ErrorInfo. Any call may end with RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE
+    or UNAVAILABLE SERVICE_STOPPING (these three carry google.rpc.RetryInfo), with DEADLINE_EXCEEDED, or with INTERNAL
+    BUG. The comment at ProfileService says, for all services, what makes a field invalid, what request_id means and
+    which fields are `optional`.
     """
 
     @_typing.overload
@@ -57,8 +58,8 @@ class WalletServiceStub:
     - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
     TransferCoins: _grpc.UnaryUnaryMultiCallable[_wallet_pb2.TransferCoinsRequest, _wallet_pb2.TransferCoinsResponse]
-    """Moves coins from one player to another, both or neither. The metadata's player_id says whose id was not found,
-    whose coins were too few, or who would own too many.
+    """Moves coins from one player to another, both or neither. In an error, the metadata's player_id names the player who
+    was not found, has too few coins, or would own too many.
 
     Errors:
     - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
@@ -72,9 +73,10 @@ class WalletServiceAsyncStub(WalletServiceStub):
     """Coins. Every movement writes a ledger entry in the same transaction, and no coin is made or lost by a failure,
     a retry or a race.
 
-    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
-    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
-    invalid, what request_id means and which fields are `optional` is said at ProfileService, for all services.
+    Errors carry google.rpc.ErrorInfo. Any call may end with RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE
+    or UNAVAILABLE SERVICE_STOPPING (these three carry google.rpc.RetryInfo), with DEADLINE_EXCEEDED, or with INTERNAL
+    BUG. The comment at ProfileService says, for all services, what makes a field invalid, what request_id means and
+    which fields are `optional`.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -96,8 +98,8 @@ class WalletServiceAsyncStub(WalletServiceStub):
     - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
     TransferCoins: _aio.UnaryUnaryMultiCallable[_wallet_pb2.TransferCoinsRequest, _wallet_pb2.TransferCoinsResponse]  # type: ignore[assignment]
-    """Moves coins from one player to another, both or neither. The metadata's player_id says whose id was not found,
-    whose coins were too few, or who would own too many.
+    """Moves coins from one player to another, both or neither. In an error, the metadata's player_id names the player who
+    was not found, has too few coins, or would own too many.
 
     Errors:
     - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
@@ -110,9 +112,10 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
     """Coins. Every movement writes a ledger entry in the same transaction, and no coin is made or lost by a failure,
     a retry or a race.
 
-    Errors carry google.rpc.ErrorInfo; of any call are RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE and
-    SERVICE_STOPPING, all three with google.rpc.RetryInfo, DEADLINE_EXCEEDED and INTERNAL BUG. What makes a field
-    invalid, what request_id means and which fields are `optional` is said at ProfileService, for all services.
+    Errors carry google.rpc.ErrorInfo. Any call may end with RESOURCE_EXHAUSTED OVERLOADED, UNAVAILABLE STORE_UNAVAILABLE
+    or UNAVAILABLE SERVICE_STOPPING (these three carry google.rpc.RetryInfo), with DEADLINE_EXCEEDED, or with INTERNAL
+    BUG. The comment at ProfileService says, for all services, what makes a field invalid, what request_id means and
+    which fields are `optional`.
     """
 
     @_abc_1.abstractmethod
@@ -150,8 +153,8 @@ class WalletServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _wallet_pb2.TransferCoinsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_wallet_pb2.TransferCoinsResponse, _abc.Awaitable[_wallet_pb2.TransferCoinsResponse]]:
-        """Moves coins from one player to another, both or neither. The metadata's player_id says whose id was not found,
-        whose coins were too few, or who would own too many.
+        """Moves coins from one player to another, both or neither. In an error, the metadata's player_id names the player who
+        was not found, has too few coins, or would own too many.
 
         Errors:
         - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
