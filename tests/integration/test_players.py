@@ -236,6 +236,8 @@ async def test_a_page_token_serves_only_the_list_it_came_from(
     token = (await stub.ListPlayers(pb.ListPlayersRequest(page_size=1))).next_page_token
     for request in (
         pb.ListPlayersRequest(order=pb.PLAYER_ORDER_MMR, page_token=token),
+        pb.ListPlayersRequest(min_mmr=1, page_token=token),
+        pb.ListPlayersRequest(max_mmr=2**31 - 2, page_token=token),
         pb.ListPlayersRequest(page_token=token[:-2] + "AA"),
         pb.ListPlayersRequest(page_token="forged"),
         pb.ListPlayersRequest(page_token="é" * 400),

@@ -122,6 +122,13 @@ async def test_replicas_that_start_together_make_each_partition_once(world: Worl
     assert await world.column("SELECT count(*) FROM request_answers_default") == [0]
 
 
+async def test_a_service_that_starts_makes_today_s_partition(world: World) -> None:
+    await world.requests.prepare()
+    await world.wallets.adjust_coins(await world.player(), 5, "test", "", key())
+    found = await world.column("SELECT tableoid::regclass::text FROM request_answers")
+    assert found == [f"request_answers_{today():%Y%m%d}"]
+
+
 async def test_without_partitions_answers_are_kept_all_the_same(world: World) -> None:
     player_id, same = await world.player(), key()
     for _ in range(2):
