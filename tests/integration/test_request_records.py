@@ -167,6 +167,17 @@ async def test_what_is_old_enough_is_forgotten_by_whole_days(world: World) -> No
     assert [await world.replayed(kept[days]) for days in (7, 6)] == [None, [7]]
 
 
+async def test_an_answer_is_read_by_the_version_that_it_was_kept_in(world: World) -> None:
+    same = key()
+    await world.keep(same, today())
+    newer = KeptAnswer(TypeAdapter(list[int]), lambda answer: [*answer, 8])
+
+    async def effect() -> list[int] | None:
+        return None
+
+    assert await world.requests.once(same, effect, newer) == [7, 8]
+
+
 async def test_a_request_that_is_forgotten_takes_effect_anew(world: World) -> None:
     await world.requests.make_partitions()
     player_id, same = await world.player(), key()
