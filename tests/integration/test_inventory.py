@@ -183,6 +183,9 @@ async def test_a_batch_adds_up_and_answers_in_its_order(items: Items, players: P
         (one, "axe", 1),
     ]
     assert (await items.GetItem(get(two, "bow"))).item.metadata["from"] == "last"
+    # None leaves what there is.
+    await items.BatchGrantItems(batch((two, "bow", 1)))
+    assert (await items.GetItem(get(two, "bow"))).item.metadata["from"] == "last"
 
 
 async def test_a_batch_takes_effect_as_a_whole_or_not_at_all(items: Items, player: str) -> None:

@@ -34,7 +34,7 @@ from services.profile.player_cache.cache import PlayerCache
 from services.profile.players.store import PlayerStore
 from services.profile.players.types import NewPlayer, PlayerChange, Progress
 from services.profile.wallets.store import WalletStore
-from shared.contract.errors import DeadlineReached, PreconditionFailed
+from shared.contract.errors import DeadlineReached, NotFound, PreconditionFailed
 from shared.stores.postgres import Params, Postgres
 from shared.stores.postgres.queries import Query
 from shared.stores.requests.key import RequestKey
@@ -272,6 +272,12 @@ async def test_a_player_does_not_change_after_the_deadline(
         await only_in_time(partial(store.record_login, one))
         [player] = await only_in_time(partial(store.batch_apply_progress, [Progress(one, 1, 1)], key()))
         assert (player.mmr, player.xp) == (1235, 1)
+        # Two in one statement, of which the first comes too late.
+        _, [player] = await asyncio.gather(
+            late(partial(store.batch_apply_progress, [Progress(one, 1, 1)], key())),
+            store.batch_apply_progress([Progress(two, 1, 1)], key()),
+        )
+        assert player.xp == 1
         await only_in_time(partial(wallets.adjust_coins, one, 9, "reason", "", key()))
         moved = await only_in_time(partial(wallets.transfer_coins, one, two, 5, "reason", "", key()))
         assert (moved.sender.coins, moved.receiver.coins) == (4, 5)
@@ -305,7 +311,17 @@ async def test_items_and_matches_do_not_change_after_the_deadline(inventory: Ser
         await items.grant_item(grant, key())
         assert (await spend()).quantity == 4
 
-        match = Match(new_match_id(), "late", datetime.now(UTC), None, None, [MatchPlayer(player_id, 0)], "{}")
+        def started() -> Match:
+            return Match(new_match_id(), "late", datetime.now(UTC), None, None, [MatchPlayer(player_id, 0)], "{}")
+
+        # Two in one statement, of which the first comes too late.
+        too_late, in_time = started(), started()
+        await asyncio.gather(late(partial(matches.start_match, too_late, key())), matches.start_match(in_time, key()))
+        with pytest.raises(NotFound):
+            await matches.get_match(too_late.match_id)
+        assert (await matches.get_match(in_time.match_id)).ended_at is None
+
+        match = started()
         await only_in_time(partial(matches.start_match, match, key()))
         finish = partial(matches.finish_match, match.match_id, MatchResult(None, None, []), key())
         assert (await only_in_time(finish)).ended_at

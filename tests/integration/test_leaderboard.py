@@ -161,6 +161,8 @@ async def test_a_board_is_made_read_and_deleted(ranks: Ranks, board: str) -> Non
     assert (await failure(top(ranks, board))).reason == "LEADERBOARD_NOT_FOUND"
     await ranks.CreateLeaderboard(pb.CreateLeaderboardRequest(leaderboard=pb.Leaderboard(leaderboard_id=board)))
     assert await top(ranks, board) == []
+    failed = await failure(ranks.GetEntry(pb.GetEntryRequest(leaderboard_id=board, entry_id="ann")))
+    assert failed.reason == "ENTRY_NOT_FOUND"
 
 
 async def test_a_board_that_does_not_exist(ranks: Ranks) -> None:

@@ -13,6 +13,8 @@ from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 from deploy.local.suite import Stores
 from services.profile.player import Player
 from services.profile.player_cache.cache import PlayerCache, Players, entry_key
+from services.profile.player_cache.entry import EntryLife
+from services.profile.player_cache.scripts import UNKNOWN_VERSION, CacheScripts
 from services.profile.players.store import QUERIES
 from shared.contract.errors import Refused, SavepointError
 from shared.stores import valkey
@@ -20,6 +22,7 @@ from shared.stores.postgres import Postgres
 from shared.stores.valkey import Valkey
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.store import StoreTelemetry
+from shared.work.bounds import WRITER_MS
 from tests import conftest
 from tests.support.service import running
 
@@ -65,6 +68,51 @@ async def test_a_loader_that_died_keeps_nobody_waiting_for_long(
     begun = time.monotonic()
     assert player_id in await PlayerCache(cache_server, 3600, Metrics().cache("players")).get([player_id], load)
     assert time.monotonic() - begun < 2
+
+
+async def test_a_slow_load_is_waited_for_by_all_readers_of_its_process(
+    database: Postgres, cache_server: Valkey, player_id: uuid.UUID
+) -> None:
+    # Longer than readers of another process wait; they load by themselves then.
+    cache, load = PlayerCache(cache_server, 3600, Metrics().cache("players")), Loads(database, takes_s=1.5)
+    seen = await asyncio.gather(*(cache.get([player_id], load) for _ in range(20)))
+    assert load.count == 1
+    assert all(player_id in players for players in seen)
+
+
+async def test_a_dead_loader_s_lease_ends_though_the_entry_lives_on(
+    cache_server: Valkey, player_id: uuid.UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.profile.player_cache.scripts.LEASE_MS", 100)
+    scripts = CacheScripts(cache_server, EntryLife(3600))
+    # A writer who knows only the version leaves an entry without a payload, which outlives every lease.
+    await scripts.begin_write([player_id], "writer")
+    await scripts.end_write([player_id], "writer", {player_id: (1, None)}, UNKNOWN_VERSION)
+    assert [look.state for look in await scripts.read([player_id], "dies")] == ["lease"]
+    assert [look.state for look in await scripts.read([player_id], "waits")] == ["wait"]
+    await asyncio.sleep(0.2)
+    assert [look.state for look in await scripts.read([player_id], "loads")] == ["lease"]
+
+
+async def test_an_announcement_outlives_the_entry_that_it_found(
+    database: Postgres, cache_server: Valkey, stores: Stores, player_id: uuid.UUID
+) -> None:
+    scripts = CacheScripts(cache_server, EntryLife(5))
+    await PlayerCache(cache_server, 5, Metrics().cache("players")).get([player_id], Loads(database))
+    await scripts.begin_write([player_id], "writer")
+    async with Redis.from_url(stores.cache_url, protocol=3) as client:
+        assert await client.pttl(entry_key(player_id)) > WRITER_MS - 5_000
+
+
+async def test_an_older_row_never_replaces_a_newer_version(
+    database: Postgres, cache_server: Valkey, stores: Stores, player_id: uuid.UUID
+) -> None:
+    scripts, old = CacheScripts(cache_server, EntryLife(3600)), await Loads(database)([player_id])
+    await scripts.read([player_id], "loader")
+    async with Redis.from_url(stores.cache_url, protocol=3) as client:
+        await client.hset(entry_key(player_id), "v", str(old[player_id].version + 1))
+    await scripts.fill([player_id], old, "loader")
+    assert [look.player for look in await scripts.read([player_id], "reader")] == [None]
 
 
 async def test_an_entry_lives_90_to_100_percent_of_the_time_to_live(

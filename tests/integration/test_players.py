@@ -21,6 +21,7 @@ from services.profile.players.store import PlayerOrder
 from services.profile.players.types import POSITION, PlayerPosition
 from shared.contract.paging import Pages
 from tests.conftest import Players
+from tests.integration.test_wallet import deadlocks
 from tests.support.errors import failure
 from tests.support.service import Service
 
@@ -179,6 +180,20 @@ async def test_progress_is_all_or_nothing(stub: "ProfileServiceAsyncStub", playe
     assert (player.mmr, player.xp) == (1000, 2**63 - 1)
 
 
+async def test_opposed_batches_of_progress_do_not_deadlock(
+    stub: "ProfileServiceAsyncStub", players: Players, profile: Service
+) -> None:
+    before, ids = await deadlocks(profile), await players(20)
+
+    async def back_and_forth(these: list[str]) -> None:
+        for _ in range(15):
+            await stub.BatchApplyProgress(progress(*((player_id, 1, 1) for player_id in these)))
+
+    await asyncio.gather(*(back_and_forth(ids if number % 2 else ids[::-1]) for number in range(16)))
+    assert (await read(stub, ids[0])).xp == 16 * 15
+    assert await deadlocks(profile) == before
+
+
 async def test_progress_of_one_request_id_counts_once(stub: "ProfileServiceAsyncStub", players: Players) -> None:
     pair = await players(2)
     request = progress((pair[0], 10, 0), (pair[1], -10, 0))
@@ -236,6 +251,8 @@ async def test_a_page_token_serves_only_the_list_it_came_from(
     token = (await stub.ListPlayers(pb.ListPlayersRequest(page_size=1))).next_page_token
     for request in (
         pb.ListPlayersRequest(order=pb.PLAYER_ORDER_MMR, page_token=token),
+        pb.ListPlayersRequest(min_mmr=1, page_token=token),
+        pb.ListPlayersRequest(max_mmr=2**31 - 2, page_token=token),
         pb.ListPlayersRequest(page_token=token[:-2] + "AA"),
         pb.ListPlayersRequest(page_token="forged"),
         pb.ListPlayersRequest(page_token="é" * 400),

@@ -445,6 +445,9 @@ async def test_a_board_made_anew_knows_nothing_of_what_was_answered_before(world
     for request in requests:
         await world.ranks.SubmitScore(request)
     await world.ranks.BatchSubmitScores(batch)
+    before = leaderboard_pb2.BatchSubmitScoresRequest(request_id=new_id())
+    before.submissions.add(leaderboard_id=board, entry_id="e", score=4)
+    await world.ranks.BatchSubmitScores(before)
     await world.ranks.DeleteLeaderboard(leaderboard_pb2.DeleteLeaderboardRequest(leaderboard_id=board))
     await world.ranks.CreateLeaderboard(create)
     # What is answered is what stands on the board now.
@@ -455,3 +458,10 @@ async def test_a_board_made_anew_knows_nothing_of_what_was_answered_before(world
     # An id that was used before the board was made anew serves another request now.
     requests[1].submission.score = 5
     assert (await world.ranks.SubmitScore(requests[1])).entry.rank == 1
+    # So it does for a batch over several boards, which looks at all of them first.
+    other = leaderboard_pb2.CreateLeaderboardRequest(leaderboard=leaderboard_pb2.Leaderboard(leaderboard_id=new_id()))
+    await world.ranks.CreateLeaderboard(other)
+    again = leaderboard_pb2.BatchSubmitScoresRequest(request_id=before.request_id)
+    for leaderboard_id in (board, other.leaderboard.leaderboard_id):
+        again.submissions.add(leaderboard_id=leaderboard_id, entry_id="d", score=9)
+    assert [result.entry.rank for result in (await world.ranks.BatchSubmitScores(again)).results] == [1, 1]

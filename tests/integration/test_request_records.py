@@ -162,6 +162,13 @@ async def test_what_was_answered_is_known_after_a_way_back_to_0_1(world: World) 
     assert (await world.wallets.get_wallet(player_id)).coins == 5
 
 
+async def test_a_service_that_starts_makes_today_s_partition(world: World) -> None:
+    await world.requests.prepare()
+    await world.wallets.adjust_coins(await world.player(), 5, "test", "", key())
+    found = await world.column("SELECT tableoid::regclass::text FROM request_answers")
+    assert found == [f"request_answers_{today():%Y%m%d}"]
+
+
 async def test_without_partitions_answers_are_kept_all_the_same(world: World) -> None:
     player_id, same = await world.player(), key()
     for _ in range(2):
@@ -198,6 +205,17 @@ async def test_what_is_old_enough_is_forgotten_by_whole_days(world: World) -> No
 
     await RequestRecords(world.database, kept_days=6).forget_old()
     assert [await world.replayed(kept[days]) for days in (7, 6)] == [None, [7]]
+
+
+async def test_an_answer_is_read_by_the_version_that_it_was_kept_in(world: World) -> None:
+    same = key()
+    await world.keep(same, today())
+    newer = KeptAnswer(TypeAdapter(list[int]), lambda answer: [*answer, 8])
+
+    async def effect() -> list[int] | None:
+        return None
+
+    assert await world.requests.once(same, effect, newer) == [7, 8]
 
 
 async def test_a_request_that_is_forgotten_takes_effect_anew(world: World) -> None:

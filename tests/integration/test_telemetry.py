@@ -11,6 +11,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from grpc import aio
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from savepoint.profile.v1 import profile_pb2 as pb
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
@@ -98,6 +99,19 @@ async def test_a_query_is_logged_as_json_with_its_fields(profile: Service, playe
     assert isinstance(line["duration_ms"], float)
     assert 0 < line["duration_ms"] < 10_000
     assert (line["service"], line["level"]) == ("profile", "DEBUG")
+
+
+async def test_a_call_is_logged_with_its_caller(
+    profile_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    async with running("profile", profile_environment, tmp_path_factory.mktemp("callers")) as service:
+        request = pb.GetPlayerRequest(player_id=str(uuid.uuid4()))
+        async with aio.insecure_channel(service.address, [("grpc.primary_user_agent", "a-game/7")]) as channel:
+            await failure(ProfileServiceStub(channel).GetPlayer(request))
+        lines = [json.loads(line) for line in service.log.read_text().splitlines()]
+    [call] = [line for line in lines if line.get("rpc_method") == "GetPlayer" and line["message"] == "call"]
+    assert call["user_agent"].startswith("a-game/7 ")
+    assert "127.0.0.1" in call["peer"]
 
 
 async def test_a_slow_query_is_a_warning_and_a_quick_one_is_not(

@@ -71,6 +71,20 @@ async def test_when_all_have_given_up_nothing_is_done() -> None:
     assert work.batches == [[1], [101], [2]]
 
 
+async def test_who_has_given_up_leaves_the_room_of_a_batch_to_others() -> None:
+    together = Batcher(Work(takes_s=0.05), lambda item: [item], at_once=1)
+    for item in range(3):
+        first, second = (asyncio.create_task(together.do(number)) for number in (item, 100 + item))
+        await asyncio.sleep(0.01)
+        late = asyncio.create_task(together.do(200 + item))
+        await asyncio.sleep(0.01)
+        late.cancel()
+        async with asyncio.timeout(5):
+            assert await asyncio.gather(first, second) == [2 * item, 200 + 2 * item]
+    async with asyncio.timeout(5):
+        assert await together.do(6) == 12
+
+
 async def test_two_with_a_key_in_common_are_never_in_one_batch_and_keep_their_order() -> None:
     work = Work()
     together = batcher(work)

@@ -7,11 +7,12 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
+from google.protobuf.wrappers_pb2 import StringValue
 from pydantic import TypeAdapter
 
 from shared.contract import fields, json_struct
 from shared.contract.errors import FieldInvalid
-from shared.contract.paging import Pages
+from shared.contract.paging import LARGEST_PAGE_BYTES, Pages, fitting
 
 NUMBER = TypeAdapter(int)
 
@@ -101,6 +102,13 @@ def test_what_lies_too_deep_to_be_read_is_answered_as_its_json(inner: str) -> No
     for _ in range(28):
         deepest = deepest[0]
     assert deepest == [inner, inner]
+
+
+def test_a_page_ends_with_what_makes_it_full_and_is_never_empty() -> None:
+    huge, small = StringValue(value="x" * (LARGEST_PAGE_BYTES + 1)), StringValue(value="x")
+    assert fitting([huge, small]) == [huge]
+    assert fitting([small, huge, small]) == [small, huge]
+    assert fitting([small, small]) == [small, small]
 
 
 def test_a_page_token_opens_only_its_own_list() -> None:
