@@ -51,7 +51,7 @@ def main(name: str, kind: type[S], build: Build[S], folder: Path | None = None) 
         elif command == "settings":
             print(_settings_table(kind))
         elif folder:
-            print(_migrated(kind, folder, arguments.within))
+            print(_migrated(kind, folder, arguments.within) or "nothing to migrate: the database is at this version")
     except (SettingsError, StartError, BackgroundError, MigrationError, NotServingError) as error:
         print(error, file=sys.stderr)
         sys.exit(1)

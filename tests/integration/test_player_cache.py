@@ -88,10 +88,10 @@ async def test_a_dead_loader_s_lease_ends_though_the_entry_lives_on(
     # A writer who knows only the version leaves an entry without a payload, which outlives every lease.
     await scripts.begin_write([player_id], "writer")
     await scripts.end_write([player_id], "writer", {player_id: (1, None)}, UNKNOWN_VERSION)
-    assert [look.state for look in await scripts.read([player_id], "dies")] == ["lease"]
-    assert [look.state for look in await scripts.read([player_id], "waits")] == ["wait"]
+    assert [look.state for look in await scripts.read([player_id], "dies")] == [b"lease"]
+    assert [look.state for look in await scripts.read([player_id], "waits")] == [b"wait"]
     await asyncio.sleep(0.2)
-    assert [look.state for look in await scripts.read([player_id], "loads")] == ["lease"]
+    assert [look.state for look in await scripts.read([player_id], "loads")] == [b"lease"]
 
 
 async def test_an_announcement_outlives_the_entry_that_it_found(
