@@ -74,13 +74,13 @@ async def test_when_all_have_given_up_nothing_is_done() -> None:
 async def test_who_has_given_up_leaves_the_room_of_a_batch_to_others() -> None:
     together = Batcher(Work(takes_s=0.05), lambda item: [item], at_once=1)
     for item in range(3):
-        first, second = (asyncio.create_task(together.do(number)) for number in (item, 100 + item))
+        served = [asyncio.create_task(together.do(number)) for number in (item, 100 + item)]
         await asyncio.sleep(0.01)
         late = asyncio.create_task(together.do(200 + item))
         await asyncio.sleep(0.01)
         late.cancel()
         async with asyncio.timeout(5):
-            assert await asyncio.gather(first, second) == [2 * item, 200 + 2 * item]
+            assert await asyncio.gather(*served) == [2 * item, 200 + 2 * item]
     async with asyncio.timeout(5):
         assert await together.do(6) == 12
 
