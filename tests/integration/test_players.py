@@ -21,7 +21,6 @@ from services.profile.players.store import PlayerOrder
 from services.profile.players.types import POSITION, PlayerPosition
 from shared.contract.paging import Pages
 from tests.conftest import Players
-from tests.integration.test_wallet import deadlocks
 from tests.support.errors import failure
 from tests.support.service import Service
 
@@ -178,20 +177,6 @@ async def test_progress_is_all_or_nothing(stub: "ProfileServiceAsyncStub", playe
     assert (await failure(stub.BatchApplyProgress(progress((player_id, 5, 1))))).reason == "PROGRESS_LIMIT"
     player = await read(stub, player_id)
     assert (player.mmr, player.xp) == (1000, 2**63 - 1)
-
-
-async def test_opposed_batches_of_progress_do_not_deadlock(
-    stub: "ProfileServiceAsyncStub", players: Players, profile: Service
-) -> None:
-    before, ids = await deadlocks(profile), await players(20)
-
-    async def back_and_forth(these: list[str]) -> None:
-        for _ in range(15):
-            await stub.BatchApplyProgress(progress(*((player_id, 1, 1) for player_id in these)))
-
-    await asyncio.gather(*(back_and_forth(ids if number % 2 else ids[::-1]) for number in range(16)))
-    assert (await read(stub, ids[0])).xp == 16 * 15
-    assert await deadlocks(profile) == before
 
 
 async def test_progress_of_one_request_id_counts_once(stub: "ProfileServiceAsyncStub", players: Players) -> None:

@@ -1,0 +1,37 @@
+"""Rules of the queries that running them need not show: an index often hands out rows in the order that a query forgets
+to ask for."""
+
+import re
+
+import pytest
+
+from services.inventory.items import store as items
+from services.inventory.matches import store as matches
+from services.profile.players import store as players
+from services.profile.wallets import store as wallets
+
+QUERIES = {name: query.sql for store in (items, matches, players, wallets) for name, query in store.QUERIES.items()}
+LISTS = [name for name in QUERIES if name.startswith("list_")]
+DIRECTIONS = {"<": " DESC", ">": ""}
+
+# Where a page starts: the columns, the comparison.
+START = re.compile(r"(?:WHERE|AND) \(?(\w+(?:, \w+)*)\)? ([<>]=?) \(?%\(after")
+# A CTE that locks rows of several keys.
+LOCK = re.compile(r"AS \(\n(\s+SELECT (?:(?!\n\)).)*?(?:= ANY\(| IN \()(?:(?!\n\)).)*?FOR (?:NO KEY )?UPDATE)", re.S)
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_is_sorted_by_what_its_start_is_compared_by(name: str) -> None:
+    [(columns, comparison)] = START.findall(QUERIES[name])
+    expected = ", ".join(column + DIRECTIONS[comparison] for column in columns.split(", "))
+    assert f"\nORDER BY {expected}\nLIMIT %(limit)s" in QUERIES[name]
+
+
+def test_several_rows_are_locked_in_the_order_of_their_keys() -> None:
+    locks = {name: LOCK.findall(sql) for name, sql in QUERIES.items() if LOCK.search(sql)}
+    assert set(locks) == {"batch_apply_progress", "transfer_coins"}
+    assert [name for name, found in locks.items() if any("ORDER BY player_id\n" not in lock for lock in found)] == []
+
+
+def test_every_list_is_looked_at() -> None:
+    assert len(LISTS) == 9
