@@ -154,22 +154,26 @@ async def test_a_value_that_cannot_be_sent_fails_its_caller_alone(server: Valkey
         await wrong
 
 
-async def test_a_sender_that_dies_is_begun_anew_and_counted(
-    server: Valkey, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+async def test_a_connection_whose_task_dies_is_begun_anew_and_counted(
+    server: Valkey, admin: Redis, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Odd(BaseException):
-        """What no sender expects."""
+        """What nobody expects."""
 
-    async def fail(groups: object) -> None:
+    async def fail(pipeline: object) -> None:
         monkeypatch.undo()
         raise Odd
 
     def failures() -> float:
-        return metrics._registry.get_sample_value("background_failures_total", {"job": "valkey-sender"}) or 0
+        return metrics._registry.get_sample_value("background_failures_total", {"job": "valkey-connection"}) or 0
 
     before = failures()
-    monkeypatch.setattr(server, "_send", fail)
-    # Whose call was in the sender's hands is served as after a broken connection, and so is who comes meanwhile.
+    await server.ping()
+    [connection_id] = await connection_ids(admin)
+    monkeypatch.setattr(server, "_use", fail)
+    await admin.client_kill_filter(_id=connection_id)
+    await asyncio.sleep(0.05)
+    # Whose call waited for it is served by the next, and so is who comes meanwhile.
     async with asyncio.timeout(5):
         await asyncio.gather(*(echo(server, [f"{caller}"]) for caller in range(5)))
     assert failures() == before + 1
