@@ -1,15 +1,23 @@
 """Does what many callers ask for at the same time in few statements.
 
-A statement costs the service and PostgreSQL several times what one more row in it does. So callers hand in items,
-and the items that arrive while one statement is on its way go into the next one. An item that comes alone goes alone,
-at once. Only when many callers wait does a batch wait a moment too, so that more of them share the statement.
+A statement costs the service and PostgreSQL several times what one more row in it does. So callers hand in items, and
+the items that arrive while statements are on their way go into the next one. Nothing ever waits for company: whoever
+comes alone goes alone, at once, and the next batch leaves as soon as one before it is done.
+
+What an item touches has a key, say a player. Items with a key in common go one after the other, in the order in which
+they came; all others go together. A batch waits for no lock: an item whose rows somebody else has locked is done alone,
+and so is each item of a batch that one of them made fail. So a slow or a bad item holds up nobody but those who want
+the same key.
 """
 
 import asyncio
 import math
+from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from enum import Enum
+from functools import partial
+from typing import Generic, Literal, TypeVar
 
 from shared.contract.errors import DeadlineReached
 from shared.work import background, deadline
@@ -17,139 +25,204 @@ from shared.work.bounds import BATCH_BOUND_S
 
 I = TypeVar("I")  # noqa: E741 # an item
 R = TypeVar("R")
+T = TypeVar("T")
 
-# When MANY callers or more wait, a batch starts no sooner than this after the one before, so that it gathers more
-# items.
-GATHERING_S = 0.02
-MANY = 8
+# How many items are done alone at once; those that wait for locks must leave most of the pool's connections to others.
+ALONE_AT_ONCE = 4
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Waiting(Generic[I, R]):
+class _Busy(Enum):
+    BUSY = "busy"
+
+
+# The result of an item that has to wait for somebody else's lock: it is done alone.
+Busy = Literal[_Busy.BUSY]
+BUSY: Busy = _Busy.BUSY
+
+
+@dataclass(slots=True, eq=False)
+class _Asked(Generic[I, R]):
     item: I
     keys: frozenset[Hashable]
     weight: int
     answer: asyncio.Future[R]
     # By the event loop's clock.
     until: float
+    # On how many of its keys there are items before it.
+    behind: int = 0
 
 
 class Batcher(Generic[I, R]):
     """Runs `work` over the items of many callers.
 
-    `work` returns for each item its result or the exception that its caller gets; what it raises goes to all of them.
-    When its time is over, they get DeadlineReached.
-    `keys` names what an item touches: two items with a key in common are never in the same batch. A batch ends when
-    the weights of its items reach `most`.
+    `work` returns for each item its result, the exception that its caller gets, or BUSY; what it raises goes to all of
+    them. When its time is over, they get DeadlineReached. `keys` names what an item touches. A batch ends when the
+    weights of its items reach `most`.
+
+    `alone` does one item that is BUSY, and may wait. After an exception of `spoiled`, which one item is to blame for
+    and nothing was done, it does each of the batch.
     """
 
     def __init__(
         self,
-        work: Callable[[Sequence[I]], Awaitable[Sequence[R | Exception]]],
+        work: Callable[[Sequence[I]], Awaitable[Sequence[R | Exception | Busy]]],
         keys: Callable[[I], Iterable[Hashable]],
         *,
+        alone: Callable[[I], Awaitable[R]] | None = None,
+        spoiled: tuple[type[Exception], ...] = (),
         weight: Callable[[I], int] = lambda _: 1,
         most: int = 64,
         at_once: int = 2,
     ) -> None:
         self._work = work
         self._keys = keys
+        self._alone = alone
+        self._spoiled = spoiled if alone else ()
         self._weight = weight
         self._most = most
-        self._waiting: list[_Waiting[I, R]] = []
-        self._room = asyncio.Semaphore(at_once)
-        self._sender: asyncio.Task[None] | None = None
-        # The sender, and the batches under way.
+        # Several batches are under way at once, so that the store works while the service reads answers.
+        self._room = at_once
+        self._room_alone = asyncio.Semaphore(ALONE_AT_ONCE)
+        # For each key those who want it, in the order of arrival. The first of them is ready, or under way, if it is
+        # the first on all its keys.
+        self._lines: dict[Hashable, deque[_Asked[I, R]]] = {}
+        self._ready: deque[_Asked[I, R]] = deque()
+        self._going = False
         self._tasks: set[asyncio.Task[None]] = set()
-        self._callers = 0
-        self._last_start = 0.0
 
     async def do(self, item: I) -> R:
         """The result of `work` for this item. When a caller gives up, the batch that it is in goes on."""
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[R] = loop.create_future()
         until = loop.time() + deadline.remaining(math.inf)
-        # What cannot be weighed fails here, for its caller alone, and not in the sender, for all.
-        self._waiting.append(_Waiting(item, frozenset(self._keys(item)), self._weight(item), answer, until))
-        if self._sender is None or self._sender.done():
-            self._sender = background.once(self._send(), "batches", self._tasks)
-        self._callers += 1
-        try:
-            return await answer
-        finally:
-            self._callers -= 1
+        # What cannot be weighed fails here, for its caller alone, and not in the batch, for all.
+        asked: _Asked[I, R] = _Asked(item, frozenset(self._keys(item)), self._weight(item), loop.create_future(), until)
+        self._line_up(asked)
+        # Those who come in the same turn of the loop go together.
+        if self._ready and not self._going:
+            self._going = True
+            loop.call_soon(self._go)
+        return await asked.answer
 
     async def close(self) -> None:
         """Ends what is running."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for waiting in self._waiting:
-            waiting.answer.cancel()
+        self._room = 0
+        while tasks := list(self._tasks):
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._room = 0
+        for line in list(self._lines.values()):
+            for asked in line:
+                asked.answer.cancel()
+        for asked in self._ready:
+            asked.answer.cancel()
 
-    async def _send(self) -> None:
-        """Starts batch after batch until nothing waits."""
-        loop = asyncio.get_running_loop()
-        while self._waiting:
-            if self._callers >= MANY:
-                await asyncio.sleep(max(0.0, self._last_start + GATHERING_S - loop.time()))
-            # Several batches are under way at once, so that one that waits for a lock does not hold up the rest.
-            await self._room.acquire()
-            batch = self._take()
-            if not batch:
-                # All who waited have given up.
-                self._room.release()
-                continue
-            self._last_start = loop.time()
-            task = background.once(self._do(batch), "batch", self._tasks)
-            task.add_done_callback(lambda _: self._room.release())
-
-    def _take(self) -> list[_Waiting[I, R]]:
-        """The next batch: in the order of arrival, every item that has no key in common with an earlier one."""
-        batch: list[_Waiting[I, R]] = []
-        left: list[_Waiting[I, R]] = []
-        # The keys of all earlier items, of those left for later too: an item must not overtake one with the same key.
-        touched: set[Hashable] = set()
-        weight = 0
-        for waiting in self._waiting:
-            if waiting.answer.done():
-                continue
-            if weight < self._most and touched.isdisjoint(waiting.keys):
-                batch.append(waiting)
-                weight += waiting.weight
+    def _line_up(self, asked: _Asked[I, R]) -> None:
+        for key in asked.keys:
+            line = self._lines.get(key)
+            if line is None:
+                self._lines[key] = deque((asked,))
             else:
-                left.append(waiting)
-            touched |= waiting.keys
-        self._waiting = left
+                line.append(asked)
+                asked.behind += 1
+        if not asked.behind:
+            self._ready.append(asked)
+
+    def _leave(self, asked: _Asked[I, R]) -> None:
+        """It is done: whoever is next on its keys moves up."""
+        for key in asked.keys:
+            line = self._lines[key]
+            line.popleft()
+            if not line:
+                del self._lines[key]
+                continue
+            line[0].behind -= 1
+            if not line[0].behind:
+                self._ready.append(line[0])
+
+    def _go(self) -> None:
+        """Starts batches while there is room and somebody is ready."""
+        self._going = False
+        while self._room and (batch := self._take()):
+            self._room -= 1
+            background.once(self._do(batch), "batch", self._tasks).add_done_callback(self._done)
+
+    def _done(self, _: asyncio.Task[None]) -> None:
+        self._room += 1
+        self._go()
+
+    def _take(self) -> list[_Asked[I, R]]:
+        batch: list[_Asked[I, R]] = []
+        weight = 0
+        while self._ready and weight < self._most:
+            asked = self._ready.popleft()
+            if asked.answer.done():
+                # Its caller has given up.
+                self._leave(asked)
+            else:
+                batch.append(asked)
+                weight += asked.weight
         return batch
 
-    async def _do(self, batch: Sequence[_Waiting[I, R]]) -> None:
-        # This task was started by one of the callers and has inherited its deadline. The batch gets the latest of all.
-        latest = max(waiting.until for waiting in batch)
-        bound = min(BATCH_BOUND_S, latest - asyncio.get_running_loop().time())
-        deadline.start(bound)
+    async def _do(self, batch: Sequence[_Asked[I, R]]) -> None:
+        alone: Sequence[_Asked[I, R]] = ()
         try:
-            async with asyncio.timeout(bound):
-                results = await self._work([waiting.item for waiting in batch])
-            for waiting, result in zip(batch, results, strict=True):
-                if waiting.answer.done():
-                    continue
-                if isinstance(result, Exception):
-                    waiting.answer.set_exception(result)
-                else:
-                    waiting.answer.set_result(result)
-        except TimeoutError as error:
-            reached = DeadlineReached()
-            reached.__cause__ = error
-            self._fail(batch, reached)
+            # The batch gets the latest deadline of all.
+            until = max(asked.until for asked in batch)
+            results = await _within(until, self._work([asked.item for asked in batch]))
+            alone = [asked for asked, result in zip(batch, results, strict=True) if result is BUSY]
+            for asked, result in zip(batch, results, strict=True):
+                if result is not BUSY:
+                    _answer(asked, result)
+        except self._spoiled:
+            alone = batch
         except Exception as error:
-            self._fail(batch, error)
+            for asked in batch:
+                _answer(asked, error)
         finally:
-            for waiting in batch:
-                waiting.answer.cancel()
+            # Without those that are done alone from here on, which keep their keys.
+            for asked in batch:
+                if asked not in alone:
+                    asked.answer.cancel()
+                    self._leave(asked)
+            for asked in alone:
+                task = background.once(self._do_alone(asked), "alone", self._tasks)
+                # Whoever gives up need not wait for a lock any more.
+                asked.answer.add_done_callback(partial(_cancel, task))
 
-    def _fail(self, batch: Sequence[_Waiting[I, R]], error: Exception) -> None:
-        for waiting in batch:
-            if not waiting.answer.done():
-                waiting.answer.set_exception(error)
+    async def _do_alone(self, asked: _Asked[I, R]) -> None:
+        try:
+            if self._alone is None:
+                raise RuntimeError("an item is busy, and this batcher does none alone")
+            async with self._room_alone:
+                _answer(asked, await _within(asked.until, self._alone(asked.item)))
+        except Exception as error:
+            _answer(asked, error)
+        finally:
+            asked.answer.cancel()
+            self._leave(asked)
+            self._go()
+
+
+def _cancel(task: asyncio.Task[None], _: object) -> None:
+    task.cancel()
+
+
+def _answer(asked: _Asked[I, R], result: R | Exception) -> None:
+    if asked.answer.done():
+        return
+    if isinstance(result, Exception):
+        asked.answer.set_exception(result)
+    else:
+        asked.answer.set_result(result)
+
+
+async def _within(until: float, work: Awaitable[T]) -> T:
+    # The task was started by one of the callers and has inherited that caller's deadline.
+    bound = min(BATCH_BOUND_S, until - asyncio.get_running_loop().time())
+    deadline.start(bound)
+    try:
+        async with asyncio.timeout(bound):
+            return await work
+    except TimeoutError as error:
+        raise DeadlineReached from error

@@ -7,7 +7,7 @@ import pytest
 
 from shared.contract.errors import DeadlineReached
 from shared.work import deadline
-from shared.work.batching import MANY, Batcher
+from shared.work.batching import BUSY, Batcher, Busy
 
 
 class Work:
@@ -42,7 +42,7 @@ async def test_many_share_few_batches_and_each_gets_its_own_answer() -> None:
     together = batcher(work)
     assert await asyncio.gather(*(together.do(item) for item in range(14, 64))) == [2 * i for i in range(14, 64)]
     assert len(work.batches) <= 3
-    assert max(map(len, work.batches)) > MANY
+    assert max(map(len, work.batches)) > 20
 
 
 async def test_a_batch_has_a_largest_size() -> None:
@@ -179,3 +179,74 @@ async def test_who_waits_longer_than_a_batch_may_take_learns_that_the_deadline_w
             await batcher(work).do(1)
 
     await asyncio.create_task(call())
+
+
+class Locks:
+    """Work on named rows, some of which somebody else has locked; a batch skips those, `alone` waits for them."""
+
+    def __init__(self, *locked: str) -> None:
+        self.locked = {name: asyncio.Event() for name in locked}
+        self.order: list[str] = []
+
+    async def together(self, items: Sequence[str]) -> Sequence[str | Busy]:
+        await asyncio.sleep(0.005)
+        if "spoiler" in items:
+            raise KeyError("one of them")
+        self.order += [item for item in items if item[0] not in self.locked]
+        return [BUSY if item[0] in self.locked else item.upper() for item in items]
+
+    async def alone(self, item: str) -> str:
+        if item == "spoiler":
+            raise ValueError("this one")
+        if item[0] in self.locked:
+            await self.locked[item[0]].wait()
+        self.order.append(item)
+        return item.upper()
+
+    def batcher(self) -> Batcher[str, str]:
+        return Batcher(self.together, lambda item: [item[0]], alone=self.alone, spoiled=(KeyError,))
+
+
+async def test_a_locked_row_holds_up_only_those_who_want_it_and_they_keep_their_order() -> None:
+    locks = Locks("x")
+    together = locks.batcher()
+    waiting = [asyncio.create_task(together.do(item)) for item in ("x1", "x2", "x3")]
+    async with asyncio.timeout(1):
+        for _ in range(3):
+            assert await asyncio.gather(*(together.do(item) for item in "abcd")) == list("ABCD")
+    assert not any(task.done() for task in waiting)
+    locks.locked.pop("x").set()
+    async with asyncio.timeout(1):
+        assert await asyncio.gather(*waiting) == ["X1", "X2", "X3"]
+    assert [item for item in locks.order if item[0] == "x"] == ["x1", "x2", "x3"]
+
+
+async def test_who_gives_up_waiting_for_a_lock_leaves_it_to_the_next() -> None:
+    locks = Locks("x")
+    together = locks.batcher()
+    first, second = (asyncio.create_task(together.do(item)) for item in ("x1", "x2"))
+    await asyncio.sleep(0.05)
+    first.cancel()
+    await asyncio.sleep(0.05)
+    locks.locked.pop("x").set()
+    async with asyncio.timeout(1):
+        assert await second == "X2"
+    assert locks.order == ["x2"]
+
+
+async def test_one_that_spoils_its_batch_fails_alone() -> None:
+    together = Locks().batcher()
+    results = await asyncio.gather(*(together.do(item) for item in ("a", "spoiler", "b")), return_exceptions=True)
+    assert (results[0], results[2]) == ("A", "B")
+    assert isinstance(results[1], ValueError)
+
+
+async def test_closing_ends_who_waits_alone_too() -> None:
+    locks = Locks("x")
+    together = locks.batcher()
+    waiting = [asyncio.create_task(together.do(item)) for item in ("x1", "x2")]
+    await asyncio.sleep(0.05)
+    async with asyncio.timeout(1):
+        await together.close()
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(result, asyncio.CancelledError) for result in results)
