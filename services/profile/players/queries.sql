@@ -127,13 +127,8 @@ WITH asked AS (
     FROM judged
     LEFT JOIN applied USING (number)
     GROUP BY request_id, fingerprint, refusal
-), recorded AS (
-    INSERT INTO requests (request_id)
-    SELECT request_id
-    FROM outcome
-    ORDER BY request_id
 ),
--- include: answered
+-- include: recorded_each
 SELECT request_id, answer::text, attributes
 FROM outcome;
 

@@ -15,4 +15,7 @@ from shared.service.hosted import Served
 async def area(stores: Stores) -> AsyncIterator[Served]:
     """What it serves, while the context is open."""
     store = WalletStore(stores.database, stores.requests, stores.cache)
-    yield Served("savepoint.profile.v1.WalletService", WalletServicer(store), add_WalletServiceServicer_to_server)
+    try:
+        yield Served("savepoint.profile.v1.WalletService", WalletServicer(store), add_WalletServiceServicer_to_server)
+    finally:
+        await store.close()

@@ -1,17 +1,21 @@
 -- Every query of this area. The RPC, the store's method and the query share one name.
 --
--- An effect that moves value is one statement: it locks, judges, changes, writes the ledger, and records the outcome
--- under the request_id. The outcome is the answer, or a refusal if the locked rows do not allow the effect (pieces.sql
--- and refusal.py in shared/stores/requests). `NOT EXISTS (... requests ...)` keeps a repeated request from taking
--- effect; two racing ones meet on the primary key of requests, and the later one is rolled back. After `not_after`,
--- when the call's deadline is over, nothing happens and nothing is recorded; the time is checked when the locks are
--- held, because the statement may have waited for them. Rows are always locked in the order of player_id, so that
--- opposed calls wait for each other and never deadlock.
+-- An effect that moves value is one statement, for the requests of many callers (shared/stores/requests/effects.py says
+-- what goes in and comes out): it locks, judges each request by itself, changes, writes the ledger, and records the
+-- outcomes under the request_ids. An outcome is the answer, or a refusal if the locked rows do not allow the effect
+-- (pieces.sql and refusal.py there). A repeated request has a record, and is left out of `asked`; two racing ones meet
+-- on the primary key of requests, and the later statement is rolled back. After `not_after`, when the call's deadline is
+-- over, nothing happens and nothing is recorded; the time is checked when the locks are held, because the statement may
+-- have waited for them.
+--
+-- No two requests of one statement touch the same player. Rows that somebody else has locked are left out, and their
+-- requests are `busy`: each of them is tried again in a statement of its own, which waits. That one locks its rows in
+-- the order of player_id, so that opposed calls wait for each other and never deadlock.
 --
 -- What an UPDATE sets is computed from `locked`, never from the row that it updates (p.coins + …). If another statement
 -- has changed that row since this one's snapshot, PostgreSQL first computes and checks the new values from the old row,
 -- and only then finds the newer one. A spend that follows a gain closely would fail on `CHECK (coins >= 0)`, as
--- INTERNAL.
+-- INTERNAL. The version, which tells the later row, is drawn when the lock is held.
 
 -- name: get_wallet (select players)
 SELECT player_id, coins, held_coins
@@ -19,127 +23,158 @@ FROM players
 WHERE player_id = %(player_id)s;
 
 -- name: adjust_coins (update players)
-WITH locked AS (
-    SELECT player_id, coins, held_coins
+WITH asked AS (
+    SELECT *
+    FROM json_to_recordset(%(asked)s::json) AS a (
+        number integer, request_id uuid, fingerprint text, earlier_s float8, player_id uuid, delta bigint, reason text,
+        reference text)
+    WHERE request_id NOT IN (SELECT request_id FROM requests WHERE request_id = ANY(%(request_ids)s::uuid[]))
+), locked AS (
+    SELECT player_id AS locked_id, coins, held_coins
     FROM players
-    WHERE player_id = %(player_id)s
-      AND NOT EXISTS (SELECT FROM requests WHERE request_id = %(request_id)s)
-    FOR NO KEY UPDATE
+    WHERE player_id = ANY(%(rows)s::uuid[])
+    ORDER BY player_id
+    FOR NO KEY UPDATE SKIP LOCKED
 ), judged AS (
-    SELECT locked.*, CASE
-        WHEN player_id IS NULL THEN jsonb_build_object(
+    SELECT asked.*, coins + delta::numeric AS coins, held_coins, nextval('player_versions') AS version,
+        uuidv7() AS entry_id,
+        locked_id IS NULL AND EXISTS (SELECT FROM players p WHERE p.player_id = asked.player_id) AS busy,
+        CASE
+        WHEN locked_id IS NULL THEN jsonb_build_object(
             'kind', 'NOT_FOUND',
             'reason', 'PLAYER_NOT_FOUND',
             'message', 'no player has this player_id; create the player first',
-            'metadata', jsonb_build_object('player_id', %(player_id)s::uuid))
-        WHEN coins - held_coins + %(delta)s::numeric < 0 THEN jsonb_build_object(
+            'metadata', jsonb_build_object('player_id', player_id))
+        WHEN coins - held_coins + delta::numeric < 0 THEN jsonb_build_object(
             'kind', 'PRECONDITION',
             'reason', 'INSUFFICIENT_COINS',
             'message', format('the player has %%s coins to spend, and %%s are needed',
-                              coins - held_coins, -%(delta)s::numeric),
+                              coins - held_coins, -delta::numeric),
             'metadata', jsonb_build_object('player_id', player_id,
                                            'have', (coins - held_coins)::text,
-                                           'need', (-%(delta)s::numeric)::text))
-        WHEN coins + %(delta)s::numeric > 9223372036854775807 THEN jsonb_build_object(
+                                           'need', (-delta::numeric)::text))
+        WHEN coins + delta::numeric > 9223372036854775807 THEN jsonb_build_object(
             'kind', 'PRECONDITION',
             'reason', 'COINS_LIMIT',
             'message', 'the player would own more than 9223372036854775807 coins',
             'metadata', jsonb_build_object('player_id', player_id))
         END AS refusal
-    FROM (VALUES (1)) AS one
-    LEFT JOIN locked ON true
-    WHERE NOT EXISTS (SELECT FROM requests WHERE request_id = %(request_id)s)
-      AND clock_timestamp() <= %(not_after)s
+    FROM asked
+    LEFT JOIN locked ON locked_id = player_id
+    WHERE clock_timestamp() <= %(not_after)s - make_interval(secs => earlier_s)
+), allowed AS (
+    SELECT *
+    FROM judged
+    WHERE refusal IS NULL
 ), adjusted AS (
     UPDATE players p
-    SET coins = judged.coins + %(delta)s, held_coins = judged.held_coins, version = nextval('player_versions')
-    FROM judged
-    WHERE p.player_id = judged.player_id AND refusal IS NULL
-    RETURNING p.player_id, p.coins, p.held_coins, p.version
+    SET coins = allowed.coins, held_coins = allowed.held_coins, version = allowed.version
+    FROM allowed
+    WHERE p.player_id = allowed.player_id
 ), entered AS (
-    INSERT INTO wallet_ledger (player_id, delta, coins_after, kind, reason, reference, request_id)
-    SELECT player_id, %(delta)s, coins, 'ADJUSTMENT', %(reason)s, %(reference)s, %(request_id)s
-    FROM adjusted
-    RETURNING *
+    INSERT INTO wallet_ledger (entry_id, player_id, delta, coins_after, kind, reason, reference, request_id)
+    SELECT entry_id, player_id, delta, coins, 'ADJUSTMENT', reason, reference, request_id
+    FROM allowed
 ), outcome AS (
-    SELECT CASE WHEN refusal IS NULL
-           THEN jsonb_build_object('wallet', to_jsonb(adjusted) - 'version', 'entry', to_jsonb(entered))
+    SELECT number, request_id, %(method)s AS method, decode(fingerprint, 'hex') AS fingerprint,
+           CASE WHEN refusal IS NULL
+           THEN jsonb_build_object(
+               'wallet', jsonb_build_object('player_id', player_id, 'coins', coins, 'held_coins', held_coins),
+               'entry', jsonb_build_object(
+                   'entry_id', entry_id, 'player_id', player_id, 'delta', delta, 'coins_after', coins,
+                   'kind', 'ADJUSTMENT', 'reason', reason, 'reference', reference, 'request_id', request_id,
+                   'created_at', now(), 'transfer_id', NULL, 'counterparty_player_id', NULL))
            ELSE jsonb_build_object('refusal', refusal) END AS answer,
-           version
+           CASE WHEN refusal IS NULL THEN ARRAY[version] END AS versions
     FROM judged
-    LEFT JOIN adjusted ON true
-    LEFT JOIN entered ON true
+    WHERE NOT busy
 ),
--- include: recorded
-SELECT answer::text, version
-FROM outcome;
+-- include: recorded_each
+SELECT number, answer::text, versions
+FROM judged
+LEFT JOIN outcome USING (number);
 
 -- name: transfer_coins (update players)
-WITH locked AS (
+WITH asked AS (
+    SELECT *
+    FROM json_to_recordset(%(asked)s::json) AS a (
+        number integer, request_id uuid, fingerprint text, earlier_s float8, sender_id uuid, receiver_id uuid,
+        amount bigint, reason text, reference text)
+    WHERE request_id NOT IN (SELECT request_id FROM requests WHERE request_id = ANY(%(request_ids)s::uuid[]))
+), locked AS (
     SELECT player_id, coins, held_coins
     FROM players
-    WHERE player_id IN (%(sender_id)s, %(receiver_id)s)
-      AND NOT EXISTS (SELECT FROM requests WHERE request_id = %(request_id)s)
+    WHERE player_id = ANY(%(rows)s::uuid[])
     ORDER BY player_id
-    FOR NO KEY UPDATE
+    FOR NO KEY UPDATE SKIP LOCKED
 ), judged AS (
-    SELECT uuidv7() AS transfer_id, CASE
+    SELECT asked.*, uuidv7() AS transfer_id,
+        s.coins - amount AS sender_coins, s.held_coins AS sender_held, nextval('player_versions') AS sender_version,
+        r.coins + amount::numeric AS receiver_coins, r.held_coins AS receiver_held,
+        nextval('player_versions') AS receiver_version,
+        s.player_id IS NULL AND EXISTS (SELECT FROM players p WHERE p.player_id = sender_id)
+        OR r.player_id IS NULL AND EXISTS (SELECT FROM players p WHERE p.player_id = receiver_id) AS busy,
+        CASE
         WHEN s.player_id IS NULL OR r.player_id IS NULL THEN jsonb_build_object(
             'kind', 'NOT_FOUND',
             'reason', 'PLAYER_NOT_FOUND',
             'message', 'no player has this player_id; create the player first',
             'metadata', jsonb_build_object(
-                'player_id', CASE WHEN s.player_id IS NULL THEN %(sender_id)s::uuid ELSE %(receiver_id)s::uuid END))
-        WHEN s.coins - s.held_coins < %(amount)s THEN jsonb_build_object(
+                'player_id', CASE WHEN s.player_id IS NULL THEN sender_id ELSE receiver_id END))
+        WHEN s.coins - s.held_coins < amount THEN jsonb_build_object(
             'kind', 'PRECONDITION',
             'reason', 'INSUFFICIENT_COINS',
             'message', format('the player has %%s coins to spend, and %%s are needed',
-                              s.coins - s.held_coins, %(amount)s::bigint),
+                              s.coins - s.held_coins, amount),
             'metadata', jsonb_build_object('player_id', s.player_id,
                                            'have', (s.coins - s.held_coins)::text,
-                                           'need', %(amount)s::bigint::text))
-        WHEN r.coins + %(amount)s::numeric > 9223372036854775807 THEN jsonb_build_object(
+                                           'need', amount::text))
+        WHEN r.coins + amount::numeric > 9223372036854775807 THEN jsonb_build_object(
             'kind', 'PRECONDITION',
             'reason', 'COINS_LIMIT',
             'message', 'the player would own more than 9223372036854775807 coins',
             'metadata', jsonb_build_object('player_id', r.player_id))
         END AS refusal
-    FROM (VALUES (1)) AS one
-    LEFT JOIN locked s ON s.player_id = %(sender_id)s
-    LEFT JOIN locked r ON r.player_id = %(receiver_id)s
-    WHERE NOT EXISTS (SELECT FROM requests WHERE request_id = %(request_id)s)
-      AND clock_timestamp() <= %(not_after)s
+    FROM asked
+    LEFT JOIN locked s ON s.player_id = sender_id
+    LEFT JOIN locked r ON r.player_id = receiver_id
+    WHERE clock_timestamp() <= %(not_after)s - make_interval(secs => earlier_s)
+), movement AS (
+    SELECT sender_id AS player_id, -amount AS delta, sender_coins AS coins, sender_held AS held_coins,
+           sender_version AS version, 'TRANSFER_OUT' AS kind, reason, reference, request_id, transfer_id,
+           receiver_id AS counterparty_id
+    FROM judged
+    WHERE refusal IS NULL
+    UNION ALL
+    SELECT receiver_id, amount, receiver_coins, receiver_held, receiver_version, 'TRANSFER_IN', reason, reference,
+           request_id, transfer_id, sender_id
+    FROM judged
+    WHERE refusal IS NULL
 ), moved AS (
     UPDATE players p
-    SET coins = locked.coins
-                + CASE locked.player_id WHEN %(sender_id)s THEN -%(amount)s::bigint ELSE %(amount)s::bigint END,
-        held_coins = locked.held_coins,
-        version = nextval('player_versions')
-    FROM locked, judged
-    WHERE p.player_id = locked.player_id AND refusal IS NULL
-    RETURNING p.player_id, p.coins, p.held_coins, p.version, transfer_id
+    SET coins = movement.coins, held_coins = movement.held_coins, version = movement.version
+    FROM movement
+    WHERE p.player_id = movement.player_id
 ), entered AS (
     INSERT INTO wallet_ledger (player_id, delta, coins_after, kind, reason, reference, request_id, transfer_id,
                                counterparty_player_id)
-    SELECT player_id,
-           CASE player_id WHEN %(sender_id)s THEN -%(amount)s::bigint ELSE %(amount)s::bigint END,
-           coins,
-           CASE player_id WHEN %(sender_id)s THEN 'TRANSFER_OUT' ELSE 'TRANSFER_IN' END,
-           %(reason)s, %(reference)s, %(request_id)s, transfer_id,
-           CASE player_id WHEN %(sender_id)s THEN %(receiver_id)s::uuid ELSE %(sender_id)s::uuid END
-    FROM moved
+    SELECT player_id, delta, coins, kind, reason, reference, request_id, transfer_id, counterparty_id
+    FROM movement
 ), outcome AS (
-    SELECT CASE WHEN refusal IS NULL
-           THEN jsonb_build_object('transfer_id', judged.transfer_id,
-                                   'sender', to_jsonb(s) - 'version' - 'transfer_id',
-                                   'receiver', to_jsonb(r) - 'version' - 'transfer_id')
+    SELECT number, request_id, %(method)s AS method, decode(fingerprint, 'hex') AS fingerprint,
+           CASE WHEN refusal IS NULL
+           THEN jsonb_build_object(
+               'transfer_id', transfer_id,
+               'sender', jsonb_build_object(
+                   'player_id', sender_id, 'coins', sender_coins, 'held_coins', sender_held),
+               'receiver', jsonb_build_object(
+                   'player_id', receiver_id, 'coins', receiver_coins, 'held_coins', receiver_held))
            ELSE jsonb_build_object('refusal', refusal) END AS answer,
-           s.version AS sender_version,
-           r.version AS receiver_version
+           CASE WHEN refusal IS NULL THEN ARRAY[sender_version, receiver_version] END AS versions
     FROM judged
-    LEFT JOIN moved s ON s.player_id = %(sender_id)s
-    LEFT JOIN moved r ON r.player_id = %(receiver_id)s
+    WHERE NOT busy
 ),
--- include: recorded
-SELECT answer::text, sender_version, receiver_version
-FROM outcome;
+-- include: recorded_each
+SELECT number, answer::text, versions
+FROM judged
+LEFT JOIN outcome USING (number);

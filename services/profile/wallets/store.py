@@ -1,6 +1,7 @@
 """Coins in PostgreSQL. A method for each RPC, a query of the same name for each method."""
 
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -8,24 +9,11 @@ from services.profile.player_cache.cache import PlayerCache
 from services.profile.wallets.types import KEPT_ADJUSTMENT, KEPT_TRANSFER, Adjustment, Transfer, Wallet
 from shared.contract.errors import player_not_found
 from shared.stores.postgres import Postgres, queries
+from shared.stores.requests.effects import Effects, Written
 from shared.stores.requests.key import RequestKey
 from shared.stores.requests.records import PIECES, RequestRecords
-from shared.stores.requests.refusal import Refusal, outcome
 
 QUERIES = queries.load(Path(__file__).with_name("queries.sql"), PIECES)
-
-
-@dataclass(frozen=True, slots=True)
-class _Adjusted:
-    answer: str
-    version: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Transferred:
-    answer: str
-    sender_version: int | None
-    receiver_version: int | None
 
 
 class WalletStore:
@@ -35,6 +23,8 @@ class WalletStore:
         self._database = database
         self._requests = requests
         self._cache = cache
+        self._adjustments = Effects(database, QUERIES["adjust_coins"], KEPT_ADJUSTMENT, self._announced)
+        self._transfers = Effects(database, QUERIES["transfer_coins"], KEPT_TRANSFER, self._announced)
 
     async def get_wallet(self, player_id: UUID) -> Wallet:
         """From the database itself: whoever asks for a wallet is about to spend. Raises NotFound."""
@@ -47,56 +37,32 @@ class WalletStore:
         self, player_id: UUID, delta: int, reason: str, reference: str, key: RequestKey
     ) -> Adjustment:
         """Raises NotFound, PreconditionFailed, RequestIdReused."""
-        params = {
-            "player_id": player_id,
-            "delta": delta,
-            "reason": reason,
-            "reference": reference,
-            **key.params(),
-            **KEPT_ADJUSTMENT.params(),
-        }
-        version: int | None = None
-
-        async def effect() -> Adjustment | Refusal | None:
-            nonlocal version
-            rows = await self._database.fetch(QUERIES["adjust_coins"], params, _Adjusted, repeatable=True)
-            if not rows:
-                return None
-            version = rows[0].version
-            return outcome(rows[0].answer, KEPT_ADJUSTMENT.read)
-
-        async with self._cache.writing([player_id]) as written:
-            answer = await self._requests.once(key, effect, KEPT_ADJUSTMENT)
-            if version is not None:
-                written(player_id, version, None)
-        return answer
+        fields = {"player_id": player_id, "delta": delta, "reason": reason, "reference": reference}
+        return await self._requests.once(key, lambda: self._adjustments.do(key, fields, [player_id]), KEPT_ADJUSTMENT)
 
     async def transfer_coins(
         self, sender_id: UUID, receiver_id: UUID, amount: int, reason: str, reference: str, key: RequestKey
     ) -> Transfer:
         """Raises NotFound, PreconditionFailed, RequestIdReused."""
-        params = {
+        fields = {
             "sender_id": sender_id,
             "receiver_id": receiver_id,
             "amount": amount,
             "reason": reason,
             "reference": reference,
-            **key.params(),
-            **KEPT_TRANSFER.params(),
         }
-        versions: tuple[int | None, int | None] = (None, None)
+        return await self._requests.once(
+            key, lambda: self._transfers.do(key, fields, [sender_id, receiver_id]), KEPT_TRANSFER
+        )
 
-        async def effect() -> Transfer | Refusal | None:
-            nonlocal versions
-            rows = await self._database.fetch(QUERIES["transfer_coins"], params, _Transferred, repeatable=True)
-            if not rows:
-                return None
-            versions = (rows[0].sender_version, rows[0].receiver_version)
-            return outcome(rows[0].answer, KEPT_TRANSFER.read)
+    async def close(self) -> None:
+        """Cancels the statements under way; their callers are cancelled too."""
+        await self._adjustments.close()
+        await self._transfers.close()
 
-        async with self._cache.writing([sender_id, receiver_id]) as written:
-            answer = await self._requests.once(key, effect, KEPT_TRANSFER)
-            for player_id, version in zip((sender_id, receiver_id), versions, strict=True):
-                if version is not None:
-                    written(player_id, version, None)
-        return answer
+    @asynccontextmanager
+    async def _announced(self, player_ids: Sequence[UUID]) -> AsyncIterator[Written]:
+        """Keeps the cache right while a statement writes these players' coins."""
+        async with self._cache.writing(player_ids) as written:
+            # Nobody here knows all of the player, so the next reader loads it.
+            yield lambda player_id, version: written(player_id, version, None)

@@ -10,7 +10,7 @@ by a line `-- include: <name>`.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 _HEAD = re.compile(r"^-- name: (?P<name>\w+) \((?P<query_type>select|insert|update|delete) (?P<table>\w+)\)$", re.M)
@@ -26,6 +26,10 @@ class Query:
     query_type: str
     table: str
     sql: str
+
+    def patient(self) -> "Query":
+        """The same, but it waits for rows that somebody else has locked, where this one leaves them out."""
+        return replace(self, sql=self.sql.replace(" SKIP LOCKED", ""))
 
 
 def load(path: Path, pieces: Mapping[str, str] | None = None) -> dict[str, Query]:

@@ -15,9 +15,22 @@ recorded AS (
     FROM outcome
 )
 
+-- piece: recorded_each
+-- For a query about several requests. `outcome` has request_id, method, fingerprint and answer of each. The ids go in in
+-- their order, so that two statements with the same requests wait for each other and never deadlock.
+recorded AS (
+    INSERT INTO requests (request_id)
+    SELECT request_id
+    FROM outcome
+    ORDER BY request_id
+), answered AS (
+    INSERT INTO request_answers (request_id, method, fingerprint, version, answer)
+    SELECT request_id, method, fingerprint, %(answer_version)s, answer
+    FROM outcome
+)
+
 -- piece: answered
--- For a query about several requests. The query itself has inserted their ids into `requests`, in the order of the ids,
--- so that two statements with the same requests wait for each other and never deadlock. `outcome` has request_id,
+-- For a query about several requests that has inserted their ids into `requests` itself. `outcome` has request_id,
 -- method, fingerprint and answer of each.
 answered AS (
     INSERT INTO request_answers (request_id, method, fingerprint, version, answer)
