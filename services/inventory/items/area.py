@@ -15,6 +15,9 @@ from shared.service.hosted import Served
 async def area(stores: Stores) -> AsyncIterator[Served]:
     """What it serves, while the context is open."""
     store = ItemStore(stores.database, stores.requests, stores.players)
-    yield Served(
-        "savepoint.inventory.v1.InventoryService", InventoryServicer(store), add_InventoryServiceServicer_to_server
-    )
+    try:
+        yield Served(
+            "savepoint.inventory.v1.InventoryService", InventoryServicer(store), add_InventoryServiceServicer_to_server
+        )
+    finally:
+        await store.close()

@@ -2,36 +2,65 @@
 --
 -- An effect that moves value is one statement: it locks, judges, changes, and records the outcome under the request_id.
 -- The outcome is the answer, or a refusal if the locked row does not allow the effect (pieces.sql and refusal.py in
--- shared/stores/requests). `NOT EXISTS (... requests ...)` keeps a repeated request from taking effect; two racing ones
--- meet on the primary key of requests, and the later one is rolled back. After `not_after`, when the call's deadline is
--- over, nothing happens and nothing is recorded.
+-- shared/stores/requests). A repeated request does not take effect; two racing ones meet on the primary key of requests,
+-- and the later one is rolled back. After `not_after`, when the call's deadline is over, nothing happens and nothing is
+-- recorded; the time is checked when the locks are held (`found` is materialized for that), because the statement may
+-- have waited for them.
+--
+-- grant_item and consume_item are for the requests of many callers (effects.py there says what goes in and comes out).
+-- No two of them touch the same item. A row that somebody else has locked is left out, and its request is `busy`: it is
+-- tried again in a statement of its own, which waits.
 --
 -- What an UPDATE sets is computed from `locked`, never from the row that it updates. If another statement has changed
 -- that row since this one's snapshot, PostgreSQL first computes and checks the new values from the old row, and may
 -- fail on a CHECK. A null in inventory.metadata says that none was ever set; it is read as {}.
 
 -- name: grant_item (insert inventory)
--- If the player has the item, the statement may have to wait for its row's lock; so it checks the time again once it
--- has the lock.
-WITH granted AS (
+WITH asked AS (
+    SELECT *
+    FROM json_to_recordset(%(asked)s::json) AS a (
+        number integer, request_id uuid, fingerprint text, earlier_s float8, player_id uuid, item_type text,
+        item_id text, quantity bigint, metadata text)
+    WHERE request_id NOT IN (SELECT request_id FROM requests WHERE request_id = ANY(%(request_ids)s::uuid[]))
+), locked AS (
+    SELECT number
+    FROM asked
+    JOIN inventory i USING (player_id, item_type, item_id)
+    FOR UPDATE OF i SKIP LOCKED
+), found AS MATERIALIZED (
+    SELECT asked.*, locked.number IS NOT NULL AS is_locked
+    FROM asked
+    LEFT JOIN locked USING (number)
+), ready AS (
+    SELECT found.*,
+        NOT is_locked AND EXISTS (
+            SELECT
+            FROM inventory i
+            WHERE (i.player_id, i.item_type, i.item_id) = (found.player_id, found.item_type, found.item_id)) AS busy
+    FROM found
+    WHERE clock_timestamp() <= %(not_after)s - make_interval(secs => earlier_s)
+), granted AS (
     INSERT INTO inventory AS i (player_id, item_type, item_id, quantity, metadata)
-    SELECT %(player_id)s, %(item_type)s, %(item_id)s, %(quantity)s::bigint, %(metadata)s::jsonb
-    WHERE NOT EXISTS (SELECT FROM requests WHERE request_id = %(request_id)s)
-      AND clock_timestamp() <= %(not_after)s
+    SELECT player_id, item_type, item_id, quantity, metadata::jsonb
+    FROM ready
+    WHERE NOT busy
+    ORDER BY player_id, item_type, item_id
     ON CONFLICT (player_id, item_type, item_id) DO UPDATE
     SET quantity = i.quantity + EXCLUDED.quantity,
         metadata = COALESCE(EXCLUDED.metadata, i.metadata),
         updated_at = now(),
         version = nextval('item_versions')
-    WHERE clock_timestamp() <= %(not_after)s
     RETURNING i.*
 ), outcome AS (
-    SELECT to_jsonb(granted) || jsonb_build_object('metadata', COALESCE(granted.metadata, '{}')::text) AS answer
-    FROM granted
+    SELECT number, request_id, %(method)s AS method, decode(fingerprint, 'hex') AS fingerprint,
+           to_jsonb(granted) || jsonb_build_object('metadata', COALESCE(granted.metadata, '{}')::text) AS answer
+    FROM ready
+    JOIN granted USING (player_id, item_type, item_id)
 ),
--- include: recorded
-SELECT answer::text
-FROM outcome;
+-- include: recorded_each
+SELECT number, answer::text, NULL::bigint[] AS versions
+FROM ready
+LEFT JOIN outcome USING (number);
 
 -- name: batch_grant_items (insert inventory)
 -- Grants of one item add up, and the last metadata among them wins. The rows are written, and so locked, in the order
@@ -69,57 +98,64 @@ SELECT answer::text
 FROM outcome;
 
 -- name: consume_item (update inventory)
-WITH locked AS (
-    SELECT player_id, item_type, item_id, quantity
-    FROM inventory
-    WHERE player_id = %(player_id)s AND item_type = %(item_type)s AND item_id = %(item_id)s
-      AND NOT EXISTS (SELECT FROM requests WHERE request_id = %(request_id)s)
-    FOR UPDATE
+-- The last one consumed removes the row.
+WITH asked AS (
+    SELECT *
+    FROM json_to_recordset(%(asked)s::json) AS a (
+        number integer, request_id uuid, fingerprint text, earlier_s float8, player_id uuid, item_type text,
+        item_id text, quantity bigint)
+    WHERE request_id NOT IN (SELECT request_id FROM requests WHERE request_id = ANY(%(request_ids)s::uuid[]))
+), locked AS (
+    SELECT number, i.quantity AS owned, i.metadata, i.acquired_at
+    FROM asked
+    JOIN inventory i USING (player_id, item_type, item_id)
+    FOR UPDATE OF i SKIP LOCKED
+), found AS MATERIALIZED (
+    SELECT asked.*, owned, metadata, acquired_at
+    FROM asked
+    LEFT JOIN locked USING (number)
 ), judged AS (
-    SELECT locked.*, CASE
-        WHEN COALESCE(quantity, 0) < %(quantity)s::bigint THEN jsonb_build_object(
+    SELECT found.*, owned - quantity AS left_over, nextval('item_versions') AS version,
+        owned IS NULL AND EXISTS (
+            SELECT
+            FROM inventory i
+            WHERE (i.player_id, i.item_type, i.item_id) = (found.player_id, found.item_type, found.item_id)) AS busy,
+        CASE
+        WHEN COALESCE(owned, 0) < quantity THEN jsonb_build_object(
             'kind', 'PRECONDITION',
             'reason', 'INSUFFICIENT_QUANTITY',
-            'message', format('the player has %%s of this item, and %%s are needed',
-                              COALESCE(quantity, 0), %(quantity)s::bigint),
-            'metadata', jsonb_build_object('player_id', %(player_id)s::uuid,
-                                           'item_type', %(item_type)s::text,
-                                           'item_id', %(item_id)s::text,
-                                           'have', COALESCE(quantity, 0)::text,
-                                           'need', %(quantity)s::bigint::text))
+            'message', format('the player has %%s of this item, and %%s are needed', COALESCE(owned, 0), quantity),
+            'metadata', jsonb_build_object('player_id', player_id, 'item_type', item_type, 'item_id', item_id,
+                                           'have', COALESCE(owned, 0)::text, 'need', quantity::text))
         END AS refusal
-    FROM (VALUES (1)) AS one
-    LEFT JOIN locked ON true
-    WHERE NOT EXISTS (SELECT FROM requests WHERE request_id = %(request_id)s)
-      AND clock_timestamp() <= %(not_after)s
+    FROM found
+    WHERE clock_timestamp() <= %(not_after)s - make_interval(secs => earlier_s)
 ), reduced AS (
     UPDATE inventory i
-    SET quantity = judged.quantity - %(quantity)s::bigint, updated_at = now(), version = nextval('item_versions')
+    SET quantity = left_over, updated_at = now(), version = judged.version
     FROM judged
     WHERE (i.player_id, i.item_type, i.item_id) = (judged.player_id, judged.item_type, judged.item_id)
-      AND judged.quantity > %(quantity)s::bigint
-    RETURNING i.*
+      AND refusal IS NULL AND left_over > 0
 ), removed AS (
     DELETE FROM inventory i
     USING judged
     WHERE (i.player_id, i.item_type, i.item_id) = (judged.player_id, judged.item_type, judged.item_id)
-      AND judged.quantity = %(quantity)s::bigint
-    RETURNING i.*
-), consumed AS (
-    SELECT to_jsonb(reduced) || jsonb_build_object('metadata', COALESCE(metadata, '{}')::text) AS item
-    FROM reduced
-    UNION ALL
-    SELECT to_jsonb(removed) || jsonb_build_object('metadata', COALESCE(metadata, '{}')::text, 'quantity', 0,
-                                                   'updated_at', now(), 'version', nextval('item_versions'))
-    FROM removed
+      AND refusal IS NULL AND left_over = 0
 ), outcome AS (
-    SELECT CASE WHEN refusal IS NULL THEN item ELSE jsonb_build_object('refusal', refusal) END AS answer
+    SELECT number, request_id, %(method)s AS method, decode(fingerprint, 'hex') AS fingerprint,
+           CASE WHEN refusal IS NULL
+           THEN jsonb_build_object(
+               'player_id', player_id, 'item_type', item_type, 'item_id', item_id, 'quantity', left_over,
+               'metadata', COALESCE(metadata, '{}')::text, 'acquired_at', acquired_at, 'updated_at', now(),
+               'version', version)
+           ELSE jsonb_build_object('refusal', refusal) END AS answer
     FROM judged
-    LEFT JOIN consumed ON true
+    WHERE NOT busy
 ),
--- include: recorded
-SELECT answer::text
-FROM outcome;
+-- include: recorded_each
+SELECT number, answer::text, NULL::bigint[] AS versions
+FROM judged
+LEFT JOIN outcome USING (number);
 
 -- name: get_item (select inventory)
 SELECT player_id, item_type, item_id, quantity, COALESCE(metadata, '{}')::text AS metadata, acquired_at, updated_at,

@@ -1,9 +1,9 @@
 """Items in PostgreSQL. A method for each RPC, a query of the same name for each method."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
 from uuid import UUID
 
 from services.inventory.items.types import GRANTS, KEPT_ITEM, KEPT_ITEMS, Grant, Item, ItemKey, ItemPosition
@@ -11,8 +11,8 @@ from services.inventory.known_players.known_players import KnownPlayers
 from shared.contract.errors import DeadlineReached, EtagMismatch, NotFound, PreconditionFailed
 from shared.contract.paging import Page
 from shared.stores.errors import OutOfRange
-from shared.stores.postgres import Params, Postgres, queries
-from shared.stores.requests.kept import KeptAnswer
+from shared.stores.postgres import Postgres, queries
+from shared.stores.requests.effects import Effects
 from shared.stores.requests.key import RequestKey
 from shared.stores.requests.records import PIECES, RequestRecords
 from shared.stores.requests.refusal import Refusal, outcome
@@ -23,8 +23,6 @@ QUERIES = queries.load(Path(__file__).with_name("queries.sql"), PIECES)
 _START = ItemPosition("", "")
 # How often to try a write that changed no row although the row is there.
 _ATTEMPTS = 3
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +37,17 @@ class ItemStore:
         self._database = database
         self._requests = requests
         self._players = players
+        self._grants = Effects(database, QUERIES["grant_item"], KEPT_ITEM)
+        self._uses = Effects(database, QUERIES["consume_item"], KEPT_ITEM)
 
     async def grant_item(self, grant: Grant, key: RequestKey) -> Item:
         """Raises NotFound, PreconditionFailed, RequestIdReused."""
-        params = {**asdict(grant), **key.params(), **KEPT_ITEM.params()}
+        item = grant.player_id, grant.item_type, grant.item_id
 
         async def effect() -> Item | Refusal | None:
             await self._players.require([grant.player_id])
-            return await self._granted("grant_item", params, KEPT_ITEM)
+            with _limited():
+                return await self._grants.do(key, asdict(grant), keys=[item])
 
         return await self._requests.once(key, effect, KEPT_ITEM)
 
@@ -57,18 +58,16 @@ class ItemStore:
 
         async def effect() -> list[Item] | Refusal | None:
             await self._players.require([grant.player_id for grant in grants])
-            return await self._granted("batch_grant_items", params, KEPT_ITEMS)
+            with _limited():
+                rows = await self._database.fetch(QUERIES["batch_grant_items"], params, _Answered, repeatable=True)
+            return outcome(rows[0].answer, KEPT_ITEMS.read) if rows else None
 
         return await self._requests.once(key, effect, KEPT_ITEMS)
 
     async def consume_item(self, item: ItemKey, quantity: int, key: RequestKey) -> Item:
         """Raises PreconditionFailed, RequestIdReused."""
-        params = {**item.params(), "quantity": quantity, **key.params(), **KEPT_ITEM.params()}
-
-        async def effect() -> Item | Refusal | None:
-            return await self._recorded("consume_item", params, KEPT_ITEM)
-
-        return await self._requests.once(key, effect, KEPT_ITEM)
+        fields = {**item.params(), "quantity": quantity}
+        return await self._requests.once(key, lambda: self._uses.do(key, fields, keys=[item]), KEPT_ITEM)
 
     async def get_item(self, item: ItemKey) -> Item:
         """Raises NotFound."""
@@ -107,18 +106,21 @@ class ItemStore:
             # The item was granted after the statement looked: try again. Or it came too late, as the next ones will.
         raise DeadlineReached
 
-    async def _granted(self, query: str, params: Params, kept: KeptAnswer[T]) -> T | Refusal | None:
-        try:
-            return await self._recorded(query, params, kept)
-        except OutOfRange as error:
-            raise PreconditionFailed(
-                "QUANTITY_LIMIT", "a player would own more than 9223372036854775807 of an item"
-            ) from error
+    async def close(self) -> None:
+        """Cancels the statements under way; their callers are cancelled too."""
+        await self._grants.close()
+        await self._uses.close()
 
-    async def _recorded(self, query: str, params: Params, kept: KeptAnswer[T]) -> T | Refusal | None:
-        """The answer or refusal that the query has recorded; None if it changed nothing: done before, or too late."""
-        rows = await self._database.fetch(QUERIES[query], params, _Answered, repeatable=True)
-        return outcome(rows[0].answer, kept.read) if rows else None
+
+@contextmanager
+def _limited() -> Iterator[None]:
+    """Says what it means that a grant's sum is too large."""
+    try:
+        yield
+    except OutOfRange as error:
+        raise PreconditionFailed(
+            "QUANTITY_LIMIT", "a player would own more than 9223372036854775807 of an item"
+        ) from error
 
 
 def _item_not_found(item: ItemKey) -> NotFound:

@@ -5,8 +5,8 @@
 -- outcomes under the request_ids. An outcome is the answer, or a refusal if the locked rows do not allow the effect
 -- (pieces.sql and refusal.py there). A repeated request has a record, and is left out of `asked`; two racing ones meet
 -- on the primary key of requests, and the later statement is rolled back. After `not_after`, when the call's deadline is
--- over, nothing happens and nothing is recorded; the time is checked when the locks are held, because the statement may
--- have waited for them.
+-- over, nothing happens and nothing is recorded; the time is checked when the locks are held (`found` is materialized for
+-- that), because the statement may have waited for them.
 --
 -- No two requests of one statement touch the same player. Rows that somebody else has locked are left out, and their
 -- requests are `busy`: each of them is tried again in a statement of its own, which waits. That one locks its rows in
@@ -35,32 +35,34 @@ WITH asked AS (
     WHERE player_id = ANY(%(rows)s::uuid[])
     ORDER BY player_id
     FOR NO KEY UPDATE SKIP LOCKED
+), found AS MATERIALIZED (
+    SELECT asked.*, locked_id, coins AS coins_before, held_coins
+    FROM asked
+    LEFT JOIN locked ON locked_id = player_id
 ), judged AS (
-    SELECT asked.*, coins + delta::numeric AS coins, held_coins, nextval('player_versions') AS version,
-        uuidv7() AS entry_id,
-        locked_id IS NULL AND EXISTS (SELECT FROM players p WHERE p.player_id = asked.player_id) AS busy,
+    SELECT found.*, coins_before + delta::numeric AS coins, nextval('player_versions') AS version, uuidv7() AS entry_id,
+        locked_id IS NULL AND EXISTS (SELECT FROM players p WHERE p.player_id = found.player_id) AS busy,
         CASE
         WHEN locked_id IS NULL THEN jsonb_build_object(
             'kind', 'NOT_FOUND',
             'reason', 'PLAYER_NOT_FOUND',
             'message', 'no player has this player_id; create the player first',
             'metadata', jsonb_build_object('player_id', player_id))
-        WHEN coins - held_coins + delta::numeric < 0 THEN jsonb_build_object(
+        WHEN coins_before - held_coins + delta::numeric < 0 THEN jsonb_build_object(
             'kind', 'PRECONDITION',
             'reason', 'INSUFFICIENT_COINS',
             'message', format('the player has %%s coins to spend, and %%s are needed',
-                              coins - held_coins, -delta::numeric),
+                              coins_before - held_coins, -delta::numeric),
             'metadata', jsonb_build_object('player_id', player_id,
-                                           'have', (coins - held_coins)::text,
+                                           'have', (coins_before - held_coins)::text,
                                            'need', (-delta::numeric)::text))
-        WHEN coins + delta::numeric > 9223372036854775807 THEN jsonb_build_object(
+        WHEN coins_before + delta::numeric > 9223372036854775807 THEN jsonb_build_object(
             'kind', 'PRECONDITION',
             'reason', 'COINS_LIMIT',
             'message', 'the player would own more than 9223372036854775807 coins',
             'metadata', jsonb_build_object('player_id', player_id))
         END AS refusal
-    FROM asked
-    LEFT JOIN locked ON locked_id = player_id
+    FROM found
     WHERE clock_timestamp() <= %(not_after)s - make_interval(secs => earlier_s)
 ), allowed AS (
     SELECT *
@@ -107,37 +109,41 @@ WITH asked AS (
     WHERE player_id = ANY(%(rows)s::uuid[])
     ORDER BY player_id
     FOR NO KEY UPDATE SKIP LOCKED
+), found AS MATERIALIZED (
+    SELECT asked.*,
+        s.player_id AS locked_sender, s.coins AS sender_before, s.held_coins AS sender_held,
+        r.player_id AS locked_receiver, r.coins AS receiver_before, r.held_coins AS receiver_held
+    FROM asked
+    LEFT JOIN locked s ON s.player_id = sender_id
+    LEFT JOIN locked r ON r.player_id = receiver_id
 ), judged AS (
-    SELECT asked.*, uuidv7() AS transfer_id,
-        s.coins - amount AS sender_coins, s.held_coins AS sender_held, nextval('player_versions') AS sender_version,
-        r.coins + amount::numeric AS receiver_coins, r.held_coins AS receiver_held,
-        nextval('player_versions') AS receiver_version,
-        s.player_id IS NULL AND EXISTS (SELECT FROM players p WHERE p.player_id = sender_id)
-        OR r.player_id IS NULL AND EXISTS (SELECT FROM players p WHERE p.player_id = receiver_id) AS busy,
+    SELECT found.*, uuidv7() AS transfer_id,
+        sender_before - amount AS sender_coins, nextval('player_versions') AS sender_version,
+        receiver_before + amount::numeric AS receiver_coins, nextval('player_versions') AS receiver_version,
+        locked_sender IS NULL AND EXISTS (SELECT FROM players p WHERE p.player_id = sender_id)
+        OR locked_receiver IS NULL AND EXISTS (SELECT FROM players p WHERE p.player_id = receiver_id) AS busy,
         CASE
-        WHEN s.player_id IS NULL OR r.player_id IS NULL THEN jsonb_build_object(
+        WHEN locked_sender IS NULL OR locked_receiver IS NULL THEN jsonb_build_object(
             'kind', 'NOT_FOUND',
             'reason', 'PLAYER_NOT_FOUND',
             'message', 'no player has this player_id; create the player first',
             'metadata', jsonb_build_object(
-                'player_id', CASE WHEN s.player_id IS NULL THEN sender_id ELSE receiver_id END))
-        WHEN s.coins - s.held_coins < amount THEN jsonb_build_object(
+                'player_id', CASE WHEN locked_sender IS NULL THEN sender_id ELSE receiver_id END))
+        WHEN sender_before - sender_held < amount THEN jsonb_build_object(
             'kind', 'PRECONDITION',
             'reason', 'INSUFFICIENT_COINS',
             'message', format('the player has %%s coins to spend, and %%s are needed',
-                              s.coins - s.held_coins, amount),
-            'metadata', jsonb_build_object('player_id', s.player_id,
-                                           'have', (s.coins - s.held_coins)::text,
+                              sender_before - sender_held, amount),
+            'metadata', jsonb_build_object('player_id', sender_id,
+                                           'have', (sender_before - sender_held)::text,
                                            'need', amount::text))
-        WHEN r.coins + amount::numeric > 9223372036854775807 THEN jsonb_build_object(
+        WHEN receiver_before + amount::numeric > 9223372036854775807 THEN jsonb_build_object(
             'kind', 'PRECONDITION',
             'reason', 'COINS_LIMIT',
             'message', 'the player would own more than 9223372036854775807 coins',
-            'metadata', jsonb_build_object('player_id', r.player_id))
+            'metadata', jsonb_build_object('player_id', receiver_id))
         END AS refusal
-    FROM asked
-    LEFT JOIN locked s ON s.player_id = sender_id
-    LEFT JOIN locked r ON r.player_id = receiver_id
+    FROM found
     WHERE clock_timestamp() <= %(not_after)s - make_interval(secs => earlier_s)
 ), movement AS (
     SELECT sender_id AS player_id, -amount AS delta, sender_coins AS coins, sender_held AS held_coins,

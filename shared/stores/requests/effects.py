@@ -92,7 +92,7 @@ class Effects(Generic[T]):
         )
 
     async def do(
-        self, key: RequestKey, fields: Mapping[str, Any], rows: Sequence[UUID], keys: Sequence[Hashable] = ()
+        self, key: RequestKey, fields: Mapping[str, Any], rows: Sequence[UUID] = (), keys: Sequence[Hashable] = ()
     ) -> T | Refusal | None:
         """The answer or the refusal that was recorded; None if the request was done before or came too late. `fields`
         are the effect's own. Two requests that touch the same of `rows` or `keys` are done in their order. Raises
