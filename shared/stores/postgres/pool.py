@@ -294,6 +294,7 @@ def _options() -> dict[str, Any]:
         "client_encoding": "UTF8",
         "options": f"-c statement_timeout={STATEMENT_TIMEOUT_S}s"
         f" -c idle_in_transaction_session_timeout={STATEMENT_TIMEOUT_S}s -c timezone=UTC"
-        # Every query goes by its index whatever the values: planning it anew costs nearly as much as running it.
-        " -c plan_cache_mode=force_generic_plan",
+        # Every query goes by its index whatever the values: planning it anew costs nearly as much as running it. A plan
+        # that was made while a table was small must not read all of it once it is large.
+        " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off",
     }
