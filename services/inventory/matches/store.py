@@ -8,7 +8,7 @@ from uuid import UUID
 
 from services.inventory.known_players.known_players import KnownPlayers
 from services.inventory.matches.types import KEPT_MATCH, MATCH, Match, MatchPosition, MatchResult, finished
-from shared.contract.errors import AlreadyExists, NotFound, SavepointError
+from shared.contract.errors import AlreadyExists, NotFound
 from shared.contract.paging import LARGEST_PAGE_BYTES, Page
 from shared.stores.errors import ConstraintViolated
 from shared.stores.postgres import Postgres, queries
@@ -74,7 +74,10 @@ class MatchStore:
         self._database = database
         self._requests = requests
         self._players = players
-        self._records: Batcher[_RecordRequest, Match | None] = Batcher(self._record, _RecordRequest.touches)
+        # A match_id that is taken fails the whole statement.
+        self._records: Batcher[_RecordRequest, Match | None] = Batcher(
+            self._record, _RecordRequest.touches, alone=self._record_alone, spoiled=(ConstraintViolated,)
+        )
 
     async def start_match(self, match: Match, key: RequestKey) -> Match:
         """Raises NotFound, AlreadyExists, RequestIdReused."""
@@ -135,28 +138,22 @@ class MatchStore:
         """Cancels the statements under way; their callers are cancelled too."""
         await self._records.close()
 
-    async def _record(self, asked: Sequence[_RecordRequest]) -> list[Match | Exception | None]:
-        """The match recorded for each request, None for one that was done before or too late, or why it fails."""
+    async def _record(self, asked: Sequence[_RecordRequest]) -> list[Match | None]:
+        """The match recorded for each request; None for one that was done before, or too late."""
         until = deadline.until(BATCH_BOUND_S)
         params = {"asked": f"[{','.join(request.json(until) for request in asked)}]", **KEPT_MATCH.params()}
-        try:
-            rows = await self._database.fetch(QUERIES["record_match"], params, _Recorded, repeatable=True)
-        except ConstraintViolated as error:
-            if error.name not in ("matches_pkey", "match_players_pkey"):
-                raise
-            if len(asked) == 1:
-                return [_match_id_taken(asked[0].match.match_id)]
-            # One match made the whole statement fail, and nothing has happened. Each is tried by itself now, so that
-            # the others succeed.
-            return [await self._record_alone(request) for request in asked]
+        rows = await self._database.fetch(QUERIES["record_match"], params, _Recorded, repeatable=True)
         recorded = {row.request_id for row in rows}
         return [request.match if request.key.request_id in recorded else None for request in asked]
 
-    async def _record_alone(self, request: _RecordRequest) -> Match | Exception | None:
+    async def _record_alone(self, request: _RecordRequest) -> Match | None:
         try:
-            return (await self._record([request]))[0]
-        except SavepointError as error:
-            return error
+            [match] = await self._record([request])
+        except ConstraintViolated as error:
+            if error.name not in ("matches_pkey", "match_players_pkey"):
+                raise
+            raise _match_id_taken(request.match.match_id) from error
+        return match
 
     async def _get(self, match_ids: Sequence[UUID]) -> list[_Found]:
         return await self._database.fetch(QUERIES["get_matches"], {"match_ids": list(match_ids)}, _Found)
