@@ -14,8 +14,10 @@ from shared.service.hosted import Served
 @asynccontextmanager
 async def area(stores: Stores) -> AsyncIterator[Served]:
     """What it serves, while the context is open."""
-    yield Served(
-        "savepoint.leaderboard.v1.LeaderboardService",
-        LeaderboardServicer(BoardStore(stores.server, stores.requests_kept_s)),
-        add_LeaderboardServiceServicer_to_server,
-    )
+    store = BoardStore(stores.server, stores.requests_kept_s)
+    servicer = LeaderboardServicer(store)
+    try:
+        yield Served("savepoint.leaderboard.v1.LeaderboardService", servicer, add_LeaderboardServiceServicer_to_server)
+    finally:
+        await servicer.close()
+        await store.close()

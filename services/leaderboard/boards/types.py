@@ -1,5 +1,6 @@
 """What the leaderboard service knows of boards and their entries."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
@@ -35,9 +36,8 @@ class Entry(NamedTuple):
     updated_at_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """A score to be set. `metadata` None leaves an entry's as it is."""
+class Submission(NamedTuple):
+    """A score to be set. `metadata` None leaves an entry's as it is. A batch makes a thousand, hence a tuple."""
 
     leaderboard_id: str
     entry_id: str
@@ -53,6 +53,21 @@ class Submitted:
     entry: Entry
     previous: Entry | None
     changed: bool
+
+
+class Placed(NamedTuple):
+    """What a submission of a batch did: the entry's rank, and when it last changed, in microseconds since 1970."""
+
+    rank: int
+    updated_at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Top:
+    """A part of a board from the top down, as it stood in this `version` of the board."""
+
+    version: bytes
+    entries: Sequence[Entry]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 -- Creates an empty board. When the service sends the same call again because an answer was lost, it finds its own work.
 --
--- KEYS[1] the board: a hash of created_at (microseconds since 1970), created_by, and seq, the last place given out
+-- KEYS[1] the board: a hash of created_at (microseconds since 1970), created_by, seq, the last place given out, and
+--   `changed`, which comes with the first change: its time and its call (list_top.lua)
 -- ARGV[1] the call, unlike any other
 -- Returns created_at, or nil when the board exists.
 local created_at, created_by = unpack(redis.call('HMGET', KEYS[1], 'created_at', 'created_by'))

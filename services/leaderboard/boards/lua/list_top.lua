@@ -1,12 +1,28 @@
 -- Lists entries from the top, or from behind a position, whether or not an entry still stands there.
 --
+-- The version of a board changes with whatever changes in it. created_by tells it from an earlier board of its
+-- leaderboard_id. seq counts scores; `changed` holds the time of the last change and a word for that call alone, so that
+-- a server that has lost its last second, and counts the same numbers again, does not come to the same version. Release
+-- 0.2.0 does not write `changed`: its scores move seq, its removals the number of entries, but metadata alone moves
+-- nothing.
+--
 -- KEYS[1] the board
 -- KEYS[2] its ranks
 -- KEYS[3] its entries
 -- ARGV[1] how many at most
 -- ARGV[2] the position's score; '' for the top
 -- ARGV[3] the position's place
--- Returns {rank of the first, entry_ids, records}, both as lines; nil when there is no such board.
+-- ARGV[4] the version of which this answer is known; '' for none
+-- Returns {version, rank of the first, entry_ids, records}, the last two as lines; {version} alone where it is the known
+-- one; nil when there is no such board.
+local created_by, seq, changed = unpack(redis.call('HMGET', KEYS[1], 'created_by', 'seq', 'changed'))
+if not created_by then
+  return false
+end
+local version = table.concat({created_by, seq, changed or '', redis.call('ZCARD', KEYS[2])}, ':')
+if version == ARGV[4] then
+  return {version}
+end
 local first = 0
 if ARGV[2] ~= '' then
   -- Among the equals of that score, their places falling, find the first beyond the position. Places are compared
@@ -25,10 +41,10 @@ if ARGV[2] ~= '' then
 end
 local entry_ids = redis.call('ZREVRANGE', KEYS[2], first, first + ARGV[1] - 1)
 if #entry_ids == 0 then
-  return redis.call('EXISTS', KEYS[1]) == 1 and {first + 1, '', ''}
+  return {version, first + 1, '', ''}
 end
 for i, member in ipairs(entry_ids) do
   entry_ids[i] = string.sub(member, 29)
 end
 local records = redis.call('HMGET', KEYS[3], unpack(entry_ids))
-return {first + 1, table.concat(entry_ids, '\n'), table.concat(records, '\n')}
+return {version, first + 1, table.concat(entry_ids, '\n'), table.concat(records, '\n')}

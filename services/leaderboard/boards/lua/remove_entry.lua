@@ -16,5 +16,9 @@ if not record then
 end
 redis.call('ZREM', KEYS[2], string.sub(record, 1, 28) .. ARGV[1])
 redis.call('HDEL', KEYS[3], ARGV[1])
+-- As list_top.lua says: the time, and the word that the call alone has.
+local time = redis.call('TIME')
+local changed = string.format('%s%06d %s', time[1], time[2], string.match(KEYS[4], '[^:]*$'))
+redis.call('HSET', KEYS[1], 'changed', changed)
 redis.call('SET', KEYS[4], '', 'EX', ARGV[2])
 return 1
