@@ -1,7 +1,8 @@
 """A player, as all areas of the profile service use it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
+from operator import attrgetter
 from uuid import UUID
 
 from pydantic import TypeAdapter
@@ -25,6 +26,8 @@ class Player:
     version: int
 
 
-# The JSON of this is what the cache and the request records hold (shared/stores/requests/kept.py says what a change of
-# Player needs).
+# A player's fields in their order, in which queries return them as columns.
+values = attrgetter(*(field.name for field in fields(Player)))
+# The JSON of this is what the request records hold, and what the cache of release 0.2 does
+# (shared/stores/requests/kept.py says what a change of Player needs).
 PLAYER = TypeAdapter(Player)

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.profile.messages import encoded
 from services.profile.player_cache.cache import PlayerCache
 from services.profile.settings import ProfileSettings
 from shared.service.hosted import Runtime
@@ -42,7 +43,7 @@ async def stores(runtime: Runtime[ProfileSettings]) -> AsyncIterator[Stores]:
             settings.redis_url, runtime.store_telemetry(valkey.STORE), answer_timeout_s=CACHE_TIMEOUT_S
         ) as cache_server,
     ):
-        cache = PlayerCache(cache_server, settings.cache_ttl_s, runtime.metrics.cache("players"))
+        cache = PlayerCache(cache_server, settings.cache_ttl_s, runtime.metrics.cache("players"), encoded)
         requests = RequestRecords(database, settings.requests_kept_days)
         try:
             await requests.prepare()

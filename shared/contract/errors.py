@@ -57,7 +57,7 @@ class NotFound(Refused):
     """What the request names does not exist."""
 
 
-def player_not_found(player_id: UUID) -> NotFound:
+def player_not_found(player_id: UUID | str) -> NotFound:
     """The error for an id that no player has."""
     return NotFound("PLAYER_NOT_FOUND", "no player has this player_id; create the player first", player_id=player_id)
 

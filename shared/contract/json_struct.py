@@ -3,11 +3,14 @@
 import json
 import math
 import re
+import struct
+from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
 from shared.contract.errors import FieldInvalid
+from shared.contract.wire import submessage
 
 # The levels that a Struct may have, itself counted: an object or a list inside another is one more. Protobuf's parsers
 # refuse to read more than 100 messages inside each other, and a level takes three of them: a Struct, its map's entry,
@@ -17,6 +20,9 @@ DEEPEST = 16
 # Earlier releases had no bound and stored whatever their parser accepted. Up to this depth a client can read it, in
 # whatever answer it stands.
 _DEEPEST_READABLE = 30
+
+# A Value that is a number: its tag, and a double.
+_NUMBER = struct.Struct("<Bd")
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]')
 
@@ -40,10 +46,8 @@ def to_json(struct: Struct, field: str, most_bytes: int) -> str:
 def from_json(text: str) -> Struct:
     """The struct of a JSON object that `to_json` made. Levels too deep for a client to read, which earlier releases
     stored, are replaced by their JSON as text: otherwise no list with such a row in it could be read."""
-    struct = Struct()
-    if text != "{}":
-        struct.update(json.loads(_readable(text)))
-    return struct
+    # Struct.update does the same at five times the cost: each value is a message of its own for it.
+    return Struct() if text == "{}" else Struct.FromString(_struct(json.loads(_readable(text))))
 
 
 def _readable(text: str) -> str:
@@ -65,6 +69,31 @@ def _readable(text: str) -> str:
                     done = token.end()
                 level -= 1
     return "".join(parts) + text[done:]
+
+
+def _struct(values: Mapping[str, Any]) -> bytes:
+    """A Struct's bytes."""
+    parts = []
+    for key, value in values.items():
+        parts.append(submessage(1, submessage(1, key.encode()) + submessage(2, _value(value))))
+    return b"".join(parts)
+
+
+def _value(value: Any) -> bytes:
+    """A Value's bytes."""
+    match value:
+        case str():
+            return submessage(3, value.encode())
+        case bool():
+            return b"\x20\x01" if value else b"\x20\x00"
+        case int() | float():
+            return _NUMBER.pack(0x11, value)
+        case None:
+            return b"\x08\x00"
+        case list():
+            return submessage(6, b"".join([submessage(1, _value(item)) for item in value]))
+        case _:
+            return submessage(5, _struct(value))
 
 
 class _TooDeep(Exception):

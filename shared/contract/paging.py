@@ -18,7 +18,7 @@ from shared.contract.errors import FieldInvalid
 
 K = TypeVar("K")
 T = TypeVar("T")
-M = TypeVar("M", bound=Message)
+M = TypeVar("M", bound=Message | bytes)
 
 # A page of large things ends here, whatever page_size allows: a gRPC client takes 4 MiB unless it is told otherwise.
 LARGEST_PAGE_BYTES = 3 * 1024 * 1024
@@ -36,13 +36,13 @@ class Page(Generic[T]):
 
 
 def fitting(messages: Iterable[M]) -> list[M]:
-    """The first messages, up to and including the one that brings them over a page's largest size. There is always one
-    if there is any, so that paging gets on."""
+    """The first messages, made ones or their bytes, up to and including the one that brings them over a page's largest
+    size. There is always one if there is any, so that paging gets on."""
     fit: list[M] = []
     room = LARGEST_PAGE_BYTES
     for message in messages:
         fit.append(message)
-        room -= message.ByteSize()
+        room -= len(message) if isinstance(message, bytes) else message.ByteSize()
         if room <= 0:
             break
     return fit

@@ -8,6 +8,8 @@ was done before it, gets the answer that was recorded. Each area's messages.py s
 from collections.abc import Mapping
 from operator import itemgetter
 
+from shared.contract.wire import varint
+
 _VARINT, _FIXED_64, _LENGTH, _GROUP, _GROUP_END, _FIXED_32 = 0, 1, 2, 3, 4, 5
 
 
@@ -22,7 +24,7 @@ def renumbered(message: bytes, numbers: Mapping[int, int]) -> bytes:
         tag, start = _varint(message, at)
         if tag not in anew:
             number = numbers.get(tag >> 3, tag >> 3)
-            anew[tag] = number, _encoded(number << 3 | tag & 7)
+            anew[tag] = number, varint(number << 3 | tag & 7)
         number, prefix = anew[tag]
         at = _end(message, start, tag & 7)
         fields.append((number, prefix + message[start:at]))
@@ -61,13 +63,3 @@ def _varint(message: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at
         shift += 7
-
-
-def _encoded(value: int) -> bytes:
-    """A number as a varint."""
-    encoded = bytearray()
-    while value >= 0x80:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)

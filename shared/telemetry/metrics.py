@@ -25,11 +25,12 @@ from prometheus_client import (
     Counter,
     Gauge,
     GCCollector,
-    Histogram,
     PlatformCollector,
     ProcessCollector,
     start_http_server,
 )
+
+from shared.telemetry.tally import Count, CountsByLabels, Durations, DurationsByLabels
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -42,12 +43,12 @@ class Metrics:
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
         GCCollector(registry=self._registry)
-        self._calls = Histogram(
+        self._calls = DurationsByLabels(
             "rpc_server_duration_seconds",
             "How long calls took, from their arrival to their answer.",
             ("rpc_service", "rpc_method", "rpc_grpc_status_code"),
-            buckets=_SECONDS,
-            registry=self._registry,
+            _SECONDS,
+            self._registry,
         )
         self._handlers = Gauge(
             "rpc_server_handlers_running", "Calls that are being handled right now.", registry=self._registry
@@ -55,12 +56,12 @@ class Metrics:
         self._peers = Gauge(
             "rpc_server_connections", "Connections of clients that are open right now.", registry=self._registry
         )
-        self._queries = Histogram(
+        self._queries = DurationsByLabels(
             "db_query_duration_seconds",
             "How long queries took, the wait for their answer included.",
             ("store", "query_type", "table"),
-            buckets=_SECONDS,
-            registry=self._registry,
+            _SECONDS,
+            self._registry,
         )
         self._connections = Gauge(
             "db_connections_active", "Connections in use right now.", ("store",), registry=self._registry
@@ -78,8 +79,8 @@ class Metrics:
             ("cache",),
             registry=self._registry,
         )
-        self._lookups = Counter(
-            "cache_lookups", "Lookups by what they found.", ("cache", "result"), registry=self._registry
+        self._lookups = CountsByLabels(
+            "cache_lookups", "Lookups by what they found.", ("cache", "result"), self._registry
         )
         self._background = Counter(
             "background_failures", "Work beside the calls that failed, by its name.", ("job",), registry=self._registry
@@ -88,7 +89,7 @@ class Metrics:
 
     def calls(self, service: str, method: str) -> "CallMetrics":
         """The instruments of one RPC."""
-        return CallMetrics(lambda code: self._calls.labels(service, method, code))
+        return CallMetrics(lambda code: self._calls.of(service, method, code))
 
     def watch_handlers(self, running: Callable[[], int]) -> None:
         """Shows `running()` as rpc_server_handlers_running."""
@@ -98,9 +99,9 @@ class Metrics:
         """Shows `connected()` as rpc_server_connections."""
         self._peers.set_function(connected)
 
-    def query(self, store: str, query_type: str, table: str, seconds: float) -> None:
-        """Counts a query."""
-        self._queries.labels(store, query_type, table).observe(seconds)
+    def queries(self, store: str, query_type: str, table: str) -> Durations:
+        """How long such queries took."""
+        return self._queries.of(store, query_type, table)
 
     def error(self, store: str, kind: str) -> None:
         """Counts a query that failed."""
@@ -116,7 +117,7 @@ class Metrics:
 
     def cache(self, name: str) -> "CacheMetrics":
         """The instruments of one cache."""
-        lookups = CacheMetrics(self._lookups.labels(name, "hit"), self._lookups.labels(name, "miss"))
+        lookups = CacheMetrics(self._lookups.of(name, "hit"), self._lookups.of(name, "miss"))
         self._hit_ratio.labels(name).set_function(lambda: lookups.ratio)
         return lookups
 
@@ -141,34 +142,39 @@ class Metrics:
 class CallMetrics:
     """Counts one RPC's calls."""
 
-    def __init__(self, of_code: Callable[[str], Histogram]) -> None:
+    def __init__(self, of_code: Callable[[str], Durations]) -> None:
         self._of_code = of_code
-        # The histogram of each status: prometheus_client takes longer to find it than to add to it.
-        self._histograms: dict[str, Histogram] = {}
+        self._durations: dict[str, Durations] = {}
 
     def count(self, code: str, seconds: float) -> None:
         """Counts a call by its status."""
-        histogram = self._histograms.get(code)
-        if histogram is None:
-            histogram = self._histograms[code] = self._of_code(code)
-        histogram.observe(seconds)
+        durations = self._durations.get(code)
+        if durations is None:
+            durations = self._durations[code] = self._of_code(code)
+        durations.add(seconds)
 
 
 class CacheMetrics:
     """Counts one cache's lookups."""
 
-    def __init__(self, hits: Counter, misses: Counter) -> None:
-        self.hits = 0
-        self.misses = 0
+    def __init__(self, hits: Count, misses: Count) -> None:
         self._hits = hits
         self._misses = misses
 
     def count(self, hits: int, misses: int) -> None:
         """Counts lookups by what they found."""
-        self.hits += hits
-        self.misses += misses
-        self._hits.inc(hits)
-        self._misses.inc(misses)
+        self._hits.value += hits
+        self._misses.value += misses
+
+    @property
+    def hits(self) -> int:
+        """Lookups that the cache has answered."""
+        return self._hits.value
+
+    @property
+    def misses(self) -> int:
+        """Lookups that it could not answer."""
+        return self._misses.value
 
     @property
     def ratio(self) -> float:

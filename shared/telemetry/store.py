@@ -3,9 +3,11 @@
 import logging
 import time
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from types import TracebackType
 
 from shared.telemetry.metrics import Metrics
+from shared.telemetry.tally import Durations
 from shared.telemetry.traces import Traces
 
 _log = logging.getLogger("savepoint.query")
@@ -20,15 +22,31 @@ class StoreTelemetry:
         self.metrics = metrics
         self.slow_s = slow_query_ms / 1000
         self._traces = traces
+        self._kinds: dict[tuple[str, str, str], QueryKind] = {}
 
     def query(self, name: str, query_type: str, table: str) -> "Measured":
         """Measures what runs inside this context."""
+        kind = self._kinds.get((name, query_type, table))
+        if kind is None:
+            durations = self.metrics.queries(self.store, query_type, table)
+            kind = self._kinds[name, query_type, table] = QueryKind(name, query_type, table, self.slow_s, durations)
         span = self._traces.query(name, query_type, table) if self._traces.enabled else None
-        return Measured(self, name, query_type, table, span)
+        return Measured(kind, span)
 
     def error(self, kind: str) -> None:
         """Counts a failure."""
         self.metrics.error(self.store, kind)
+
+
+@dataclass(frozen=True, slots=True)
+class QueryKind:
+    """What is alike for all queries of one name."""
+
+    name: str
+    query_type: str
+    table: str
+    slow_s: float
+    durations: Durations
 
 
 class Measured:
@@ -37,23 +55,12 @@ class Measured:
     A class, not a generator: this is entered for every query, and a generator costs three times as much.
     """
 
-    __slots__ = ("_begun", "_name", "_query_type", "_span", "_table", "_telemetry", "rows_affected")
+    __slots__ = ("_begun", "_kind", "_span", "rows_affected")
 
-    def __init__(
-        self,
-        telemetry: StoreTelemetry,
-        name: str,
-        query_type: str,
-        table: str,
-        span: AbstractContextManager[None] | None,
-    ) -> None:
+    def __init__(self, kind: QueryKind, span: AbstractContextManager[None] | None) -> None:
         self.rows_affected = 0
-        self._telemetry = telemetry
-        self._name = name
-        self._query_type = query_type
-        self._table = table
+        self._kind = kind
         self._span = span
-        self._begun = 0.0
 
     def __enter__(self) -> "Measured":
         self._begun = time.perf_counter()
@@ -67,14 +74,15 @@ class Measured:
         if self._span:
             self._span.__exit__(kind, error, traceback)
         took = time.perf_counter() - self._begun
-        self._telemetry.metrics.query(self._telemetry.store, self._query_type, self._table, took)
-        slow = took >= self._telemetry.slow_s
+        query = self._kind
+        query.durations.add(took)
+        slow = took >= query.slow_s
         level = logging.WARNING if slow else logging.DEBUG
         if _log.isEnabledFor(level):
             fields = {
-                "query": self._name,
-                "query_type": self._query_type,
-                "table": self._table,
+                "query": query.name,
+                "query_type": query.query_type,
+                "table": query.table,
                 "duration_ms": round(took * 1000, 3),
                 "rows_affected": self.rows_affected,
             }

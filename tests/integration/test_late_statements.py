@@ -30,6 +30,7 @@ from services.inventory.items.types import Grant, ItemKey
 from services.inventory.known_players.known_players import KnownPlayers
 from services.inventory.matches.store import MatchStore
 from services.inventory.matches.types import Match, MatchPlayer, MatchResult, new_match_id
+from services.profile.messages import encoded
 from services.profile.player_cache.cache import PlayerCache
 from services.profile.players.store import PlayerStore
 from services.profile.players.types import NewPlayer, PlayerChange, Progress
@@ -261,7 +262,7 @@ async def test_a_player_does_not_change_after_the_deadline(
     profile_environment: dict[str, str], cache_server: Valkey, metrics: Metrics, players: Players
 ) -> None:
     one, two = (uuid.UUID(player_id) for player_id in await players(2))
-    cache = PlayerCache(cache_server, 3600, metrics.cache("late"))
+    cache = PlayerCache(cache_server, 3600, metrics.cache("late"), encoded)
     async with strict(profile_environment["DATABASE_URL"]) as (database, requests):
         store, wallets = PlayerStore(database, requests, cache), WalletStore(database, requests, cache)
         for under in (None, key()):

@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 from redis.asyncio import Redis
@@ -11,10 +11,11 @@ from savepoint.profile.v1 import profile_pb2 as pb
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 
 from deploy.local.suite import Stores
-from services.profile.player import Player
-from services.profile.player_cache.cache import PlayerCache, Players, entry_key
+from services.profile.messages import encoded
+from services.profile.player import Player, values
+from services.profile.player_cache.cache import Loaded, PlayerCache, entry_key
 from services.profile.player_cache.entry import EntryLife
-from services.profile.player_cache.scripts import UNKNOWN_VERSION, CacheScripts
+from services.profile.player_cache.scripts import UNKNOWN_VERSION, CacheScripts, Fill, Look
 from services.profile.players.store import QUERIES
 from shared.contract.errors import Refused, SavepointError
 from shared.stores import valkey
@@ -35,90 +36,99 @@ class Loads:
         self._database = database
         self._takes_s = takes_s
 
-    async def __call__(self, ids: Sequence[uuid.UUID]) -> Players:
+    async def __call__(self, ids: Sequence[str]) -> Mapping[str, Loaded]:
         self.count += 1
         await asyncio.sleep(self._takes_s)
-        rows = await self._database.fetch(QUERIES["batch_get_players"], {"player_ids": list(ids)}, Player)
-        return {player.player_id: player for player in rows}
+        rows = await self._database.fetch_rows(QUERIES["batch_get_players"], {"player_ids": list(ids)})
+        return {row[0]: Loaded(encoded(row), row[-1]) for row in rows}
 
 
 @pytest.fixture
-async def player_id(players: conftest.Players) -> uuid.UUID:
-    return uuid.UUID((await players(1))[0])
+async def player_id(players: conftest.Players) -> str:
+    return (await players(1))[0]
+
+
+def states(looks: Sequence[Look]) -> list[bytes]:
+    return [b"hit" if isinstance(look, bytes) else look[1] for look in looks]
 
 
 async def test_a_hundred_readers_of_two_processes_load_once(
-    database: Postgres, cache_server: Valkey, player_id: uuid.UUID
+    database: Postgres, cache_server: Valkey, player_id: str
 ) -> None:
-    caches = [PlayerCache(cache_server, 3600, Metrics().cache("players")) for _ in range(2)]
+    caches = [PlayerCache(cache_server, 3600, Metrics().cache("players"), encoded) for _ in range(2)]
     load = Loads(database, takes_s=0.1)
     seen = await asyncio.gather(*(caches[i % 2].get([player_id], load) for i in range(100)))
     assert load.count == 1
-    assert len({players[player_id].version for players in seen}) == 1
+    assert len({players[player_id] for players in seen}) == 1
 
 
 async def test_a_loader_that_died_keeps_nobody_waiting_for_long(
-    database: Postgres, cache_server: Valkey, player_id: uuid.UUID
+    database: Postgres, cache_server: Valkey, player_id: str
 ) -> None:
     dying, load = Loads(database, takes_s=60), Loads(database)
-    loader = asyncio.create_task(PlayerCache(cache_server, 3600, Metrics().cache("players")).get([player_id], dying))
+    loader = asyncio.create_task(
+        PlayerCache(cache_server, 3600, Metrics().cache("players"), encoded).get([player_id], dying)
+    )
     await asyncio.sleep(0.1)
     loader.cancel()
     await asyncio.gather(loader, return_exceptions=True)
     begun = time.monotonic()
-    assert player_id in await PlayerCache(cache_server, 3600, Metrics().cache("players")).get([player_id], load)
+    assert player_id in await PlayerCache(cache_server, 3600, Metrics().cache("players"), encoded).get(
+        [player_id], load
+    )
     assert time.monotonic() - begun < 2
 
 
 async def test_a_slow_load_is_waited_for_by_all_readers_of_its_process(
-    database: Postgres, cache_server: Valkey, player_id: uuid.UUID
+    database: Postgres, cache_server: Valkey, player_id: str
 ) -> None:
     # Longer than readers of another process wait; they load by themselves then.
-    cache, load = PlayerCache(cache_server, 3600, Metrics().cache("players")), Loads(database, takes_s=1.5)
+    cache, load = PlayerCache(cache_server, 3600, Metrics().cache("players"), encoded), Loads(database, takes_s=1.5)
     seen = await asyncio.gather(*(cache.get([player_id], load) for _ in range(20)))
     assert load.count == 1
     assert all(player_id in players for players in seen)
 
 
 async def test_a_dead_loader_s_lease_ends_though_the_entry_lives_on(
-    cache_server: Valkey, player_id: uuid.UUID, monkeypatch: pytest.MonkeyPatch
+    cache_server: Valkey, player_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.profile.player_cache.scripts.LEASE_MS", 100)
-    scripts = CacheScripts(cache_server, EntryLife(3600))
+    scripts = CacheScripts(cache_server, EntryLife(3600), encoded)
     # A writer who knows only the version leaves an entry without a payload, which outlives every lease.
-    await scripts.begin_write([player_id], "writer")
-    await scripts.end_write([player_id], "writer", {player_id: (1, None)}, UNKNOWN_VERSION)
-    assert [look.state for look in await scripts.read([player_id], "dies")] == [b"lease"]
-    assert [look.state for look in await scripts.read([player_id], "waits")] == [b"wait"]
+    written = uuid.UUID(player_id)
+    await scripts.begin_write([written], "writer")
+    await scripts.end_write([written], "writer", {written: (1, None)}, UNKNOWN_VERSION)
+    assert states(await scripts.read([player_id], "dies")) == [b"lease"]
+    assert states(await scripts.read([player_id], "waits")) == [b"wait"]
     await asyncio.sleep(0.2)
-    assert [look.state for look in await scripts.read([player_id], "loads")] == [b"lease"]
+    assert states(await scripts.read([player_id], "loads")) == [b"lease"]
 
 
 async def test_an_announcement_outlives_the_entry_that_it_found(
-    database: Postgres, cache_server: Valkey, stores: Stores, player_id: uuid.UUID
+    database: Postgres, cache_server: Valkey, stores: Stores, player_id: str
 ) -> None:
-    scripts = CacheScripts(cache_server, EntryLife(5))
-    await PlayerCache(cache_server, 5, Metrics().cache("players")).get([player_id], Loads(database))
-    await scripts.begin_write([player_id], "writer")
+    scripts = CacheScripts(cache_server, EntryLife(5), encoded)
+    await PlayerCache(cache_server, 5, Metrics().cache("players"), encoded).get([player_id], Loads(database))
+    await scripts.begin_write([uuid.UUID(player_id)], "writer")
     async with Redis.from_url(stores.cache_url, protocol=3) as client:
         assert await client.pttl(entry_key(player_id)) > WRITER_MS - 5_000
 
 
 async def test_an_older_row_never_replaces_a_newer_version(
-    database: Postgres, cache_server: Valkey, stores: Stores, player_id: uuid.UUID
+    database: Postgres, cache_server: Valkey, stores: Stores, player_id: str
 ) -> None:
-    scripts, old = CacheScripts(cache_server, EntryLife(3600)), await Loads(database)([player_id])
+    scripts, old = CacheScripts(cache_server, EntryLife(3600), encoded), await Loads(database)([player_id])
     await scripts.read([player_id], "loader")
     async with Redis.from_url(stores.cache_url, protocol=3) as client:
         await client.hset(entry_key(player_id), "v", str(old[player_id].version + 1))
-    await scripts.fill([player_id], old, "loader")
-    assert [look.player for look in await scripts.read([player_id], "reader")] == [None]
+    await scripts.fill([Fill(player_id, "loader", old[player_id])])
+    assert states(await scripts.read([player_id], "reader")) == [b"lease"]
 
 
 async def test_an_entry_lives_90_to_100_percent_of_the_time_to_live(
     database: Postgres, cache_server: Valkey, stores: Stores, players: conftest.Players
 ) -> None:
-    cache, ids = PlayerCache(cache_server, 1000, Metrics().cache("players")), [uuid.UUID(i) for i in await players(20)]
+    cache, ids = PlayerCache(cache_server, 1000, Metrics().cache("players"), encoded), await players(20)
     await cache.get(ids, Loads(database))
     async with Redis.from_url(stores.cache_url, protocol=3) as client:
         lives = [await client.ttl(entry_key(i)) for i in ids]
@@ -127,9 +137,9 @@ async def test_an_entry_lives_90_to_100_percent_of_the_time_to_live(
 
 
 async def test_an_entry_near_its_end_is_loaded_anew_while_its_readers_go_on(
-    database: Postgres, cache_server: Valkey, stores: Stores, player_id: uuid.UUID
+    database: Postgres, cache_server: Valkey, stores: Stores, player_id: str
 ) -> None:
-    cache, load = PlayerCache(cache_server, 1000, Metrics().cache("players")), Loads(database, takes_s=0.1)
+    cache, load = PlayerCache(cache_server, 1000, Metrics().cache("players"), encoded), Loads(database, takes_s=0.1)
     await cache.get([player_id], load)
     async with Redis.from_url(stores.cache_url, protocol=3) as client:
         await client.expire(entry_key(player_id), 20)
@@ -146,8 +156,8 @@ async def test_an_entry_near_its_end_is_loaded_anew_while_its_readers_go_on(
 async def test_players_near_their_end_and_players_not_cached_are_asked_for_together(
     database: Postgres, cache_server: Valkey, stores: Stores, players: conftest.Players
 ) -> None:
-    ids = [uuid.UUID(i) for i in await players(6)]
-    cache, load = PlayerCache(cache_server, 1000, Metrics().cache("players")), Loads(database, takes_s=0.02)
+    ids = await players(6)
+    cache, load = PlayerCache(cache_server, 1000, Metrics().cache("players"), encoded), Loads(database, takes_s=0.02)
     await cache.get(ids[:3], load)
     async with Redis.from_url(stores.cache_url, protocol=3) as client:
         for player_id in ids[:3]:
@@ -160,22 +170,22 @@ async def test_players_near_their_end_and_players_not_cached_are_asked_for_toget
 
 
 async def test_a_write_that_waits_while_the_cache_comes_back_is_not_forgotten_about(
-    database: Postgres, stores: Stores, store_telemetry: StoreTelemetry, player_id: uuid.UUID
+    database: Postgres, stores: Stores, store_telemetry: StoreTelemetry, player_id: str
 ) -> None:
     load, record_login = Loads(database), QUERIES["record_login"]
     async with (
         valkey.connect(stores.cache_url, store_telemetry, answer_timeout_s=0.2) as server,
         Redis.from_url(stores.cache_url, protocol=3) as client,
     ):
-        cache = PlayerCache(server, 3600, Metrics().cache("players"))
+        cache = PlayerCache(server, 3600, Metrics().cache("players"), encoded)
         await client.client_pause(500)
-        async with cache.writing([player_id]) as written:
+        async with cache.writing([uuid.UUID(player_id)]) as written:
             # The cache is back, and a reader of this very process fills it with the row as it still is.
             await asyncio.sleep(2)
             await cache.get([player_id], load)
             [after] = await database.fetch(record_login, {"player_id": player_id}, Player, repeatable=False)
-            written(player_id, after.version, after)
-        assert (await cache.get([player_id], load))[player_id] == after
+            written(after.player_id, after.version, after)
+        assert await cache.get_one(player_id, load) == encoded(values(after))
 
 
 class TooShy(Refused):
@@ -188,11 +198,11 @@ class Lost(SavepointError):
 
 @pytest.mark.parametrize(("error", "ended"), [(TooShy("TOO_SHY", "no"), True), (Lost("LOST", "perhaps"), False)])
 async def test_a_write_is_ended_at_once_by_every_refusal_and_by_no_other_error(
-    error: SavepointError, ended: bool, database: Postgres, cache_server: Valkey, stores: Stores, player_id: uuid.UUID
+    error: SavepointError, ended: bool, database: Postgres, cache_server: Valkey, stores: Stores, player_id: str
 ) -> None:
-    cache, load = PlayerCache(cache_server, 1000, Metrics().cache("players")), Loads(database)
+    cache, load = PlayerCache(cache_server, 1000, Metrics().cache("players"), encoded), Loads(database)
     with pytest.raises(type(error)):
-        async with cache.writing([player_id]):
+        async with cache.writing([uuid.UUID(player_id)]):
             raise error
     async with Redis.from_url(stores.cache_url, protocol=3) as client:
         fields: list[bytes] = await client.hkeys(entry_key(player_id))  # type: ignore[assignment]
@@ -203,33 +213,34 @@ async def test_a_write_is_ended_at_once_by_every_refusal_and_by_no_other_error(
     assert load.count == (1 if ended else 3)
 
 
-async def test_the_hit_ratio_counts_lookups(database: Postgres, cache_server: Valkey, player_id: uuid.UUID) -> None:
+async def test_the_hit_ratio_counts_lookups(database: Postgres, cache_server: Valkey, player_id: str) -> None:
     counted = Metrics().cache("players")
-    cache = PlayerCache(cache_server, 1000, counted)
+    cache = PlayerCache(cache_server, 1000, counted, encoded)
     for _ in range(4):
         await cache.get([player_id], Loads(database))
+        await cache.filled()
     assert (counted.hits, counted.misses) == (3, 1)
 
 
 async def test_what_was_written_while_the_cache_was_away_is_not_read_stale_when_it_is_back(
-    database: Postgres, stores: Stores, store_telemetry: StoreTelemetry, player_id: uuid.UUID
+    database: Postgres, stores: Stores, store_telemetry: StoreTelemetry, player_id: str
 ) -> None:
     load = Loads(database)
     async with (
         valkey.connect(stores.cache_url, store_telemetry, answer_timeout_s=0.2) as server,
         Redis.from_url(stores.cache_url, protocol=3) as client,
     ):
-        cache = PlayerCache(server, 3600, Metrics().cache("players"))
-        before = (await cache.get([player_id], load))[player_id]
+        cache = PlayerCache(server, 3600, Metrics().cache("players"), encoded)
+        await cache.get_one(player_id, load)
         await client.client_pause(1500)
-        async with cache.writing([player_id]) as written:
+        async with cache.writing([uuid.UUID(player_id)]) as written:
             [after] = await database.fetch(QUERIES["record_login"], {"player_id": player_id}, Player, repeatable=False)
-            written(player_id, after.version, after)
-        assert after.version > before.version
-        assert (await cache.get([player_id], load))[player_id] == after
+            written(after.player_id, after.version, after)
+        assert await cache.get_one(player_id, load) == encoded(values(after))
         await asyncio.sleep(2.5)
-        assert (await cache.get([player_id], load))[player_id] == after
-        assert (await PlayerCache(server, 3600, Metrics().cache("players")).get([player_id], load))[player_id] == after
+        assert await cache.get_one(player_id, load) == encoded(values(after))
+        another = PlayerCache(server, 3600, Metrics().cache("players"), encoded)
+        assert await another.get_one(player_id, load) == encoded(values(after))
 
 
 async def test_without_its_cache_the_service_is_slower_and_still_right(

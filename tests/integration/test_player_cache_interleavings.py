@@ -8,15 +8,17 @@ writers are caches of their own, as in processes of their own.
 import asyncio
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pytest
 from redis.asyncio import Redis
+from savepoint.profile.v1 import profile_pb2
 
 from deploy.local.suite import Stores
+from services.profile.messages import encoded
 from services.profile.player import Player
-from services.profile.player_cache.cache import PlayerCache, Players, entry_key
+from services.profile.player_cache.cache import Loaded, PlayerCache, entry_key
 from services.profile.players.store import QUERIES
 from shared.stores.postgres import Postgres
 from shared.stores.valkey import Valkey
@@ -72,13 +74,14 @@ class Scene:
         self.server = server
         self.client = client
         self.player_id = player_id
+        self.id_text = str(player_id)
 
     def cache(self) -> PlayerCache:
-        return PlayerCache(self.server, 3600, Metrics().cache("players"))
+        return PlayerCache(self.server, 3600, Metrics().cache("players"), encoded)
 
-    async def load(self, ids: Sequence[uuid.UUID]) -> Players:
-        rows = await self.database.fetch(QUERIES["batch_get_players"], {"player_ids": list(ids)}, Player)
-        return {player.player_id: player for player in rows}
+    async def load(self, ids: Sequence[str]) -> Mapping[str, Loaded]:
+        rows = await self.database.fetch_rows(QUERIES["batch_get_players"], {"player_ids": list(ids)})
+        return {row[0]: Loaded(encoded(row), row[-1]) for row in rows}
 
 
 class Reader(Actor):
@@ -88,13 +91,14 @@ class Reader(Actor):
         self.cache = cache or scene.cache()
 
     async def work(self) -> None:
-        async def load(ids: Sequence[uuid.UUID]) -> Players:
+        async def load(ids: Sequence[str]) -> Mapping[str, Loaded]:
             await self.pause()
             players = await self.scene.load(ids)
             await self.pause()
             return players
 
-        await self.cache.get([self.scene.player_id], load)
+        await self.cache.get_one(self.scene.id_text, load)
+        await self.cache.filled()
 
 
 class Writer(Actor):
@@ -175,7 +179,9 @@ async def play(scene: Scene, actors: dict[str, Actor], order: Sequence[str], *, 
     client = scene.client
     await client.delete(entry_key(scene.player_id))
     if cached:
-        await scene.cache().get([scene.player_id], scene.load)
+        cache = scene.cache()
+        await cache.get_one(scene.id_text, scene.load)
+        await cache.filled()
     for name in order:
         await actors[name].step()
     for actor in actors.values():
@@ -191,11 +197,16 @@ async def play(scene: Scene, actors: dict[str, Actor], order: Sequence[str], *, 
 
 async def look_twice(scene: Scene, order: Sequence[str]) -> None:
     """The first look may load and fill, the second may find what that left."""
-    truth = (await scene.load([scene.player_id]))[scene.player_id]
+    truth = (await scene.load([scene.id_text]))[scene.id_text].payload
     onlooker = scene.cache()
     for look in ("first", "second"):
-        seen = (await onlooker.get([scene.player_id], scene.load))[scene.player_id]
-        assert seen == truth, f"the {look} look after {order} saw version {seen.version}, not {truth.version}"
+        seen = await onlooker.get_one(scene.id_text, scene.load)
+        await onlooker.filled()
+        assert seen == truth, f"the {look} look after {order} saw {version(seen)}, not {version(truth)}"
+
+
+def version(payload: bytes | None) -> str:
+    return profile_pb2.Player.FromString(payload or b"").etag
 
 
 def test_the_orders_are_all_there() -> None:

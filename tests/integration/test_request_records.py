@@ -14,6 +14,7 @@ from savepoint.leaderboard.v1 import leaderboard_pb2
 from savepoint.leaderboard.v1.leaderboard_pb2_grpc import LeaderboardServiceStub
 
 from deploy.local.suite import Stores
+from services.profile.messages import encoded
 from services.profile.player_cache.cache import PlayerCache
 from services.profile.players.store import PlayerStore
 from services.profile.players.types import NewPlayer, Progress
@@ -100,7 +101,7 @@ async def world(
     url = await databases.create(stores, "records")
     await migrate("profile", {"DATABASE_URL": url, "REDIS_URL": stores.cache_url})
     async with postgres.connect(url, 8, 10, store_telemetry) as database:
-        made = World(url, database, PlayerCache(cache_server, 3600, metrics.cache(f"records {uuid.uuid4()}")))
+        made = World(url, database, PlayerCache(cache_server, 3600, metrics.cache(f"records {uuid.uuid4()}"), encoded))
         yield made
         await made.requests.close()
         await made.players.close()

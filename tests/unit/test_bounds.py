@@ -5,6 +5,7 @@ from pathlib import Path
 
 from services.inventory.settings import InventorySettings
 from services.leaderboard.settings import LeaderboardSettings
+from services.profile.player_cache import loads
 from services.profile.settings import ProfileSettings
 from shared.rpc.http2 import server as http2
 from shared.stores.postgres import lease, pool
@@ -42,7 +43,7 @@ def test_the_gateway_lets_calls_be_as_long_as_services_do() -> None:
 def test_closing_is_bounded() -> None:
     host_s = http2._END_WITHIN_S + http2._CLOSE_WITHIN_S
     stores_s = lease.GRACE_S + lease.CANCEL_S + pool.CONNECT_TIMEOUT_S + 1
-    assert host_s + background.ENDS_WITHIN_S + stores_s < bounds.CLOSING_S
+    assert host_s + background.ENDS_WITHIN_S + loads.FILL_BOUND_S + stores_s < bounds.CLOSING_S
 
 
 def test_compose_waits_until_a_service_has_stopped() -> None:

@@ -5,11 +5,12 @@ happens while its server is away. `scripts` has the Lua scripts by which they al
 server. No script puts an older version over a newer one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 from uuid import UUID
 
-from services.profile.player_cache.entry import EntryLife, Load, Players, entry_key
+from services.profile.player_cache.entry import Encode, EntryLife, Load, Loaded, Players, entry_key
 from services.profile.player_cache.loads import Loads
 from services.profile.player_cache.outage import Outage
 from services.profile.player_cache.reads import Reads
@@ -18,26 +19,36 @@ from services.profile.player_cache.writes import Writes, Written
 from shared.stores.valkey import Valkey
 from shared.telemetry.metrics import CacheMetrics
 
-__all__ = ["Load", "PlayerCache", "Players", "Written", "entry_key"]
+__all__ = ["Encode", "Load", "Loaded", "PlayerCache", "Players", "Written", "entry_key"]
 
 
 class PlayerCache:
-    """The players' cache of one process."""
+    """The players' cache of one process. `encode` makes what is kept of a player, and what reads return."""
 
-    def __init__(self, valkey: Valkey, ttl_s: int, metrics: CacheMetrics) -> None:
-        scripts = CacheScripts(valkey, EntryLife(ttl_s))
+    def __init__(self, valkey: Valkey, ttl_s: int, metrics: CacheMetrics, encode: Encode) -> None:
+        self.encode = encode
+        scripts = CacheScripts(valkey, EntryLife(ttl_s), encode)
         outage = Outage(scripts)
         self._loads = Loads(scripts, outage)
-        self._reads = Reads(scripts, outage, self._loads, metrics)
+        self._reads = Reads(scripts, outage, self._loads, encode, metrics)
         self._writes = Writes(scripts, outage)
 
-    async def get(self, player_ids: Sequence[UUID], load: Load) -> Players:
-        """The players that exist, by id; `load` reads from the database those that the cache does not have."""
-        return await self._reads.get(player_ids, load)
+    def get_one(self, player_id: str, load: Load) -> Coroutine[Any, Any, bytes | None]:
+        """The player as bytes, or None where there is no such player; `load` reads the player from the database where
+        the cache does not have it."""
+        return self._reads.get_one(player_id, load)
+
+    def get(self, player_ids: Sequence[str], load: Load) -> Coroutine[Any, Any, Players]:
+        """Likewise for many: the players that exist, by id."""
+        return self._reads.get(player_ids, load)
 
     def writing(self, player_ids: Sequence[UUID]) -> AbstractAsyncContextManager[Written]:
         """Surrounds a write. The body says what it wrote: id, version, and the player if it has all of it."""
         return self._writes.writing(player_ids)
+
+    async def filled(self) -> None:
+        """Returns when what was loaded until now is in the cache, as far as it can be; soon, in any case."""
+        await self._loads.filled()
 
     async def close(self) -> None:
         """Ends what runs in the background."""

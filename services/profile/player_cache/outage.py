@@ -7,6 +7,7 @@ meanwhile is noted, and forgotten in the cache before it is used again.
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar, TypeVarTuple
 from uuid import UUID
@@ -37,9 +38,8 @@ class Outage:
 
     async def ask(self, work: Callable[[*Args], Awaitable[T]], *args: *Args) -> T | None:
         """What `work(*args)` returns, one of the scripts' methods; None when the cache cannot be used."""
-        loop = asyncio.get_running_loop()
         # While one caller makes the cache usable again, the others go without it.
-        if loop.time() < self._paused_until or self._forgetting.locked():
+        if self._pausing() or self._forgetting.locked():
             return None
         try:
             if self._missed_writes:
@@ -47,7 +47,7 @@ class Outage:
                     await self._forget_missed_writes()
             return await work(*args)
         except StoreUnavailable:
-            self._paused_until = loop.time() + PAUSE_S
+            self._paused_until = time.monotonic() + PAUSE_S
             _log.warning(
                 "the player cache does not answer; players are read from the database", extra={"pause_s": PAUSE_S}
             )
@@ -58,6 +58,15 @@ class Outage:
     def missed_write(self, player_ids: Iterable[UUID]) -> None:
         """Notes a write that the cache could not be told of."""
         self._missed_writes.update(player_ids)
+
+    def _pausing(self) -> bool:
+        # Nearly always there was no failure, and the clock need not be asked.
+        if not self._paused_until:
+            return False
+        if time.monotonic() < self._paused_until:
+            return True
+        self._paused_until = 0.0
+        return False
 
     async def _forget_missed_writes(self) -> None:
         while self._missed_writes:

@@ -4,12 +4,11 @@ wait."""
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from uuid import UUID
 
-from services.profile.player_cache.entry import Load, Players
+from services.profile.player_cache.entry import Encode, Load, Players, readable
 from services.profile.player_cache.loads import Loads
 from services.profile.player_cache.outage import Outage
-from services.profile.player_cache.scripts import CacheScripts
+from services.profile.player_cache.scripts import CacheScripts, Look
 from shared.telemetry.metrics import CacheMetrics
 
 # Waits for a loader in another process: 10, 20, 40, … ms, some 600 ms in all; then the reader loads the player itself.
@@ -25,31 +24,47 @@ class _Found:
     `loaded_elsewhere` are those that another caller loads, with its token."""
 
     players: Players = field(default_factory=dict)
-    leased: list[UUID] = field(default_factory=list)
-    aging: list[UUID] = field(default_factory=list)
-    bypassed: list[UUID] = field(default_factory=list)
-    loaded_elsewhere: dict[UUID, str] = field(default_factory=dict)
+    leased: list[str] = field(default_factory=list)
+    aging: list[str] = field(default_factory=list)
+    bypassed: list[str] = field(default_factory=list)
+    loaded_elsewhere: dict[str, str] = field(default_factory=dict)
 
 
 class Reads:
     """The readers of one process."""
 
-    def __init__(self, scripts: CacheScripts, outage: Outage, loads: Loads, metrics: CacheMetrics) -> None:
+    def __init__(
+        self, scripts: CacheScripts, outage: Outage, loads: Loads, encode: Encode, metrics: CacheMetrics
+    ) -> None:
         self._scripts = scripts
         self._outage = outage
         self._loads = loads
+        self._encode = encode
         self._metrics = metrics
 
-    async def get(self, player_ids: Sequence[UUID], load: Load) -> Players:
-        """The players that exist, by id; `load` reads from the database those that the cache does not have."""
+    async def get_one(self, player_id: str, load: Load) -> bytes | None:
+        """The player, or None where there is no such player; `load` reads the player from the database where the cache
+        does not have it."""
+        token = self._scripts.new_token()
+        look = await self._outage.ask(self._scripts.read_one, player_id, token)
+        if type(look) is bytes and (player := readable(look, self._encode)):
+            self._metrics.count(1, 0)
+            return player
+        looks = None if look is None else [look]
+        return (await self._get([player_id], token, looks, load)).get(player_id)
+
+    async def get(self, player_ids: Sequence[str], load: Load) -> Players:
+        """Likewise for many: the players that exist, by id."""
         wanted = list(dict.fromkeys(player_ids))
-        players: Players = {}
+        token = self._scripts.new_token()
+        return await self._get(wanted, token, await self._outage.ask(self._scripts.read, wanted, token), load)
+
+    async def _get(self, wanted: list[str], token: str, looks: Sequence[Look] | None, load: Load) -> Players:
+        """Goes on from a first look under `token`."""
+        found = self._found(wanted, looks)
+        self._metrics.count(len(found.players), len(wanted) - len(found.players))
+        players = found.players
         for attempt in range(MOST_WAITS):
-            token = self._scripts.new_token()
-            found = await self._look(wanted, token)
-            if attempt == 0:
-                self._metrics.count(len(found.players), len(wanted) - len(found.players))
-            players |= found.players
             if found.aging:
                 self._loads.refresh(found.aging, token, load)
             if found.leased or found.bypassed:
@@ -61,22 +76,24 @@ class Reads:
             if not wanted:
                 return players
             await asyncio.sleep(FIRST_WAIT_S * 2**attempt)
-        return players | await load(wanted)
+            token = self._scripts.new_token()
+            found = self._found(wanted, await self._outage.ask(self._scripts.read, wanted, token))
+            players |= found.players
+        return players | await self._loads.load([], wanted, token, load)
 
-    async def _look(self, player_ids: Sequence[UUID], token: str) -> _Found:
-        found = _Found()
-        looks = await self._outage.ask(self._scripts.read, player_ids, token)
+    def _found(self, player_ids: Sequence[str], looks: Sequence[Look] | None) -> _Found:
         if looks is None:
-            found.bypassed = list(player_ids)
-            return found
+            return _Found(bypassed=list(player_ids))
+        found = _Found()
         for player_id, look in zip(player_ids, looks, strict=True):
-            if look.state == b"wait":
-                found.loaded_elsewhere[player_id] = look.token.decode()
-            elif look.player:
-                found.players[player_id] = look.player
-                if look.state == b"lease":
+            payload, state, token = (look, b"hit", b"") if isinstance(look, bytes) else look
+            if state == b"wait":
+                found.loaded_elsewhere[player_id] = token.decode()
+            elif payload and (player := readable(payload, self._encode)):
+                found.players[player_id] = player
+                if state == b"lease":
                     found.aging.append(player_id)
-            elif look.state == b"lease":
+            elif state == b"lease":
                 found.leased.append(player_id)
             else:
                 # A writer is at work; or the payload could not be read.

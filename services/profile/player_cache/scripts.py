@@ -8,11 +8,11 @@ import itertools
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from uuid import UUID
 
-from services.profile.player import Player
-from services.profile.player_cache.entry import EntryLife, entry_key, payload_of, player_in
+from services.profile.player import Player, values
+from services.profile.player_cache.entry import Encode, EntryLife, Loaded, entry_key
 from shared.stores.valkey import Valkey, load_script
 from shared.work.bounds import WRITER_MS
 
@@ -29,22 +29,27 @@ LEASE_MS = 3_000
 # version.
 NOTHING_WRITTEN, UNKNOWN_VERSION = "", "?"
 
+# What one look into an entry came to: the payload alone where the entry was found and nothing is to be done; else the
+# payload or nothing, the state as read.lua tells, and for "wait" the token of whoever loads the player.
+Look = bytes | tuple[bytes, bytes, bytes]
 
-class Look(NamedTuple):
-    """What one look into an entry came to: the player, if it is there; `state` as read.lua tells; for "wait", the token
-    of whoever loads it."""
 
-    player: Player | None
-    state: bytes
-    token: bytes
+class Fill(NamedTuple):
+    """What a load has found out about one entry that its reader has the lease on; `loaded` is None where there is no
+    such player."""
+
+    player_id: str
+    token: str
+    loaded: Loaded | None
 
 
 class CacheScripts:
     """The scripts on one server."""
 
-    def __init__(self, valkey: Valkey, life: EntryLife) -> None:
+    def __init__(self, valkey: Valkey, life: EntryLife, encode: Encode) -> None:
         self._valkey = valkey
         self._life = life
+        self._encode = encode
         self._process = secrets.token_hex(6)
         self._numbers = itertools.count()
 
@@ -52,19 +57,21 @@ class CacheScripts:
         """A name for one lease or one announcement, which nobody else has."""
         return f"{self._process}-{next(self._numbers)}"
 
-    async def read(self, player_ids: Sequence[UUID], token: str) -> list[Look]:
-        """Looks for players, in their order. The token gets the lease on those that the caller is to load."""
-        calls = [((entry_key(player_id),), (token, LEASE_MS, self._life.early_ms)) for player_id in player_ids]
-        answers = await self._valkey.run_each(READ, calls)
-        return [Look(player_in(payload) if payload else None, state, lease) for payload, state, lease in answers]
+    async def read_one(self, player_id: str, token: str) -> Look:
+        """Looks for a player. The token gets the lease if the caller is to load the player."""
+        return cast(Look, await self._valkey.run(READ, (entry_key(player_id),), (token, LEASE_MS, self._life.early_ms)))
 
-    async def fill(self, player_ids: Sequence[UUID], players: Mapping[UUID, Player], token: str) -> None:
-        """Puts players that were loaded under the token's lease; those that do not exist only lose the lease."""
+    async def read(self, player_ids: Sequence[str], token: str) -> list[Look]:
+        """Likewise for many, in their order."""
+        args = (token, LEASE_MS, self._life.early_ms)
+        return await self._valkey.run_each(READ, [((entry_key(player_id),), args) for player_id in player_ids])
+
+    async def fill(self, fills: Sequence[Fill]) -> None:
+        """Puts players that were loaded under a lease; of those that do not exist, only the lease is ended."""
         calls = []
-        for player_id in player_ids:
-            player = players.get(player_id)
-            version = player.version if player else ""
-            calls.append(((entry_key(player_id),), (token, version, payload_of(player), self._life.draw_ms())))
+        for player_id, token, loaded in fills:
+            payload, version = loaded or (b"", "")
+            calls.append(((entry_key(player_id),), (token, version, payload, self._life.draw_ms())))
         await self._valkey.run_each(FILL, calls)
 
     async def begin_write(self, player_ids: Sequence[UUID], token: str) -> None:
@@ -79,6 +86,6 @@ class CacheScripts:
         calls = []
         for player_id in player_ids:
             version, player = written.get(player_id, (otherwise, None))
-            payload, life_ms = payload_of(player), self._life.draw_ms()
+            payload, life_ms = self._encode(values(player)) if player else b"", self._life.draw_ms()
             calls.append(((entry_key(player_id),), (token, version, payload, life_ms, WRITER_MS)))
         await self._valkey.run_each(END_WRITE, calls)

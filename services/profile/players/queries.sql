@@ -37,10 +37,11 @@ SELECT answer::text
 FROM outcome;
 
 -- name: batch_get_players (select players)
-SELECT player_id, username, email, mmr, level, xp, coins, held_coins, attributes::text, created_at, last_login_at,
+-- Ids as text, which is what requests bring and answers take.
+SELECT player_id::text, username, email, mmr, level, xp, coins, held_coins, attributes::text, created_at, last_login_at,
        version
 FROM players
-WHERE player_id = ANY(%(player_ids)s);
+WHERE player_id = ANY(%(player_ids)s::uuid[]);
 
 -- name: lookup_by_username (select players)
 SELECT player_id, username, email, mmr, level, xp, coins, held_coins, attributes::text, created_at, last_login_at,

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable
 from typing import Any
-from uuid import UUID
 
 from google.protobuf.struct_pb2 import Struct
 from grpc import aio
 from savepoint.profile.v1 import profile_pb2 as pb
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceServicer
 
+from services.profile.messages import player_message
 from services.profile.players import username
-from services.profile.players.messages import content_of_0_1, player_message
+from services.profile.players.messages import batch_get_players_response, content_of_0_1, get_player_response
 from services.profile.players.store import PlayerOrder, PlayerStore
 from services.profile.players.types import POSITION, NewPlayer, PlayerChange, Progress
 from shared.contract import fields, json_struct
@@ -49,20 +49,19 @@ class ProfileServicer(ProfileServiceServicer):
         key = RequestKey.of(request, content_of_0_1) if request.HasField("request_id") else None
         return pb.CreatePlayerResponse(player=player_message(await self._store.create_player(new, key)))
 
-    async def GetPlayer(self, request: pb.GetPlayerRequest, context: Context) -> pb.GetPlayerResponse:
-        player = await self._store.get_player(fields.uuid(request.player_id, "player_id"))
-        return pb.GetPlayerResponse(player=player_message(player))
+    # The two that read most answer with bytes: what the store has of a player is its message.
 
-    async def BatchGetPlayers(self, request: pb.BatchGetPlayersRequest, context: Context) -> pb.BatchGetPlayersResponse:
+    async def GetPlayer(self, request: pb.GetPlayerRequest, context: Context) -> bytes:  # type: ignore[override]
+        return get_player_response(await self._store.get_player(fields.uuid_text(request.player_id, "player_id")))
+
+    async def BatchGetPlayers(  # type: ignore[override]
+        self, request: pb.BatchGetPlayersRequest, context: Context
+    ) -> bytes:
         ids = _player_ids(request.player_ids)
         players = await self._store.batch_get_players(ids)
         existing = [i for i in ids if i in players]
-        messages = fitting(player_message(players[i]) for i in existing)
-        return pb.BatchGetPlayersResponse(
-            players=messages,
-            missing_player_ids=[str(i) for i in ids if i not in players],
-            unread_player_ids=[str(i) for i in existing[len(messages) :]],
-        )
+        messages = fitting([players[i] for i in existing])
+        return batch_get_players_response(messages, [i for i in ids if i not in players], existing[len(messages) :])
 
     async def LookupPlayer(self, request: pb.LookupPlayerRequest, context: Context) -> pb.LookupPlayerResponse:
         match request.WhichOneof("key"):
@@ -142,8 +141,8 @@ def _change(request: pb.UpdatePlayerRequest) -> PlayerChange:
     )
 
 
-def _player_ids(values: Iterable[str]) -> list[UUID]:
-    ids = [fields.uuid(value, f"player_ids[{place}]") for place, value in enumerate(values)]
+def _player_ids(values: Iterable[str]) -> list[str]:
+    ids = [fields.uuid_text(value, f"player_ids[{place}]") for place, value in enumerate(values)]
     fields.count(ids, "player_ids", LARGEST_BATCH)
     return ids
 

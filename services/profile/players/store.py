@@ -9,7 +9,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from services.profile.player import Player
-from services.profile.player_cache.cache import PlayerCache
+from services.profile.player_cache.cache import Loaded, PlayerCache, Players
 from services.profile.players.types import (
     KEPT_PLAYER,
     KEPT_PLAYERS,
@@ -45,6 +45,9 @@ _TAKEN = {
 _LAST_ID = UUID(int=2**128 - 1)
 # How often to try a write that changed no row although the row is there.
 _ATTEMPTS = 3
+
+# Players that one statement reads for several callers. One who asks for more has a statement alone.
+_LOADED_AT_ONCE = 200
 
 T = TypeVar("T")
 
@@ -106,6 +109,9 @@ class PlayerStore:
         self._database = database
         self._requests = requests
         self._cache = cache
+        self._loads: Batcher[Sequence[str], dict[str, Loaded]] = Batcher(
+            self._load_all, keys=lambda _: (), weight=len, most=_LOADED_AT_ONCE
+        )
         self._progress: Batcher[ProgressRequest, list[Player] | Refusal | None] = Batcher(
             self._apply_progress, ProgressRequest.touches, weight=lambda request: len(request.changes), most=500
         )
@@ -131,12 +137,15 @@ class PlayerStore:
 
         return await self._requests.once(key, effect, KEPT_PLAYER)
 
-    async def get_player(self, player_id: UUID) -> Player:
-        """Raises NotFound."""
-        return await self._get(player_id)
+    async def get_player(self, player_id: str) -> bytes:
+        """The player's message. Raises NotFound."""
+        player = await self._cache.get_one(player_id, self._load)
+        if player is None:
+            raise player_not_found(player_id)
+        return player
 
-    async def batch_get_players(self, player_ids: Sequence[UUID]) -> dict[UUID, Player]:
-        """Those that exist, by id."""
+    async def batch_get_players(self, player_ids: Sequence[str]) -> Players:
+        """The messages of those that exist, by id."""
         return await self._cache.get(player_ids, self._load)
 
     async def lookup_player(self, *, username: str | None = None, email: str | None = None) -> Player:
@@ -202,6 +211,7 @@ class PlayerStore:
     async def close(self) -> None:
         """Cancels the statements under way; their callers are cancelled too."""
         await self._progress.close()
+        await self._loads.close()
 
     async def _apply_progress(
         self, requests: Sequence[ProgressRequest]
@@ -275,7 +285,7 @@ class PlayerStore:
         for _ in range(_ATTEMPTS):
             if rows := await write():
                 return rows[0]
-            current = (await self._load([player_id])).get(player_id)
+            current = (await self._load([str(player_id)])).get(str(player_id))
             if current is None:
                 raise player_not_found(player_id)
             if version not in (None, current.version):
@@ -283,15 +293,15 @@ class PlayerStore:
             # The player was made after the write looked: try again. Or the write came too late, as the next ones will.
         raise DeadlineReached
 
-    async def _get(self, player_id: UUID) -> Player:
-        player = (await self._cache.get([player_id], self._load)).get(player_id)
-        if player is None:
-            raise player_not_found(player_id)
-        return player
+    async def _load(self, player_ids: Sequence[str]) -> dict[str, Loaded]:
+        """Those that exist, as the database has them now; callers who come at the same time share a statement."""
+        return await self._loads.do(player_ids)
 
-    async def _load(self, player_ids: Sequence[UUID]) -> dict[UUID, Player]:
-        rows = await self._database.fetch(QUERIES["batch_get_players"], {"player_ids": list(player_ids)}, Player)
-        return {player.player_id: player for player in rows}
+    async def _load_all(self, loads: Sequence[Sequence[str]]) -> list[dict[str, Loaded]]:
+        player_ids = loads[0] if len(loads) == 1 else list({player_id for load in loads for player_id in load})
+        rows = await self._database.fetch_rows(QUERIES["batch_get_players"], {"player_ids": player_ids})
+        found = {row[0]: Loaded(self._cache.encode(row), row[-1]) for row in rows}
+        return [{player_id: found[player_id] for player_id in load if player_id in found} for load in loads]
 
 
 def _taken(error: ConstraintViolated) -> Exception:

@@ -6,6 +6,7 @@ import asyncio
 from shared.contract.errors import DeadlineReached
 from shared.rpc.policies.call import Call, Method, Policy, Step
 from shared.work import deadline
+from shared.work.alarms import Alarms
 from shared.work.bounds import LONGEST_CALL_S
 
 _SHAVE_S = 0.02
@@ -17,11 +18,12 @@ class Deadlines(Policy):
 
     def __init__(self, default_s: float) -> None:
         self._default_s = default_s
+        self._alarms = Alarms()
 
     def around(self, method: Method, proceed: Step) -> Step:
         """`proceed`, cancelled when its time is over."""
         unbounded = method.streams_requests or method.streams_answers
-        default_s = self._default_s
+        default_s, alarms = self._default_s, self._alarms
 
         async def bounded(call: Call) -> bytes | None:
             left = call.context.time_remaining()
@@ -33,39 +35,15 @@ class Deadlines(Policy):
                 seconds = left - _SHAVE_S if unbounded else min(left - _SHAVE_S, LONGEST_CALL_S)
             if seconds <= 0:
                 raise DeadlineReached
-            deadline.start(seconds)
-            return await _within(seconds, call, proceed)
+            alarm = alarms.set(deadline.start(seconds))
+            try:
+                return await proceed(call)
+            except BaseException as error:
+                # Somebody else may have cancelled the task at the same time: that cancellation has to go on.
+                if alarm.rang and alarm.task.uncancel() == 0 and isinstance(error, asyncio.CancelledError):
+                    raise DeadlineReached from error
+                raise
+            finally:
+                alarm.turn_off()
 
         return bounded
-
-
-class _Alarm:
-    """Cancels a task once."""
-
-    __slots__ = ("rang", "task")
-
-    def __init__(self, task: "asyncio.Task[object]") -> None:
-        self.task = task
-        self.rang = False
-
-    def ring(self) -> None:
-        self.rang = True
-        self.task.cancel()
-
-
-async def _within(seconds: float, call: Call, proceed: Step) -> bytes | None:
-    """asyncio.timeout, for this one use, at a third of its cost."""
-    task = asyncio.current_task()
-    if task is None:
-        raise RuntimeError("a call runs in a task")
-    alarm = _Alarm(task)
-    timer = asyncio.get_running_loop().call_later(seconds, alarm.ring)
-    try:
-        return await proceed(call)
-    except BaseException as error:
-        # Somebody else may have cancelled the task at the same time: that cancellation has to go on.
-        if alarm.rang and task.uncancel() == 0 and isinstance(error, asyncio.CancelledError):
-            raise DeadlineReached from error
-        raise
-    finally:
-        timer.cancel()

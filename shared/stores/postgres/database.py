@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg import errors as pg
-from psycopg.rows import class_row
+from psycopg.rows import AsyncRowFactory, TupleRow, class_row, tuple_row
 from psycopg_pool import PoolTimeout
 
 from shared.contract.errors import DeadlineReached, Overloaded, StoreUnavailable
@@ -57,14 +57,11 @@ class Transaction:
     async def fetch(self, query: Query, params: Params, into: type[T]) -> list[T]:
         """Runs a query; each row becomes an `into`, made from its columns by name. Raises DeadlineReached, also where
         the server found that it came too late."""
-        sql, params = await self._begin(query, params)
-        with self._telemetry.query(query.name, query.query_type, query.table) as measured:
-            async with self._lease.connection.cursor(row_factory=class_row(into)) as cursor:
-                await cursor.execute(sql, params)
-                measured.rows_affected = max(cursor.rowcount, 0)
-                rows = await cursor.fetchall() if cursor.description else []
-        _check_answer(query)
-        return rows
+        return await self._fetch(query, params, class_row(into))
+
+    async def fetch_rows(self, query: Query, params: Params) -> list[TupleRow]:
+        """Likewise; a row is the tuple of its columns, which costs half as much where there are many rows."""
+        return await self._fetch(query, params, tuple_row)
 
     async def execute(self, query: Query, params: Params) -> int:
         """Runs a query whose rows nobody reads. Returns how many rows it touched. Raises likewise."""
@@ -74,6 +71,16 @@ class Transaction:
             measured.rows_affected = max(cursor.rowcount, 0)
         _check_answer(query)
         return measured.rows_affected
+
+    async def _fetch(self, query: Query, params: Params, factory: AsyncRowFactory[T]) -> list[T]:
+        sql, params = await self._begin(query, params)
+        with self._telemetry.query(query.name, query.query_type, query.table) as measured:
+            async with self._lease.connection.cursor(row_factory=factory) as cursor:
+                await cursor.execute(sql, params)
+                measured.rows_affected = max(cursor.rowcount, 0)
+                rows = await cursor.fetchall() if cursor.description else []
+        _check_answer(query)
+        return rows
 
     async def _begin(self, query: Query, params: Params) -> tuple[bytes, Params]:
         if _NOT_AFTER in query.sql:
@@ -117,6 +124,18 @@ class Postgres:
 
         async def attempt() -> list[T]:
             with self._errors(lambda: again):
+                return await self._connections.use(work)
+
+        return await self._retried(attempt)
+
+    async def fetch_rows(self, query: Query, params: Params) -> list[TupleRow]:
+        """Likewise for a query that only reads; each row is the tuple of its columns."""
+
+        async def work(lease: Lease) -> list[TupleRow]:
+            return await Transaction(lease, self._telemetry).fetch_rows(query, params)
+
+        async def attempt() -> list[TupleRow]:
+            with self._errors(lambda: True):
                 return await self._connections.use(work)
 
         return await self._retried(attempt)

@@ -6,6 +6,7 @@ server is asked to cancel it; a server that does not even do that loses the conn
 
 import asyncio
 import select
+import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -42,12 +43,13 @@ class Connection(AsyncConnection[TupleRow]):
 
     # Whether it was seen to lead to a database with the migrations that the service needs.
     schema_is_known = False
-    # The server's clock, and ours shortly before the server looked at its own.
+    # The server's clock, and ours shortly before the server looked at its own. Ours is that of deadlines; a loop's own
+    # time may lie a whole turn behind.
     _clock: tuple[datetime, float] | None = None
 
     async def server_time(self, moment: float) -> datetime:
-        """When the server's clock will show a moment of the event loop's clock; never too early, see below."""
-        now = asyncio.get_running_loop().time()
+        """When the server's clock will show a moment of time.monotonic; never too early, see below."""
+        now = time.monotonic()
         if self._clock is None or now - self._clock[1] > _CLOCK_GOOD_FOR_S:
             self._clock = await self._compare_clocks()
         read, at = self._clock
@@ -68,12 +70,11 @@ class Connection(AsyncConnection[TupleRow]):
     async def _compare_clocks(self) -> tuple[datetime, float]:
         # The server looks at its clock after we have looked at ours. Taking both for the same moment makes a deadline
         # late by a part of the round trip, and never early: what the server finds late, is late here too.
-        loop = asyncio.get_running_loop()
         quickest: tuple[float, datetime, float] | None = None
         for _ in range(_CLOCK_ATTEMPTS):
-            at = loop.time()
+            at = time.monotonic()
             row = await (await self.execute("SELECT clock_timestamp()")).fetchone()
-            took = loop.time() - at
+            took = time.monotonic() - at
             if row and (quickest is None or took < quickest[0]):
                 quickest = (took, row[0], at)
             if took < _CLOCK_QUICK_S:
@@ -100,8 +101,7 @@ class Lease:
 
     async def not_after(self) -> datetime:
         """The call's deadline by the server's clock."""
-        left = deadline.remaining(LONGEST_S)
-        return await self.connection.server_time(asyncio.get_running_loop().time() + left)
+        return await self.connection.server_time(deadline.until(LONGEST_S))
 
     def abandon(self) -> None:
         """Says that nobody waits for the work any more: it is ended within GRACE_S."""

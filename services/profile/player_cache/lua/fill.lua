@@ -7,7 +7,7 @@
 -- ARGV[3] the payload
 -- ARGV[4] time to live, ms
 -- Returns 1 if it was put.
-local lease = redis.call('HGET', KEYS[1], 'l')
+local lease, known = unpack(redis.call('HMGET', KEYS[1], 'l', 'v'))
 if not lease or string.match(lease, '^(%S+)') ~= ARGV[1] then
   return 0
 end
@@ -15,7 +15,6 @@ redis.call('HDEL', KEYS[1], 'l')
 if ARGV[2] == '' then
   return 0
 end
-local known = redis.call('HGET', KEYS[1], 'v')
 if known and tonumber(known) > tonumber(ARGV[2]) then
   return 0
 end

@@ -8,9 +8,18 @@
 -- ARGV[1] the caller's token, for a lease
 -- ARGV[2] how long a lease lasts, ms
 -- ARGV[3] how soon before its end an entry is loaded anew, ms
--- Returns {payload or '', state, lease token or ''}; the state is
---   'hit', 'lease' (the caller loads, also where a payload is near its end), 'wait' (the token's owner loads),
+-- Returns the payload where there is nothing to be done; else {payload or '', state, lease token or ''}; the state is
+--   'lease' (the caller loads, also where a payload is near its end), 'wait' (the token's owner loads),
 --   'bypass' (a writer is at work: load, and do not fill).
+
+-- Nearly every entry that is read is a payload and its version, and no more. This takes half the time of what follows.
+if redis.call('HLEN', KEYS[1]) == 2 then
+  local payload = redis.call('HGET', KEYS[1], 'p')
+  if payload and redis.call('PTTL', KEYS[1]) > tonumber(ARGV[3]) then
+    return payload
+  end
+end
+
 local entry = redis.call('HGETALL', KEYS[1])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -31,7 +40,7 @@ if writing then
 end
 local loading = leased_until > now
 if payload and (loading or redis.call('PTTL', KEYS[1]) > tonumber(ARGV[3])) then
-  return {payload, 'hit', ''}
+  return payload
 end
 if loading then
   return {'', 'wait', lease}
