@@ -29,7 +29,7 @@ def test_a_list_is_sorted_by_what_its_start_is_compared_by(name: str) -> None:
 
 def test_several_rows_are_locked_in_the_order_of_their_keys() -> None:
     locks = {name: LOCK.findall(sql) for name, sql in QUERIES.items() if LOCK.search(sql)}
-    assert set(locks) == {"adjust_coins", "batch_apply_progress", "transfer_coins"}
+    assert set(locks) == {"adjust_coins", "batch_apply_progress", "transfer_coins", "update_player"}
     assert [name for name, found in locks.items() if any("ORDER BY player_id\n" not in lock for lock in found)] == []
 
 

@@ -1,40 +1,66 @@
 -- Every query of this area. The RPC, the store's method and the query share one name.
 --
--- An effect that moves value is one statement: it locks, judges, changes, writes the ledger, and records the outcome
--- under the request_id. The outcome is the answer, or a refusal if the locked rows do not allow the effect (pieces.sql
--- and refusal.py in shared/stores/requests). `NOT EXISTS (... requests ...)` keeps a repeated request from taking
--- effect; two racing ones meet on the primary key of requests, and the later one is rolled back. After `not_after`,
--- when the call's deadline is over, nothing happens and nothing is recorded; the time is checked when the locks are
--- held, because the statement may have waited for them. Rows are always locked in the order of player_id, so that
--- opposed calls wait for each other and never deadlock.
+-- An effect that moves value is one statement, for the requests of many callers (shared/stores/requests/effects.py says
+-- what goes in and comes out): it locks, judges each request by itself, changes, and records the outcomes under the
+-- request_ids. An outcome is the answer, or a refusal if the locked rows do not allow the effect (pieces.sql and
+-- refusal.py there). A repeated request has a record, and is left out of `asked`; two racing ones meet on the primary
+-- key of requests, and the later statement is rolled back. After `not_after`, when the call's deadline is over, nothing
+-- happens and nothing is recorded; the time is checked when the locks are held, because the statement may have waited
+-- for them. `earlier_s` says how many seconds a request's own deadline is before that of the statement.
 --
--- What an UPDATE sets is computed from `locked`, never from the row that it updates (p.coins + …). If another statement
+-- No two requests of one statement touch the same player. Rows that somebody else has locked are left out, and their
+-- requests are `busy`: each of them is tried again in a statement of its own, which waits. That one locks its rows in
+-- the order of player_id, so that opposed calls wait for each other and never deadlock.
+--
+-- What an UPDATE sets is computed from `locked`, never from the row that it updates (p.xp + …). If another statement
 -- has changed that row since this one's snapshot, PostgreSQL first computes and checks the new values from the old row,
--- and only then finds the newer one. A spend that follows a gain closely would fail on `CHECK (coins >= 0)`, as
--- INTERNAL.
+-- and only then finds the newer one. What follows from both rows could fail on a CHECK, as INTERNAL.
 
 -- name: create_player (insert players)
-INSERT INTO players (player_id, username, email, attributes)
-SELECT COALESCE(%(player_id)s, uuidv7()), %(username)s, %(email)s, %(attributes)s::jsonb
-WHERE clock_timestamp() <= %(not_after)s
-RETURNING player_id, username, email, mmr, level, xp, coins, held_coins, attributes::text, created_at, last_login_at,
-          version;
+-- A row without player_id is one of a request whose name, address or id is taken: it is tried again by itself, and
+-- fails then.
+WITH asked AS (
+    SELECT *
+    FROM json_to_recordset(%(asked)s::json) AS a (
+        number integer, earlier_s float8, player_id uuid, username text, email text, attributes text)
+    WHERE clock_timestamp() <= %(not_after)s - make_interval(secs => earlier_s)
+), created AS (
+    INSERT INTO players (player_id, username, email, attributes)
+    SELECT COALESCE(player_id, uuidv7()), username, email, attributes::jsonb
+    FROM asked
+    ON CONFLICT DO NOTHING
+    RETURNING *
+)
+SELECT number, c.player_id, c.username, c.email, c.mmr, c.level, c.xp, c.coins, c.held_coins, c.attributes::text,
+       c.created_at, c.last_login_at, c.version
+FROM asked
+LEFT JOIN created c ON c.username = asked.username;
 
 -- name: create_player_once (insert players)
--- create_player under a request_id.
-WITH created AS (
+-- create_player under request_ids; here a row without an answer is one of such a request.
+WITH asked AS (
+    SELECT *
+    FROM json_to_recordset(%(asked)s::json) AS a (
+        number integer, request_id uuid, fingerprint text, earlier_s float8, player_id uuid, username text, email text,
+        attributes text)
+    WHERE request_id NOT IN (SELECT request_id FROM requests WHERE request_id = ANY(%(request_ids)s::uuid[]))
+      AND clock_timestamp() <= %(not_after)s - make_interval(secs => earlier_s)
+), created AS (
     INSERT INTO players (player_id, username, email, attributes)
-    SELECT COALESCE(%(player_id)s, uuidv7()), %(username)s, %(email)s, %(attributes)s::jsonb
-    WHERE NOT EXISTS (SELECT FROM requests WHERE request_id = %(request_id)s)
-      AND clock_timestamp() <= %(not_after)s
+    SELECT COALESCE(player_id, uuidv7()), username, email, attributes::jsonb
+    FROM asked
+    ON CONFLICT DO NOTHING
     RETURNING *
 ), outcome AS (
-    SELECT to_jsonb(created) || jsonb_build_object('attributes', created.attributes::text) AS answer
-    FROM created
+    SELECT number, request_id, %(method)s AS method, decode(fingerprint, 'hex') AS fingerprint,
+           to_jsonb(created) || jsonb_build_object('attributes', created.attributes::text) AS answer
+    FROM asked
+    JOIN created USING (username)
 ),
--- include: recorded
-SELECT answer::text
-FROM outcome;
+-- include: recorded_each
+SELECT number, answer::text, NULL::bigint[] AS versions
+FROM asked
+LEFT JOIN outcome USING (number);
 
 -- name: batch_get_players (select players)
 -- Ids as text, which is what requests bring and answers take.
@@ -56,43 +82,70 @@ FROM players
 WHERE lower(email) = lower(%(key)s);
 
 -- name: update_player (update players)
--- A null leaves the column as it is. With an etag, only the version the caller saw is changed.
-UPDATE players
-SET username = COALESCE(%(username)s, username),
-    email = COALESCE(%(email)s, email),
-    attributes = COALESCE(%(attributes)s::jsonb, attributes),
-    mmr = COALESCE(%(mmr)s, mmr),
-    level = COALESCE(%(level)s, level),
-    xp = COALESCE(%(xp)s, xp),
-    version = nextval('player_versions')
-WHERE player_id = %(player_id)s AND (%(version)s::bigint IS NULL OR version = %(version)s)
-  AND clock_timestamp() <= %(not_after)s
-RETURNING player_id, username, email, mmr, level, xp, coins, held_coins, attributes::text, created_at, last_login_at,
-          version;
-
--- name: batch_apply_progress (update players)
--- Many requests in one statement; no player is in two of them. Each request is judged by itself, and happens as a whole
--- or not at all. Every 1,000 xp is a level; levels are never lost. `earlier_s` says how many seconds a request's own
--- deadline is before that of the statement. The answer that is recorded leaves attributes out; they come beside it, for
--- the cache.
+-- A null leaves the column as it is. With an etag, only the version that its caller has seen is changed: `current` says
+-- what it is. A row without player_id is one of a player who is not there, or has another version.
 WITH asked AS (
     SELECT *
-    FROM unnest(%(request_ids)s::uuid[], %(fingerprints)s::bytea[], %(earlier_s)s::float8[])
+    FROM json_to_recordset(%(asked)s::json) AS a (
+        number integer, earlier_s float8, player_id uuid, version bigint, username text, email text, attributes text,
+        mmr integer, level integer, xp bigint)
+), locked AS (
+    SELECT player_id AS locked_id, version AS current
+    FROM players
+    WHERE player_id = ANY(%(rows)s::uuid[])
+    ORDER BY player_id
+    FOR NO KEY UPDATE SKIP LOCKED
+), found AS MATERIALIZED (
+    SELECT asked.*, locked_id, current
+    FROM asked
+    LEFT JOIN locked ON locked_id = player_id
+), judged AS (
+    SELECT found.*,
+        locked_id IS NULL AND EXISTS (SELECT FROM players p WHERE p.player_id = found.player_id) AS busy
+    FROM found
+    WHERE clock_timestamp() <= %(not_after)s - make_interval(secs => earlier_s)
+), updated AS (
+    UPDATE players p
+    SET username = COALESCE(judged.username, p.username),
+        email = COALESCE(judged.email, p.email),
+        attributes = COALESCE(judged.attributes::jsonb, p.attributes),
+        mmr = COALESCE(judged.mmr, p.mmr),
+        level = COALESCE(judged.level, p.level),
+        xp = COALESCE(judged.xp, p.xp),
+        version = nextval('player_versions')
+    FROM judged
+    WHERE p.player_id = judged.locked_id AND (judged.version IS NULL OR judged.version = current)
+    RETURNING number, p.*
+)
+SELECT number, busy, current,
+       u.player_id, u.username, u.email, u.mmr, u.level, u.xp, u.coins, u.held_coins, u.attributes::text, u.created_at,
+       u.last_login_at, u.version
+FROM judged
+LEFT JOIN updated u USING (number);
+
+-- name: batch_apply_progress (update players)
+-- Each request happens as a whole or not at all. Every 1,000 xp is a level; levels are never lost. The answer that is
+-- recorded leaves attributes out; they come beside it, for the cache. A row without an answer is one of a busy request.
+WITH asked AS (
+    SELECT *
+    FROM unnest(%(request_ids)s::uuid[], %(fingerprints)s::text[], %(earlier_s)s::float8[])
          WITH ORDINALITY AS a (request_id, fingerprint, earlier_s, number)
     WHERE request_id NOT IN (SELECT request_id FROM requests WHERE request_id = ANY(%(request_ids)s::uuid[]))
 ), locked AS (
     SELECT player_id, mmr, level, xp
     FROM players
-    WHERE player_id = ANY(%(player_ids)s)
+    WHERE player_id = ANY(%(player_ids)s::uuid[])
     ORDER BY player_id
-    FOR NO KEY UPDATE
+    FOR NO KEY UPDATE SKIP LOCKED
 ), change AS (
-    SELECT number, place, player_id, mmr_delta, xp_delta, mmr, level, xp, locked.player_id IS NULL AS missing
+    SELECT number, place, c.player_id, mmr_delta, xp_delta, mmr, level, xp, locked.player_id IS NULL AS missing
     FROM unnest(%(numbers)s::bigint[], %(player_ids)s::uuid[], %(mmr_deltas)s::bigint[], %(xp_deltas)s::bigint[])
          WITH ORDINALITY AS c (number, player_id, mmr_delta, xp_delta, place)
     LEFT JOIN locked USING (player_id)
 ), judged AS (
-    SELECT number, request_id, fingerprint, CASE
+    SELECT number, request_id, fingerprint,
+        bool_or(missing AND EXISTS (SELECT FROM players p WHERE p.player_id = change.player_id)) AS busy,
+        CASE
         WHEN bool_or(missing) THEN jsonb_build_object(
             'kind', 'NOT_FOUND',
             'reason', 'PLAYER_NOT_FOUND',
@@ -120,18 +173,20 @@ WITH asked AS (
     WHERE p.player_id = c.player_id AND refusal IS NULL
     RETURNING p.*, c.number, c.place
 ), outcome AS (
-    SELECT request_id, %(method)s AS method, fingerprint,
+    SELECT request_id, %(method)s AS method, decode(fingerprint, 'hex') AS fingerprint,
            CASE WHEN refusal IS NULL
            THEN jsonb_agg(to_jsonb(applied) - 'number' - 'place' || jsonb_build_object('attributes', '{}') ORDER BY place)
            ELSE jsonb_build_object('refusal', refusal) END AS answer,
            array_agg(attributes::text ORDER BY place) AS attributes
     FROM judged
     LEFT JOIN applied USING (number)
+    WHERE NOT busy
     GROUP BY request_id, fingerprint, refusal
 ),
 -- include: recorded_each
-SELECT request_id, answer::text, attributes
-FROM outcome;
+SELECT judged.number, answer::text, attributes
+FROM judged
+LEFT JOIN outcome USING (request_id);
 
 -- name: record_login (update players)
 UPDATE players

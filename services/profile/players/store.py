@@ -1,38 +1,40 @@
 """Players in PostgreSQL, behind their cache. A method for each RPC, a query of the same name for each method."""
 
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
+from pydantic_core import to_json
+
 from services.profile.player import Player
 from services.profile.player_cache.cache import Loaded, PlayerCache, Players
+from services.profile.players.progress import ProgressBatches
 from services.profile.players.types import (
     KEPT_PLAYER,
     KEPT_PLAYERS,
     NewPlayer,
     PlayerChange,
     PlayerPosition,
+    PlayerRow,
     Progress,
 )
-from shared.contract.errors import (
-    AlreadyExists,
-    DeadlineReached,
-    EtagMismatch,
-    NotFound,
-    SavepointError,
-    player_not_found,
-)
+from services.profile.players.updates import UpdateBatches
+from shared.contract.errors import AlreadyExists, DeadlineReached, EtagMismatch, NotFound, player_not_found
 from shared.stores.errors import ConstraintViolated
 from shared.stores.postgres import Postgres, queries
+from shared.stores.postgres.queries import Query
+from shared.stores.requests.effects import Effects
 from shared.stores.requests.key import RequestKey
-from shared.stores.requests.records import PIECES, RequestRecords, recorded_meanwhile
-from shared.stores.requests.refusal import Refusal, outcome
+from shared.stores.requests.records import PIECES, RequestRecords
+from shared.stores.requests.refusal import Refusal
 from shared.work import deadline
-from shared.work.batching import Batcher
+from shared.work.batching import BUSY, Batcher, Busy
 from shared.work.bounds import BATCH_BOUND_S
 
 QUERIES = queries.load(Path(__file__).with_name("queries.sql"), PIECES)
@@ -72,34 +74,16 @@ class PlayerOrder(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Answered:
-    answer: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Progressed:
-    request_id: UUID
-    answer: str
-    attributes: list[str]
-
-
-@dataclass(frozen=True, slots=True)
 class _Version:
     version: int
 
 
 @dataclass(frozen=True, slots=True)
-class ProgressRequest:
-    """One BatchApplyProgress; the store puts those of many callers into one statement. `until` is its call's deadline,
-    in the event loop's time."""
+class _New:
+    """A player to be made without a request_id. `until` is its call's deadline, in the event loop's time."""
 
-    changes: Sequence[Progress]
-    key: RequestKey
+    player: NewPlayer
     until: float
-
-    def touches(self) -> Iterable[Hashable]:
-        """What no two requests of one statement may have in common."""
-        return [self.key.request_id, *(change.player_id for change in self.changes)]
 
 
 class PlayerStore:
@@ -112,28 +96,29 @@ class PlayerStore:
         self._loads: Batcher[Sequence[str], dict[str, Loaded]] = Batcher(
             self._load_all, keys=lambda _: (), weight=len, most=_LOADED_AT_ONCE
         )
-        self._progress: Batcher[ProgressRequest, list[Player] | Refusal | None] = Batcher(
-            self._apply_progress, ProgressRequest.touches, weight=lambda request: len(request.changes), most=500
+        self._creations: Batcher[_New, Player | None] = Batcher(
+            partial(self._create_all, QUERIES["create_player"]),
+            lambda new: new.player.unique(),
+            alone=self._create_alone,
         )
+        self._creations_once = Effects(database, QUERIES["create_player_once"], KEPT_PLAYER)
+        self._updates = UpdateBatches(database, QUERIES["update_player"], cache)
+        self._progress = ProgressBatches(database, QUERIES["batch_apply_progress"], cache)
 
     async def create_player(self, new: NewPlayer, key: RequestKey | None) -> Player:
         """Raises AlreadyExists; with a key, RequestIdReused."""
+
         if key is None:
-            try:
-                rows = await self._database.fetch(QUERIES["create_player"], asdict(new), Player)
-            except ConstraintViolated as error:
-                raise _taken(error) from error
-            if not rows:
+            with _naming_what_is_taken():
+                player = await self._creations.do(_New(new, deadline.until(BATCH_BOUND_S)))
+            if player is None:
+                # It came too late.
                 raise DeadlineReached
-            return rows[0]
-        params = {**asdict(new), **key.params(), **KEPT_PLAYER.params()}
+            return player
 
         async def effect() -> Player | Refusal | None:
-            try:
-                rows = await self._database.fetch(QUERIES["create_player_once"], params, _Answered, repeatable=True)
-            except ConstraintViolated as error:
-                raise _taken(error) from error
-            return outcome(rows[0].answer, KEPT_PLAYER.read) if rows else None
+            with _naming_what_is_taken():
+                return await self._creations_once.do(key, asdict(new), keys=new.unique())
 
         return await self._requests.once(key, effect, KEPT_PLAYER)
 
@@ -158,22 +143,13 @@ class PlayerStore:
 
     async def update_player(self, change: PlayerChange) -> Player:
         """Raises NotFound, EtagMismatch, AlreadyExists."""
-
-        async def write() -> list[Player]:
-            try:
-                return await self._database.fetch(
-                    QUERIES["update_player"], asdict(change), Player, repeatable=change.version is None
-                )
-            except ConstraintViolated as error:
-                raise _taken(error) from error
-
-        return await self._write_one(change.player_id, write, change.version)
+        with _naming_what_is_taken():
+            return await self._updates.do(change)
 
     async def batch_apply_progress(self, changes: Sequence[Progress], key: RequestKey) -> list[Player]:
         """All or nothing; the players after it, without their attributes. Raises NotFound, PreconditionFailed,
         RequestIdReused."""
-        request = ProgressRequest(changes, key, deadline.until(BATCH_BOUND_S))
-        return await self._requests.once(key, lambda: self._progress.do(request), KEPT_PLAYERS)
+        return await self._requests.once(key, lambda: self._progress.do(changes, key), KEPT_PLAYERS)
 
     async def record_login(self, player_id: UUID) -> Player:
         """Raises NotFound."""
@@ -182,7 +158,10 @@ class PlayerStore:
             params = {"player_id": player_id}
             return await self._database.fetch(QUERIES["record_login"], params, Player, repeatable=True)
 
-        return await self._write_one(player_id, write)
+        async with self._cache.writing([player_id]) as written:
+            player = await self._touched(player_id, write)
+            written(player_id, player.version, player)
+        return player
 
     async def list_players(
         self, order: PlayerOrder, min_mmr: int, max_mmr: int, after: PlayerPosition | None, limit: int
@@ -210,76 +189,28 @@ class PlayerStore:
 
     async def close(self) -> None:
         """Cancels the statements under way; their callers are cancelled too."""
-        await self._progress.close()
-        await self._loads.close()
+        for batches in (self._creations, self._creations_once, self._updates, self._progress, self._loads):
+            await batches.close()
 
-    async def _apply_progress(
-        self, requests: Sequence[ProgressRequest]
-    ) -> list[list[Player] | Refusal | Exception | None]:
-        """For each request its players or its refusal; None if it was done before or came too late; or why it fails."""
-        outcomes = await self._progress_outcomes(requests)
-        if outcomes is not None:
-            return [outcomes.get(request.key.request_id) for request in requests]
-        if len(requests) == 1:
-            return [None]
-        # One of them raced with a repetition of itself, which failed the whole statement. Each is tried by itself now,
-        # so that the others succeed.
-        return [await self._apply_alone(request) for request in requests]
-
-    async def _apply_alone(self, request: ProgressRequest) -> list[Player] | Refusal | Exception | None:
-        try:
-            return (await self._apply_progress([request]))[0]
-        except SavepointError as error:
-            return error
-
-    async def _progress_outcomes(
-        self, requests: Sequence[ProgressRequest]
-    ) -> dict[UUID, list[Player] | Refusal] | None:
-        """What was recorded under each request_id. None if another attempt recorded one of them first: then nothing of
-        this statement happened."""
-        player_ids = [change.player_id for request in requests for change in request.changes]
-        outcomes: dict[UUID, list[Player] | Refusal] = {}
-        async with self._cache.writing(player_ids) as written:
-            try:
-                rows = await self._progress_rows(requests, player_ids)
-            except ConstraintViolated as error:
-                if not recorded_meanwhile(error):
-                    raise
-                return None
-            for row in rows:
-                players = outcomes[row.request_id] = outcome(row.answer, KEPT_PLAYERS.read)
-                if not isinstance(players, Refusal):
-                    for player, attributes in zip(players, row.attributes, strict=True):
-                        written(player.player_id, player.version, replace(player, attributes=attributes))
-        return outcomes
-
-    async def _progress_rows(
-        self, requests: Sequence[ProgressRequest], player_ids: Sequence[UUID]
-    ) -> list[_Progressed]:
-        changes = [change for request in requests for change in request.changes]
+    async def _create_all(self, query: Query, new: Sequence[_New]) -> list[Player | Busy | None]:
+        """The player made for each; None for one that came too late; BUSY where something is taken, as it seems."""
         until = deadline.until(BATCH_BOUND_S)
-        params = {
-            "request_ids": [request.key.request_id for request in requests],
-            "method": requests[0].key.method,
-            "fingerprints": [request.key.fingerprint for request in requests],
-            "earlier_s": [max(0.0, until - request.until) for request in requests],
-            "numbers": [number for number, request in enumerate(requests, 1) for _ in request.changes],
-            "player_ids": player_ids,
-            "mmr_deltas": [change.mmr_delta for change in changes],
-            "xp_deltas": [change.xp_delta for change in changes],
-            **KEPT_PLAYERS.params(),
-        }
-        return await self._database.fetch(QUERIES["batch_apply_progress"], params, _Progressed, repeatable=True)
+        asked = [
+            {"number": number, "earlier_s": max(0.0, until - each.until), **asdict(each.player)}
+            for number, each in enumerate(new)
+        ]
+        # Not repeatable: the second time, the names would be taken by the first.
+        rows = await self._database.fetch(query, {"asked": to_json(asked).decode()}, PlayerRow, repeatable=False)
+        made: list[Player | Busy | None] = [None] * len(new)
+        for row in rows:
+            made[row.number] = row.player() or BUSY
+        return made
 
-    async def _write_one(
-        self, player_id: UUID, write: Callable[[], Awaitable[list[Player]]], version: int | None = None
-    ) -> Player:
-        async with self._cache.writing([player_id]) as written:
-            player = await self._touched(player_id, write, version)
-            written(player_id, player.version, player)
-        return player
+    async def _create_alone(self, new: _New) -> Player | None:
+        [player] = await self._create_all(QUERIES["create_player"].patient(), [new])
+        return player if player is not BUSY else None
 
-    async def _touched(self, player_id: UUID, write: Callable[[], Awaitable[list[T]]], version: int | None) -> T:
+    async def _touched(self, player_id: UUID, write: Callable[[], Awaitable[list[T]]], version: int | None = None) -> T:
         """The row that a write touched. Raises NotFound, EtagMismatch when it is not the version that the caller saw,
         DeadlineReached."""
         for _ in range(_ATTEMPTS):
@@ -304,8 +235,13 @@ class PlayerStore:
         return [{player_id: found[player_id] for player_id in load if player_id in found} for load in loads]
 
 
-def _taken(error: ConstraintViolated) -> Exception:
-    if error.name not in _TAKEN:
-        return error
-    reason, message = _TAKEN[error.name]
-    return AlreadyExists(reason, message)
+@contextmanager
+def _naming_what_is_taken() -> Iterator[None]:
+    """Turns what the database found to be there already into AlreadyExists."""
+    try:
+        yield
+    except ConstraintViolated as error:
+        if error.name not in _TAKEN:
+            raise
+        reason, message = _TAKEN[error.name]
+        raise AlreadyExists(reason, message) from error

@@ -1,5 +1,6 @@
 """What ProfileService changes of players."""
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -18,6 +19,49 @@ class NewPlayer:
     username: str
     email: str
     attributes: str
+
+    def unique(self) -> Sequence[Hashable]:
+        """What no two players have in common."""
+        keys = [("username", self.username), ("email", self.email.lower())]
+        return [*keys, self.player_id] if self.player_id else keys
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerRow:
+    """What a statement for many returns of the request with this number: the player's columns, or nulls."""
+
+    number: int
+    player_id: UUID | None
+    username: str
+    email: str
+    mmr: int
+    level: int
+    xp: int
+    coins: int
+    held_coins: int
+    attributes: str
+    created_at: datetime
+    last_login_at: datetime | None
+    version: int
+
+    def player(self) -> Player | None:
+        """The player, if there is one."""
+        if self.player_id is None:
+            return None
+        return Player(
+            self.player_id,
+            self.username,
+            self.email,
+            self.mmr,
+            self.level,
+            self.xp,
+            self.coins,
+            self.held_coins,
+            self.attributes,
+            self.created_at,
+            self.last_login_at,
+            self.version,
+        )
 
 
 @dataclass(frozen=True, slots=True)

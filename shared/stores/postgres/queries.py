@@ -28,8 +28,9 @@ class Query:
     sql: str
 
     def patient(self) -> "Query":
-        """The same, but it waits for rows that somebody else has locked, where this one leaves them out."""
-        return replace(self, sql=self.sql.replace(" SKIP LOCKED", ""))
+        """The same for one request: it waits for a row that somebody else has locked, and fails for a value that is
+        taken, where this one leaves such rows out."""
+        return replace(self, sql=self.sql.replace(" SKIP LOCKED", "").replace("ON CONFLICT DO NOTHING", ""))
 
 
 def load(path: Path, pieces: Mapping[str, str] | None = None) -> dict[str, Query]:

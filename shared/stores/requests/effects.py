@@ -23,6 +23,7 @@ from pydantic_core import to_json
 from shared.contract.errors import DeadlineReached
 from shared.stores.errors import ConstraintViolated, OutOfRange
 from shared.stores.postgres import Postgres
+from shared.stores.postgres.arrays import array
 from shared.stores.postgres.queries import Query
 from shared.stores.requests.kept import KeptAnswer
 from shared.stores.requests.key import RequestKey
@@ -136,10 +137,9 @@ class Effects(Generic[T]):
         until = deadline.until(BATCH_BOUND_S)
         asked = [effect.asked(number, until) for number, effect in enumerate(effects)]
         params = {
-            # As text: the driver would take several times as long for arrays.
             "asked": to_json(asked).decode(),
-            "request_ids": _array([effect.key.request_id for effect in effects]),
-            "rows": _array([row for effect in effects for row in effect.rows]),
+            "request_ids": array([effect.key.request_id for effect in effects]),
+            "rows": array([row for effect in effects for row in effect.rows]),
             "method": effects[0].key.method,
             **self._kept.params(),
         }
@@ -150,7 +150,3 @@ class Effects(Generic[T]):
         for row in rows:
             results[row.number] = BUSY if row.answer is None else outcome(row.answer, self._kept.read)
         return results
-
-
-def _array(ids: Sequence[UUID]) -> str:
-    return f"{{{','.join(map(str, ids))}}}"
