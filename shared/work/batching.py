@@ -12,6 +12,7 @@ the same key.
 
 import asyncio
 import math
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
@@ -88,12 +89,14 @@ class Batcher(Generic[I, R]):
         self._lines: dict[Hashable, deque[_Asked[I, R]]] = {}
         self._ready: deque[_Asked[I, R]] = deque()
         self._going = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def do(self, item: I) -> R:
         """The result of `work` for this item. When a caller gives up, the batch that it is in goes on."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + deadline.remaining(math.inf)
+        # Asked for once: the running loop is a system call away (before Python 3.12).
+        loop = self._loop = self._loop or asyncio.get_running_loop()
+        until = deadline.until(math.inf)
         # What cannot be weighed fails here, for its caller alone, and not in the batch, for all.
         asked: _Asked[I, R] = _Asked(item, frozenset(self._keys(item)), self._weight(item), loop.create_future(), until)
         self._line_up(asked)
@@ -219,7 +222,7 @@ def _answer(asked: _Asked[I, R], result: R | Exception) -> None:
 
 async def _within(until: float, work: Awaitable[T]) -> T:
     # The task was started by one of the callers and has inherited that caller's deadline.
-    bound = min(BATCH_BOUND_S, until - asyncio.get_running_loop().time())
+    bound = min(BATCH_BOUND_S, until - time.monotonic())
     deadline.start(bound)
     try:
         async with asyncio.timeout(bound):
