@@ -1,8 +1,6 @@
 """The whole suite with so many replicas of each service behind the gateway, as a rolling restart needs them."""
 
 import asyncio
-import re
-import urllib.request
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -12,15 +10,14 @@ from tempfile import TemporaryDirectory
 from bench.bed import Services
 from bench.seed import Seed, sow
 from deploy.gateway.render import Address
-from deploy.local import ports
 from deploy.local.alone import Service, migrate, running
 from deploy.local.alone_gateway import gateway
 from deploy.local.embedded import stores as embedded_stores
+from deploy.local.probes import healthy_replicas
 from deploy.local.suite import Stores
 
 # As in production: the gateway notices, then calls are refused.
 _NOTICE = {"SHUTDOWN_NOTICE_S": "1"}
-_HEALTHY = re.compile(r'^envoy_cluster_membership_healthy\{envoy_cluster_name="(\w+)"\} (\d+)$', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -44,17 +41,10 @@ class Fleet:
 
     async def whole(self, within_s: float = 20) -> None:
         """Waits until the gateway holds every replica for healthy. Raises TimeoutError."""
-        wanted = {(name, str(len(replicas))) for name, replicas in self.replicas.items()}
+        wanted = {name: len(replicas) for name, replicas in self.replicas.items()}
         async with asyncio.timeout(within_s):
-            while not wanted <= set(_HEALTHY.findall(await self._metrics())):
+            while not wanted.items() <= (await healthy_replicas(self.gateway_metrics_port)).items():
                 await asyncio.sleep(0.05)
-
-    async def _metrics(self) -> str:
-        def read() -> str:
-            with urllib.request.urlopen(f"http://{ports.HOST}:{self.gateway_metrics_port}/metrics", timeout=5) as page:
-                return str(page.read(), "utf-8")
-
-        return await asyncio.to_thread(read)
 
 
 @asynccontextmanager
