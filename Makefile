@@ -22,7 +22,7 @@ $(READY): requirements-dev.txt
 setup: $(READY) ## make the virtual environment (every command does it when needed)
 
 .PHONY: up
-up: $(READY) ## run everything on this machine until Ctrl-C (DETACH=1: return when it is up)
+up: $(READY) ## run everything on this machine until Ctrl-C (DETACH=1: return when it is up; REPLICAS=2: two of each service)
 	@$(BIN)/python -m deploy.local up $(if $(DETACH),--detach)
 
 .PHONY: down

@@ -7,11 +7,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import gateway, hosts, overload, restarts, soak
+from bench import gateway, hosts, overload, replicas, restarts, soak
 from bench.generator.process import GeneratorFailedError
 from deploy.local.part import PartFailedError
 
-_PROGRAMS = {"hosts": hosts, "gateway": gateway, "soak": soak, "restarts": restarts, "overload": overload}
+_PROGRAMS = {
+    "hosts": hosts,
+    "gateway": gateway,
+    "replicas": replicas,
+    "soak": soak,
+    "restarts": restarts,
+    "overload": overload,
+}
 _WIDTH = 140  # of a file or a pipe, so that no figure is cut
 _EXIT_CODES = "exit codes: 0 all that must hold does; 1 something does not; 2 not understood; 3 could not be measured"
 

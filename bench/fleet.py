@@ -1,37 +1,38 @@
 """The whole suite with so many replicas of each service behind the gateway, as a rolling restart needs them."""
 
 import asyncio
-import re
-import urllib.request
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psutil
+
 from bench.bed import Services
 from bench.seed import Seed, sow
 from deploy.gateway.render import Address
-from deploy.local import ports
 from deploy.local.alone import Service, migrate, running
 from deploy.local.alone_gateway import gateway
 from deploy.local.embedded import stores as embedded_stores
+from deploy.local.probes import healthy_replicas
 from deploy.local.suite import Stores
 
 # As in production: the gateway notices, then calls are refused.
 _NOTICE = {"SHUTDOWN_NOTICE_S": "1"}
-_HEALTHY = re.compile(r'^envoy_cluster_membership_healthy\{envoy_cluster_name="(\w+)"\} (\d+)$', re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """`replicas`: the services by name. `gateway` is its host:port, `gateway_pid` its process."""
+    """`replicas`: the services by name. `gateway` is its host:port, `gateway_pid` its process; `store_pids` those of
+    the stores, by name."""
 
     stores: Stores
     replicas: Mapping[str, list[Service]]
     gateway: str
     gateway_pid: int
     gateway_metrics_port: int
+    store_pids: Mapping[str, int]
 
     @property
     def services(self) -> Services:
@@ -42,19 +43,21 @@ class Fleet:
         """Something to find, made through the gateway."""
         return await sow(self.gateway, self.gateway)
 
+    def addresses(self, replicas: int | None = None) -> dict[str, list[Address]]:
+        """Where the first so many replicas of each service listen; without a number, all of them."""
+        return {name: [_address(each) for each in services[:replicas]] for name, services in self.replicas.items()}
+
     async def whole(self, within_s: float = 20) -> None:
         """Waits until the gateway holds every replica for healthy. Raises TimeoutError."""
-        wanted = {(name, str(len(replicas))) for name, replicas in self.replicas.items()}
-        async with asyncio.timeout(within_s):
-            while not wanted <= set(_HEALTHY.findall(await self._metrics())):
-                await asyncio.sleep(0.05)
+        await healthy(self.gateway_metrics_port, self.addresses(), within_s)
 
-    async def _metrics(self) -> str:
-        def read() -> str:
-            with urllib.request.urlopen(f"http://{ports.HOST}:{self.gateway_metrics_port}/metrics", timeout=5) as page:
-                return str(page.read(), "utf-8")
 
-        return await asyncio.to_thread(read)
+async def healthy(metrics_port: int, addresses: Mapping[str, Sequence[Address]], within_s: float = 20) -> None:
+    """Waits until the gateway with this metrics port holds all of its backends for healthy. Raises TimeoutError."""
+    wanted = {name: len(its) for name, its in addresses.items()}
+    async with asyncio.timeout(within_s):
+        while not wanted.items() <= (await healthy_replicas(metrics_port)).items():
+            await asyncio.sleep(0.05)
 
 
 @asynccontextmanager
@@ -85,9 +88,9 @@ async def fleet(replicas: int, settings: Mapping[str, str]) -> AsyncIterator[Fle
             "inventory": await start("inventory", inventory | {"PROFILE_TARGET": targets}),
             "leaderboard": await start("leaderboard", {"REDIS_URL": stores.ranks_url}),
         }
-        addresses = {name: [_address(each) for each in replicas] for name, replicas in services.items()}
+        addresses = {name: [_address(each) for each in started] for name, started in services.items()}
         before = await stack.enter_async_context(gateway(directory / "gateway", addresses))
-        made = Fleet(stores, services, before.address, before.pid, before.metrics_port)
+        made = Fleet(stores, services, before.address, before.pid, before.metrics_port, _pids(stores))
         await made.whole()
         yield made
 
@@ -95,3 +98,10 @@ async def fleet(replicas: int, settings: Mapping[str, str]) -> AsyncIterator[Fle
 def _address(service: Service) -> Address:
     host, _, port = service.address.rpartition(":")
     return host, int(port)
+
+
+def _pids(stores: Stores) -> dict[str, int]:
+    """The stores' processes: those of our children that work in the stores' directories."""
+    names = {str(each.data): each.name for each in (stores.postgres, stores.cache, stores.ranks)}
+    children = psutil.Process().children()
+    return {names[child.cwd()]: child.pid for child in children if child.cwd() in names}

@@ -1,9 +1,10 @@
 """python -m deploy.local up | down | status"""
 
 import argparse
+import os
 import sys
 
-from deploy.local import down, status, up
+from deploy.local import capacity, down, status, up
 from deploy.local.settings import StackSettings
 from shared.service.settings import SettingsError, load
 
@@ -24,12 +25,17 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="up | down | status")
     start = commands.add_parser("up", help="start everything and watch over it, until Ctrl-C")
     start.add_argument("--detach", action="store_true", help="return when everything is SERVING, and leave it running")
+    start.add_argument("--replicas", metavar="N", help="so many processes of each service; the setting REPLICAS")
     commands.add_parser("down", help="stop everything")
     look = commands.add_parser("status", help="show every part")
     look.add_argument("--json", action="store_true", help="as a JSON object")
     given = parser.parse_args()
+    if given.command == "up" and given.replicas is not None:
+        os.environ["REPLICAS"] = given.replicas
     try:
         settings = load(StackSettings)
+        if given.command == "up":
+            capacity.check(settings)
     except SettingsError as invalid:
         print(invalid, file=sys.stderr)
         return 2

@@ -10,18 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.gateway.render import Address
-from deploy.local import ports
 from deploy.local.embedded import Silent
 from deploy.local.gateway import Gateway
 from deploy.local.layout import Layout
 from deploy.local.settings import StackSettings
 from deploy.local.stack import Stack
-
-
-class _Gateway(Gateway):
-    """One that waits for no backend."""
-
-    needs = ()
 
 
 @dataclass(frozen=True)
@@ -36,11 +29,9 @@ class AloneGateway:
 @asynccontextmanager
 async def gateway(directory: Path, backends: Mapping[str, Sequence[Address]]) -> AsyncIterator[AloneGateway]:
     """Envoy before these backends, by the names of their services, for as long as the context is."""
-    variables = StackSettings.port_variables()
-    chosen = dict(zip(variables, ports.free(len(variables)), strict=True))
-    settings = StackSettings.model_validate({name.lower(): port for name, port in chosen.items()})
+    settings = StackSettings.on_free_ports()
     layout = Layout.of(directory)
-    made = _Gateway(layout, settings, {name.upper(): addresses for name, addresses in backends.items()})
+    made = Gateway(layout, settings, {name.upper(): addresses for name, addresses in backends.items()}, needs=())
     stack = Stack(layout, [made], {}, Silent())
     await stack.claim({})
     await stack.start()

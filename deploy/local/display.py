@@ -2,6 +2,7 @@
 the time, go to the supervisor's log."""
 
 import contextlib
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from deploy.local.layout import Layout
-from deploy.local.part import PartFailedError
+from deploy.local.part import Part, PartFailedError
 from deploy.local.process import rotate, tail
 from deploy.local.unit import Unit
 
@@ -21,10 +22,12 @@ class Display:
         self._console = console
         self._layout = layout
         self._log = layout.log("supervisor")
+        self._name_width = 12
 
-    def starting(self, version: str) -> None:
-        """The first line, and a new log."""
+    def starting(self, version: str, parts: Sequence[Part]) -> None:
+        """The first line, and a new log. `parts` are those that will come up."""
         rotate(self._log)
+        self._name_width = 1 + max(len(part.name) for part in parts)
         self.say(f"\n[bold]Savepoint {version}[/] is starting; its data is in {_path(self._layout.data)}\n")
 
     def part_started(self, unit: Unit) -> None:
@@ -38,7 +41,7 @@ class Display:
             return
         engine = f"{part.engine} {part.version}"
         address = short(part.address)
-        self.say(f"  [green]✓[/] {part.name:<12}{engine:<17}{address:<32} [dim]{seconds:4.1f} s[/]")
+        self.say(f"  [green]✓[/] {part.name:<{self._name_width}}{engine:<17}{address:<32} [dim]{seconds:4.1f} s[/]")
 
     def part_died(self, unit: Unit, how: str) -> None:
         """A line that says how."""

@@ -4,6 +4,8 @@ async with stores(directory) as s:
     s.postgres_url("profile"), s.cache_url, s.ranks_url
 async with stack(directory) as st:
     st.gateway, await st.kill("profile"), await st.serving("profile")
+async with stack(directory, replicas=2) as st:
+    await st.kill("profile-2"), await st.whole()
 """
 
 import asyncio
@@ -11,7 +13,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from deploy.local import ports
 from deploy.local.layout import Layout
 from deploy.local.settings import StackSettings
 from deploy.local.stack import Stack
@@ -80,6 +81,13 @@ class RunningStack:
             await self._stack.units[name].up.wait()
             await self._suite.serving(within_s)
 
+    async def whole(self, within_s: float = 30) -> None:
+        """Waits until every part is SERVING, and the gateway sends calls to every replica. Raises TimeoutError."""
+        async with asyncio.timeout(within_s):
+            for unit in self._stack.units.values():
+                await unit.up.wait()
+            await self._suite.whole(within_s)
+
 
 @asynccontextmanager
 async def stores(directory: Path) -> AsyncIterator[Stores]:
@@ -96,11 +104,10 @@ async def stores(directory: Path) -> AsyncIterator[Stores]:
 
 
 @asynccontextmanager
-async def stack(directory: Path) -> AsyncIterator[RunningStack]:
-    """Everything, on ports that are free now, with data, logs and sockets under `directory`."""
-    variables = StackSettings.port_variables()
-    chosen = dict(zip(variables, ports.free(len(variables)), strict=True))
-    settings = StackSettings.model_validate({name.lower(): port for name, port in chosen.items()})
+async def stack(directory: Path, replicas: int = 1) -> AsyncIterator[RunningStack]:
+    """Everything, with so many processes of each service, on ports that are free now, with data, logs and sockets under
+    `directory`."""
+    settings = StackSettings.on_free_ports(replicas)
     layout = Layout.of(directory)
     suite = Suite(layout, settings)
     whole = Stack(layout, suite.parts, settings.model_dump(mode="json"), Silent())

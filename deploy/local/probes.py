@@ -1,12 +1,15 @@
 """Asking a part whether it does its work. Each question is answered within a second or so; a dead part answers no."""
 
 import asyncio
+import re
+import urllib.request
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
 _ASK_S = 1.0
+_HEALTHY = re.compile(r'^envoy_cluster_membership_healthy\{envoy_cluster_name="(\w+)"\} (\d+)$', re.MULTILINE)
 
 
 async def redis_answers(socket: Path) -> bool:
@@ -18,6 +21,21 @@ async def http_ok(port: int, path: str) -> bool:
     """Whether GET at this loopback port answers 200."""
     request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode()
     return b" 200 " in await _answer(asyncio.open_connection("127.0.0.1", port), request)
+
+
+async def http_body(port: int, path: str) -> str:
+    """What GET at this loopback port answers. Raises OSError where it does not."""
+
+    def read() -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5 * _ASK_S) as page:
+            return str(page.read(), "utf-8")
+
+    return await asyncio.to_thread(read)
+
+
+async def healthy_replicas(metrics_port: int) -> dict[str, int]:
+    """How many replicas of each service the gateway with this metrics port sends calls to. Raises OSError."""
+    return {name: int(count) for name, count in _HEALTHY.findall(await http_body(metrics_port, "/metrics"))}
 
 
 async def grpc_serving(target: str, service: str = "") -> bool:

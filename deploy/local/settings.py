@@ -1,12 +1,26 @@
 """The embedded stack's settings, from the environment. The defaults are what README and the demo speak of."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from deploy.local import ports
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 _TAKES = "takes a TCP port, 1 to 65535, for "
+# From the port of a service's first process to that of its second, and so on: 50051, 50061, 50071.
+_PORT_STEP = 10
+
+
+@dataclass(frozen=True)
+class Replica:
+    """One process of a service. `name` is the service's own where there is only one of it, else ends in -1, -2, …"""
+
+    name: str
+    port: int
+    metrics_port: int
 
 
 class StackSettings(BaseSettings):
@@ -23,12 +37,43 @@ class StackSettings(BaseSettings):
     leaderboard_metrics_port: int = Field(9463, ge=1, le=65535, description=_TAKES + "leaderboard's metrics")
     gateway_metrics_port: int = Field(9464, ge=1, le=65535, description=_TAKES + "the gateway's metrics")
     savepoint_data: Path = Field(CHECKOUT / ".savepoint", description="takes a directory for data, logs and sockets")
+    replicas: int = Field(
+        1,
+        ge=1,
+        le=9,
+        description="takes 1 to 9 processes of each service; the ports of each lie 10 above those of the one before",
+    )
+    # The services read it themselves. The stack has to know how many connections it starts.
+    connection_pool_size: int = Field(
+        20, ge=5, le=100, description="takes 5 to 100 connections to PostgreSQL for each process of a service"
+    )
+
+    @classmethod
+    def on_free_ports(cls, replicas: int = 1) -> "StackSettings":
+        """The settings of a stack whose every port is free now, and whose data lies elsewhere."""
+        variables = cls.port_variables()
+        free = ports.free(len(variables), [_PORT_STEP * n for n in range(1, replicas)])
+        chosen = {name.lower(): port for name, port in zip(variables, free, strict=True)}
+        return cls.model_validate({**chosen, "replicas": replicas})
 
     @classmethod
     def port_variables(cls) -> list[str]:
         """The variables that move a port."""
         return [name.upper() for name in cls.model_fields if name.endswith("_port")]
 
-    def ports(self) -> dict[str, int]:
+    def ports(self) -> dict[str, tuple[int, ...]]:
         """Every TCP port of the stack under the name of the variable that moves it."""
-        return {name: getattr(self, name.lower()) for name in self.port_variables()}
+        single = ("SAVEPOINT_PORT", "GATEWAY_METRICS_PORT")
+        return {
+            name: self._ports(name.lower(), 1 if name in single else self.replicas) for name in self.port_variables()
+        }
+
+    def replicas_of(self, service: str) -> tuple[Replica, ...]:
+        """The processes of `profile`, `inventory` or `leaderboard`."""
+        names = (service,) if self.replicas == 1 else tuple(f"{service}-{n + 1}" for n in range(self.replicas))
+        ports = self._ports(f"{service}_port", self.replicas)
+        metrics_ports = self._ports(f"{service}_metrics_port", self.replicas)
+        return tuple(map(Replica, names, ports, metrics_ports))
+
+    def _ports(self, variable: str, count: int) -> tuple[int, ...]:
+        return tuple(getattr(self, variable) + _PORT_STEP * n for n in range(count))

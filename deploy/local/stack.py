@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deploy.local import leftovers, ports, state
@@ -25,7 +25,7 @@ class Stack:
         self._listener = listener
         self._lock: Any = None
 
-    async def claim(self, tcp_ports: dict[str, int]) -> None:
+    async def claim(self, tcp_ports: Mapping[str, Sequence[int]]) -> None:
         """Locks the data directory for this stack, ends what a killed run has left, and checks that the ports are free.
 
         Raises AlreadyRunningError, PortError, or OSError where the directory cannot be used.

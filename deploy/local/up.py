@@ -70,7 +70,7 @@ async def _supervise(settings: StackSettings, stop_with: str, on_up: Callable[[]
         suite = Suite(layout, settings)
         stack = Stack(layout, suite.parts, settings.model_dump(mode="json"), display)
         await stack.claim(settings.ports())
-        display.starting(__version__)
+        display.starting(__version__, suite.parts)
         if await _finishes(_start(stack, suite), stop):
             display.up(suite.gateway.address, time.monotonic() - began, stop_with)
             on_up()

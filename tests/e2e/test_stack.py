@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from deploy.local import embedded, ports
+from deploy.local import embedded
 from deploy.local.embedded import RunningStack
 from deploy.local.probes import grpc_serving
 from deploy.local.settings import CHECKOUT, StackSettings
@@ -30,9 +30,9 @@ class CommandLine:
     """`python -m deploy.local` on a data directory and on ports of its own."""
 
     def __init__(self, data: Path) -> None:
-        variables = StackSettings.port_variables()
-        self.ports = dict(zip(variables, ports.free(len(variables)), strict=True))
-        chosen = {name: str(port) for name, port in self.ports.items()}
+        free = StackSettings.on_free_ports(replicas=2)
+        self.ports = {variable: its[0] for variable, its in free.ports().items()}
+        chosen = {variable: str(port) for variable, port in self.ports.items()}
         self.environment = {**os.environ, **chosen, "SAVEPOINT_DATA": str(data)}
 
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -88,6 +88,34 @@ def test_up_shows_every_part_and_down_leaves_no_process(savepoint: CommandLine) 
     assert alive(report) == []
     assert savepoint("status").returncode == 3
     assert savepoint("down").returncode == 0, "nothing to stop is no failure"
+
+
+def test_up_with_replicas_runs_so_many_processes_of_each_service(savepoint: CommandLine) -> None:
+    up = savepoint("up", "--detach", "--replicas", "2")
+    assert up.returncode == 0, up.stdout + up.stderr
+    services = [f"{name}-{number}" for name in ("profile", "inventory", "leaderboard") for number in (1, 2)]
+    assert all(f"✓ {part} " in up.stdout for part in services)
+
+    report = savepoint.status()
+    assert [part["name"] for part in report["parts"]] == ["postgres", "cache", "ranks", *services, "gateway"]
+    assert {part["health"] for part in report["parts"]} == {"SERVING"}
+    port = savepoint.ports["PROFILE_PORT"]
+    addresses = {part["name"]: part["address"] for part in report["parts"]}
+    assert (addresses["profile-1"], addresses["profile-2"]) == (f"127.0.0.1:{port}", f"127.0.0.1:{port + 10}")
+    logs = Path(savepoint.environment["SAVEPOINT_DATA"]) / "logs"
+    assert all((logs / f"{part}.log").stat().st_size for part in services)
+
+    assert savepoint("down").returncode == 0
+    assert alive(report) == []
+
+
+def test_more_connections_than_postgres_takes_are_refused_before_anything_starts(savepoint: CommandLine) -> None:
+    up = savepoint("up", "--replicas", "9")
+    assert up.returncode == 2
+    assert up.stderr == (
+        "REPLICAS=9 with CONNECTION_POOL_SIZE=20 may open 360 connections to PostgreSQL, which takes 200 from the "
+        "services: lower one of the two\n"
+    )
 
 
 def test_a_killed_supervisor_takes_its_parts_along_and_the_next_up_finds_all_data(savepoint: CommandLine) -> None:

@@ -8,11 +8,10 @@ from pathlib import Path
 import grpc
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from grpc import aio
-from h2.connection import H2Connection
 
 from deploy.local.alone_gateway import gateway
 from deploy.local.settings import CHECKOUT
-from tests.support.backend import HEALTH, Backend, backend
+from tests.support.backend import HEALTH, Backend, answers, backend
 
 # Which service of ours hosts a package that has no service of its own name.
 HOSTS = {"match": "inventory"}
@@ -30,14 +29,6 @@ def paths() -> dict[str, str]:
             path = f"/{file.package}.{service.name}/{service.method[0].name}"
             found[path] = HOSTS.get(package, package)
     return found
-
-
-def answers(connection: H2Connection, stream_id: int) -> bool:
-    """Ends a call with OK and an empty message."""
-    connection.send_headers(stream_id, [(":status", "200"), ("content-type", "application/grpc")])
-    connection.send_data(stream_id, bytes(5))
-    connection.send_headers(stream_id, [("grpc-status", "0")], end_stream=True)
-    return False
 
 
 async def call(channel: aio.Channel, path: str) -> grpc.StatusCode:

@@ -57,6 +57,14 @@ class Backend:
         return self._end(connection, event.stream_id)
 
 
+def answers(connection: H2Connection, stream_id: int) -> bool:
+    """Ends a call with OK and an empty message."""
+    connection.send_headers(stream_id, [(":status", "200"), ("content-type", "application/grpc")])
+    connection.send_data(stream_id, bytes(5))
+    connection.send_headers(stream_id, [("grpc-status", "0")], end_stream=True)
+    return False
+
+
 def _tell_health(connection: H2Connection, stream_id: int, *, serving: bool) -> None:
     state = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
     answer = health_pb2.HealthCheckResponse(status=state).SerializeToString()
@@ -66,10 +74,12 @@ def _tell_health(connection: H2Connection, stream_id: int, *, serving: bool) -> 
 
 
 @asynccontextmanager
-async def backend(end: End, *, serving: bool = True) -> AsyncIterator[tuple[Backend, int]]:
+async def backend(
+    end: End, *, serving: bool = True, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[tuple[Backend, int]]:
     """A backend and its port on loopback."""
     made = Backend(end, serving=serving)
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(made.serve, host, port)
     try:
         yield made, server.sockets[0].getsockname()[1]
     finally:
