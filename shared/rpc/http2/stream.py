@@ -254,7 +254,7 @@ class Stream:
                     await self.write(answer, gzip=context.compresses_message())
                 if self._torn:
                     raise TornError
-            except aio.AbortError:  # noqa: SIM105 # contextlib.suppress takes ten times as long
+            except aio.AbortError:  # contextlib.suppress takes ten times as long
                 # The context has code and text, as for any other call.
                 pass
             self._finish(*context.status())
