@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import pytest
 from redis.asyncio import Redis
@@ -16,13 +16,15 @@ from services.profile.player import Player, values
 from services.profile.player_cache.cache import Loaded, PlayerCache, entry_key
 from services.profile.player_cache.entry import EntryLife
 from services.profile.player_cache.scripts import UNKNOWN_VERSION, CacheScripts, Fill, Look
-from services.profile.players.store import QUERIES
-from shared.contract.errors import Refused, SavepointError
+from services.profile.players.store import QUERIES, PlayerStore
+from shared.contract.errors import DeadlineReached, NotFound, Refused, SavepointError, StoreUnavailable
 from shared.stores import valkey
 from shared.stores.postgres import Postgres
+from shared.stores.requests.records import RequestRecords
 from shared.stores.valkey import Valkey
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.store import StoreTelemetry
+from shared.work import deadline
 from shared.work.bounds import WRITER_MS
 from tests import conftest
 from tests.support.service import running
@@ -254,3 +256,139 @@ async def test_without_its_cache_the_service_is_slower_and_still_right(
         login = (await stub.RecordLogin(pb.RecordLoginRequest(player_id=made.player_id))).player
         read = (await stub.GetPlayer(pb.GetPlayerRequest(player_id=made.player_id))).player
         assert read == login
+
+
+async def test_a_reader_has_its_answer_before_the_cache_is_filled(
+    database: Postgres, cache_server: Valkey, stores: Stores, player_id: str
+) -> None:
+    cache, load = PlayerCache(cache_server, 3600, Metrics().cache("players"), encoded), Loads(database)
+    async with Redis.from_url(stores.cache_url, protocol=3) as client:
+
+        async def load_and_freeze(ids: Sequence[str]) -> Mapping[str, Loaded]:
+            loaded = await load(ids)
+            await client.client_pause(300)
+            return loaded
+
+        assert await cache.get_one(player_id, load_and_freeze)
+        begun = time.monotonic()
+        await cache.filled()
+        assert time.monotonic() - begun > 0.2, "the reader waited until the cache answered"
+    # Another process finds the player.
+    assert await PlayerCache(cache_server, 3600, Metrics().cache("players"), encoded).get_one(player_id, load)
+    assert load.count == 1
+
+
+async def test_who_reads_between_a_load_and_its_fill_gets_what_was_loaded(
+    database: Postgres, cache_server: Valkey, player_id: str
+) -> None:
+    cache, load = PlayerCache(cache_server, 3600, Metrics().cache("players"), encoded), Loads(database)
+    first = await cache.get_one(player_id, load)
+    assert [await cache.get_one(player_id, load) for _ in range(3)] == [first] * 3
+    assert load.count == 1
+
+
+async def test_a_player_who_does_not_exist_leaves_no_lease(
+    database: Postgres, cache_server: Valkey, stores: Stores
+) -> None:
+    cache, load, nobody = (
+        PlayerCache(cache_server, 3600, Metrics().cache("players"), encoded),
+        Loads(database),
+        str(uuid.uuid4()),
+    )
+    assert await cache.get_one(nobody, load) is None
+    assert await cache.get([nobody], load) == {}
+    await cache.filled()
+    async with Redis.from_url(stores.cache_url, protocol=3) as client:
+        assert await client.hgetall(entry_key(nobody)) == {}
+
+
+async def test_a_close_puts_what_was_loaded(database: Postgres, cache_server: Valkey, player_id: str) -> None:
+    cache, load = PlayerCache(cache_server, 3600, Metrics().cache("players"), encoded), Loads(database)
+    await cache.get_one(player_id, load)
+    await cache.close()
+    assert await PlayerCache(cache_server, 3600, Metrics().cache("players"), encoded).get_one(player_id, load)
+    assert load.count == 1
+
+
+class Crowd:
+    """64 callers of a store at once, who ask for players that are not in its cache."""
+
+    def __init__(self, store: PlayerStore, player_ids: Sequence[str]) -> None:
+        self.wanted = player_ids
+        self.calls = [asyncio.create_task(store.get_player(player_id)) for player_id in player_ids]
+
+    async def all_are_right_but(self, lost: Sequence[int], database: Postgres) -> None:
+        """Every other caller got its own player."""
+        answers = await asyncio.gather(*self.calls, return_exceptions=True)
+        truth = await Loads(database)(list(set(self.wanted)))
+        for number, (player_id, answer) in enumerate(zip(self.wanted, answers, strict=True)):
+            if number in lost:
+                assert isinstance(answer, BaseException)
+            else:
+                assert answer == truth[player_id].payload
+
+
+@pytest.fixture
+async def store(database: Postgres, cache_server: Valkey) -> AsyncIterator[PlayerStore]:
+    cache = PlayerCache(cache_server, 3600, Metrics().cache("players"), encoded)
+    made = PlayerStore(database, RequestRecords(database), cache)
+    yield made
+    await made.close()
+    await cache.close()
+
+
+@pytest.mark.parametrize("after_s", [0, 0.001, 0.003, 0.01])
+async def test_of_64_callers_who_share_statements_some_give_up_and_the_others_are_right(
+    database: Postgres, store: PlayerStore, players: conftest.Players, after_s: float
+) -> None:
+    crowd = Crowd(store, await players(64))
+    await asyncio.sleep(after_s)
+    gone = [number for number in (0, 1, 17, 63) if crowd.calls[number].cancel()]
+    await crowd.all_are_right_but(gone, database)
+
+
+@pytest.mark.parametrize("after_s", [0, 0.001, 0.003, 0.01])
+async def test_of_64_callers_who_want_one_player_some_give_up_and_the_others_get_it(
+    database: Postgres, store: PlayerStore, player_id: str, after_s: float
+) -> None:
+    crowd = Crowd(store, [player_id] * 64)
+    await asyncio.sleep(after_s)
+    # The first one has the lease.
+    gone = [number for number in (0, 1, 17, 63) if crowd.calls[number].cancel()]
+    await crowd.all_are_right_but(gone, database)
+
+
+async def test_of_64_callers_one_has_no_time_left_and_one_asks_for_nobody(
+    database: Postgres, store: PlayerStore, players: conftest.Players
+) -> None:
+    ids = await players(64)
+    ids[5] = str(uuid.uuid4())
+
+    async def late(player_id: str) -> bytes:
+        deadline.start(0)
+        return await store.get_player(player_id)
+
+    crowd = Crowd(store, ids)
+    crowd.calls[9].cancel()
+    crowd.calls[9] = asyncio.create_task(late(ids[9]))
+    await crowd.all_are_right_but([5, 9], database)
+    assert isinstance(crowd.calls[5].exception(), NotFound)
+    assert isinstance(crowd.calls[9].exception(), DeadlineReached)
+
+
+async def test_a_load_that_fails_fails_nobody_who_waits_for_it(
+    database: Postgres, cache_server: Valkey, player_id: str
+) -> None:
+    cache, load = PlayerCache(cache_server, 3600, Metrics().cache("players"), encoded), Loads(database)
+
+    async def fails(ids: Sequence[str]) -> Mapping[str, Loaded]:
+        await asyncio.sleep(0.05)
+        raise StoreUnavailable("postgresql")
+
+    first = asyncio.create_task(cache.get_one(player_id, fails))
+    await asyncio.sleep(0.02)
+    others = await asyncio.gather(*(cache.get_one(player_id, load) for _ in range(63)))
+    with pytest.raises(StoreUnavailable):
+        await first
+    assert None not in others
+    assert len(set(others)) == 1

@@ -1,11 +1,13 @@
 """Checks of request fields, JSON and page tokens."""
 
-from datetime import UTC, datetime
+import json
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from google.protobuf.json_format import MessageToDict
-from google.protobuf.struct_pb2 import Struct
+from google.protobuf.struct_pb2 import ListValue, Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.wrappers_pb2 import StringValue
 from pydantic import TypeAdapter
@@ -13,6 +15,8 @@ from pydantic import TypeAdapter
 from shared.contract import fields, json_struct
 from shared.contract.errors import FieldInvalid
 from shared.contract.paging import LARGEST_PAGE_BYTES, Pages, fitting
+from shared.contract.times import timestamp
+from shared.contract.wire import submessage
 
 NUMBER = TypeAdapter(int)
 
@@ -70,6 +74,54 @@ def test_json_goes_there_and_back_unchanged() -> None:
     assert json_struct.from_json(json_struct.to_json(struct, "metadata", 1000)) == struct
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"a": {}, "b": [], "c": [[], {}], "": ""},
+        {"é\U0001f3c6": ["x" * 127, "x" * 128, "x" * 20_000, {"x" * 200: ["y" * 20_000]}]},
+        {"a": [True, False, None, 0, -0.0, 1, -1, 2**53, 0.1, 1e-300, -1.5, int(1e308), 5e-324]},
+    ],
+)
+def test_json_becomes_the_struct_that_protobuf_makes_of_it(values: dict[str, Any]) -> None:
+    struct = Struct()
+    struct.update(values)
+    made = json_struct.from_json(json.dumps(values, ensure_ascii=False))
+    assert made.SerializeToString(deterministic=True) == struct.SerializeToString(deterministic=True)
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        datetime(1, 1, 1, tzinfo=UTC),
+        datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
+        datetime(1970, 1, 1, tzinfo=UTC),
+        datetime(2026, 11, 27, 12, 30, 15, 123_456, tzinfo=UTC),
+        datetime(2026, 11, 27, 12, 30, 15, 1, tzinfo=timezone(timedelta(hours=-9, minutes=-30))),
+        datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
+    ],
+)
+def test_a_time_becomes_the_timestamp_that_protobuf_makes_of_it(time: datetime) -> None:
+    expected = Timestamp()
+    expected.FromDatetime(time)
+    assert timestamp(time) == expected
+
+
+@pytest.mark.parametrize("size", [0, 1, 127, 128, 16_383, 16_384, 3_000_000])
+def test_a_message_put_together_from_bytes_is_the_message(size: int) -> None:
+    inner = StringValue(value="x" * size)
+    made = ListValue.FromString(submessage(1, Value(string_value=inner.value).SerializeToString()) * 2)
+    assert [value.string_value for value in made.values] == [inner.value] * 2
+
+
+def test_a_uuid_as_text_is_the_uuid_s_own() -> None:
+    for value in ("0190163D-8694-739B-AEA5-966C26F8AD91", str(uuid4())):
+        assert fields.uuid_text(value, "id") == str(fields.uuid(value, "id")) == str(UUID(value))
+    for bad in ("", "0190163d8694739baea5966c26f8ad91", "{0190163d-8694-739b-aea5-966c26f8ad9}", str(uuid4()) + "\n"):
+        with pytest.raises(FieldInvalid, match="must be a UUID"):
+            fields.uuid_text(bad, "id")
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf"), "a\0b"])
 def test_what_json_or_the_store_cannot_hold_is_refused_by_its_path(bad: float | str) -> None:
     struct = Struct()
@@ -109,6 +161,7 @@ def test_a_page_ends_with_what_makes_it_full_and_is_never_empty() -> None:
     assert fitting([huge, small]) == [huge]
     assert fitting([small, huge, small]) == [small, huge]
     assert fitting([small, small]) == [small, small]
+    assert fitting([b"x", b"x" * LARGEST_PAGE_BYTES, b"x"]) == [b"x", b"x" * LARGEST_PAGE_BYTES]
 
 
 def test_a_page_token_opens_only_its_own_list() -> None:
