@@ -29,15 +29,19 @@ _LOOKS = 100
 _POLL_S = 0.05
 # After this many looks, the processes that are left are killed.
 _PATIENCE = 60
-_SETTINGS = {
-    "listen_addresses": "",
-    "max_connections": str(MAX_CONNECTIONS),
-    "shared_buffers": "128MB",
+# What compose's databases have too (tests/unit/test_postgres_settings.py); deploy/README.md says why.
+TUNED = {
     "fsync": "on",
     "synchronous_commit": "on",
+    "shared_buffers": "256MB",
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "15min",
+    "random_page_cost": "1.1",
+    "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
+_SETTINGS = TUNED | {"listen_addresses": "", "max_connections": str(MAX_CONNECTIONS)}
 
 
 class Postgres(Part):

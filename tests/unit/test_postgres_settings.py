@@ -1,0 +1,16 @@
+"""Compose's databases run with the settings of the embedded one."""
+
+from pathlib import Path
+
+import yaml  # type: ignore[import-untyped]
+
+from deploy.local.postgres import TUNED
+
+COMPOSE = Path(__file__).parents[2] / "deploy" / "docker-compose.yml"
+
+
+def test_both_stacks_tune_their_databases_alike() -> None:
+    services = yaml.safe_load(COMPOSE.read_text())["services"]
+    commands = {name: service["command"] for name, service in services.items() if name.endswith("-db")}
+    expected = ["postgres", *(f"-c{name}={value}" for name, value in TUNED.items())]
+    assert commands == {"profile-db": expected, "inventory-db": expected}
