@@ -201,6 +201,7 @@ async def look_twice(scene: Scene, order: Sequence[str]) -> None:
     onlooker = scene.cache()
     for look in ("first", "second"):
         seen = await onlooker.get_one(scene.id_text, scene.load)
+        assert await onlooker.get([scene.id_text], scene.load) == {scene.id_text: seen}
         await onlooker.filled()
         assert seen == truth, f"the {look} look after {order} saw {version(seen)}, not {version(truth)}"
 

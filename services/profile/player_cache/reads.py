@@ -56,8 +56,16 @@ class Reads:
     async def get(self, player_ids: Sequence[str], load: Load) -> Players:
         """Likewise for many: the players that exist, by id."""
         wanted = list(dict.fromkeys(player_ids))
+        players: Players = {}
+        for player_id, payload in zip(wanted, await self._outage.ask(self._scripts.peek, wanted) or (), strict=False):
+            if payload and (player := readable(payload, self._encode)):
+                players[player_id] = player
+        self._metrics.count(len(players), 0)
+        if len(players) == len(wanted):
+            return players
+        left = [player_id for player_id in wanted if player_id not in players]
         token = self._scripts.new_token()
-        return await self._get(wanted, token, await self._outage.ask(self._scripts.read, wanted, token), load)
+        return players | await self._get(left, token, await self._outage.ask(self._scripts.read, left, token), load)
 
     async def _get(self, wanted: list[str], token: str, looks: Sequence[Look] | None, load: Load) -> Players:
         """Goes on from a first look under `token`."""

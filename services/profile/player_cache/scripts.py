@@ -1,12 +1,12 @@
 """The cache's Lua scripts as methods: what goes into KEYS and ARGV, and what comes back.
 
-A script runs once for each entry; all entries of a call go to the server together. Every method raises
+A script runs once for each entry, but for `peek`; all entries of a call go to the server together. Every method raises
 StoreUnavailable and DeadlineReached.
 """
 
-import itertools
 import secrets
 from collections.abc import Mapping, Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import NamedTuple, cast
 from uuid import UUID
@@ -17,6 +17,7 @@ from shared.stores.valkey import Valkey, load_script
 from shared.work.bounds import WRITER_MS
 
 _LUA = Path(__file__).parent / "lua"
+PEEK = load_script(_LUA / "peek.lua", "players_cache", writes=False)
 READ = load_script(_LUA / "read.lua", "players_cache", writes=False)
 FILL = load_script(_LUA / "fill.lua", "players_cache", writes=True)
 BEGIN_WRITE = load_script(_LUA / "begin_write.lua", "players_cache", writes=True)
@@ -24,6 +25,9 @@ END_WRITE = load_script(_LUA / "end_write.lua", "players_cache", writes=True)
 
 # A reader that has not filled its entries after this time loses its lease to the next reader.
 LEASE_MS = 3_000
+
+# Entries of one script call: the server does nothing else meanwhile, some 0.1 ms.
+PEEKED_AT_ONCE = 100
 
 # What end_write.lua gets instead of a version: nothing was written; or something may have been, and nobody knows the
 # version.
@@ -51,7 +55,7 @@ class CacheScripts:
         self._life = life
         self._encode = encode
         self._process = secrets.token_hex(6)
-        self._numbers = itertools.count()
+        self._numbers = count()
 
     def new_token(self) -> str:
         """A name for one lease or one announcement, which nobody else has."""
@@ -61,8 +65,17 @@ class CacheScripts:
         """Looks for a player. The token gets the lease if the caller is to load the player."""
         return cast(Look, await self._valkey.run(READ, (entry_key(player_id),), (token, LEASE_MS, self._life.early_ms)))
 
+    async def peek(self, player_ids: Sequence[str]) -> list[bytes | None]:
+        """The payloads of players that nothing has to be done for, None for the others, in their order. Of a batch
+        nearly all are such ones, and a script for many of them costs half as much as one for each."""
+        calls = [
+            ([entry_key(player_id) for player_id in some], (self._life.early_ms,))
+            for some in (player_ids[i : i + PEEKED_AT_ONCE] for i in range(0, len(player_ids), PEEKED_AT_ONCE))
+        ]
+        return list(chain.from_iterable(await self._valkey.run_each(PEEK, calls)))
+
     async def read(self, player_ids: Sequence[str], token: str) -> list[Look]:
-        """Likewise for many, in their order."""
+        """Likewise `read_one` for many, in their order."""
         args = (token, LEASE_MS, self._life.early_ms)
         return await self._valkey.run_each(READ, [((entry_key(player_id),), args) for player_id in player_ids])
 
