@@ -41,6 +41,16 @@ demo: $(READY) ## play 49,520 real matches through the gateway (DEMO_FILE= DEMO_
 test: $(READY) ## run the tests, on real stores of their own (ARGS= names some; ARGS="-n 0 …": in one process)
 	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
 
+# $(call option,NAME,VARIABLE): --NAME VALUE where the variable was given. SECONDS is bash's own, so it is taken only from
+# the command line.
+option = $(if $(filter command line,$(origin $(2))),--$(1) '$($(2))')
+NARROWED = $(call option,ops,OPS) $(call option,callers,CALLERS) $(call option,via,VIA) $(call option,seconds,SECONDS) \
+  $(call option,rounds,ROUNDS) $(call option,players,PLAYERS) $(call option,entries,ENTRIES) $(call option,host,HOST)
+
+.PHONY: bench
+bench: $(READY) ## measure every operation (OPS= CALLERS= VIA=service SECONDS= ROUNDS= PLAYERS= ENTRIES= HOST=)
+	@$(BIN)/python -m bench suite $(NARROWED)
+
 .PHONY: interop
 interop: $(READY) ## run gRPC's official cases with grpcio, grpc-js and grpc-go (needs npm, and Debian's grpc-go)
 	@$(BIN)/python -m tests.interop

@@ -7,11 +7,20 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import gateway, hosts, overload, restarts, soak
+from bench import gateway, hosts, overload, restarts, soak, suite
+from bench.bare.postgres import PgbenchFailedError
+from bench.catalogue import UnknownNameError
 from bench.generator.process import GeneratorFailedError
 from deploy.local.part import PartFailedError
 
-_PROGRAMS = {"hosts": hosts, "gateway": gateway, "soak": soak, "restarts": restarts, "overload": overload}
+_PROGRAMS = {
+    "suite": suite,
+    "hosts": hosts,
+    "gateway": gateway,
+    "soak": soak,
+    "restarts": restarts,
+    "overload": overload,
+}
 _WIDTH = 140  # of a file or a pipe, so that no figure is cut
 _EXIT_CODES = "exit codes: 0 all that must hold does; 1 something does not; 2 not understood; 3 could not be measured"
 
@@ -32,7 +41,10 @@ def main() -> int:
     given = parser.parse_args()
     try:
         report = asyncio.run(_PROGRAMS[given.program].run(given, Console(stderr=True)))
-    except (PartFailedError, GeneratorFailedError) as failed:
+    except UnknownNameError as unknown:
+        print(unknown, file=sys.stderr)
+        return 2
+    except (PartFailedError, GeneratorFailedError, PgbenchFailedError) as failed:
         print(failed, file=sys.stderr)
         return 3
     except KeyboardInterrupt:
