@@ -51,6 +51,15 @@ NARROWED = $(call option,ops,OPS) $(call option,callers,CALLERS) $(call option,v
 bench: $(READY) ## measure every operation (OPS= CALLERS= VIA=service SECONDS= ROUNDS= PLAYERS= ENTRIES= HOST=)
 	@$(BIN)/python -m bench suite $(NARROWED)
 
+.PHONY: bench-check
+bench-check: $(READY) ## compare with the committed ratios: what is worse by more than 15 % fails (options as make bench)
+	@$(BIN)/python -m bench check $(NARROWED)
+
+.PHONY: profile
+profile: $(READY) ## a flame graph of one operation at its service: SERVICE=leaderboard OP=SubmitScore
+	@$(BIN)/python -m bench profile $(call option,service,SERVICE) $(call option,op,OP) $(call option,seconds,SECONDS) \
+	  $(call option,callers,CALLERS)
+
 .PHONY: interop
 interop: $(READY) ## run gRPC's official cases with grpcio, grpc-js and grpc-go (needs npm, and Debian's grpc-go)
 	@$(BIN)/python -m tests.interop

@@ -7,14 +7,17 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import gateway, hosts, overload, restarts, soak, suite
+from bench import check, gateway, hosts, overload, profile, restarts, soak, suite
 from bench.bare.postgres import PgbenchFailedError
 from bench.catalogue import UnknownNameError
 from bench.generator.process import GeneratorFailedError
+from bench.profile import CannotProfileError
 from deploy.local.part import PartFailedError
 
 _PROGRAMS = {
     "suite": suite,
+    "check": check,
+    "profile": profile,
     "hosts": hosts,
     "gateway": gateway,
     "soak": soak,
@@ -44,7 +47,7 @@ def main() -> int:
     except UnknownNameError as unknown:
         print(unknown, file=sys.stderr)
         return 2
-    except (PartFailedError, GeneratorFailedError, PgbenchFailedError) as failed:
+    except (PartFailedError, GeneratorFailedError, PgbenchFailedError, CannotProfileError) as failed:
         print(failed, file=sys.stderr)
         return 3
     except KeyboardInterrupt:

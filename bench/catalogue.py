@@ -90,6 +90,13 @@ def chosen(names: Sequence[str]) -> list[Case]:
     return [case for case in CASES if not names or case.name in names]
 
 
+def one(name: str) -> Case:
+    """The one of this name. Raises UnknownNameError."""
+    wanted = names(name) or [name]
+    check(wanted, NAMES, "operation")
+    return next(case for case in CASES if case.name == wanted[0])
+
+
 def names(given: str) -> list[str]:
     """What stands in a list with commas. `RecordMatch(10)` may be given as `RecordMatch`."""
     named = [name.strip() for name in given.split(",") if name.strip()]
