@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import check, gateway, hosts, overload, profile, restarts, soak, suite
+from bench import check, gateway, hosts, memory, overload, profile, publish, restarts, sizes, soak, suite
 from bench.bare.postgres import PgbenchFailedError
 from bench.catalogue import UnknownNameError
 from bench.generator.process import GeneratorFailedError
@@ -17,7 +17,10 @@ from deploy.local.part import PartFailedError
 _PROGRAMS = {
     "suite": suite,
     "check": check,
+    "report": publish,
     "profile": profile,
+    "sizes": sizes,
+    "memory": memory,
     "hosts": hosts,
     "gateway": gateway,
     "soak": soak,

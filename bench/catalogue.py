@@ -8,6 +8,9 @@ from bench.generator.plan import Operation
 from bench.operations.picks import MOST
 from bench.seed import Seed
 
+# So many that a run at full speed does not come to the first of them again.
+_MOST_UNCACHED = 100_000
+
 
 class UnknownNameError(Exception):
     """A name that is none of those there are; the message lists them."""
@@ -35,7 +38,7 @@ class Case:
     def operation(self, seed: Seed, most: int | None = None) -> Operation:
         """The calls, named as the case is."""
         if most is None:
-            most = len(seed.player_ids) if self.uncached else MOST
+            most = _MOST_UNCACHED if self.uncached else MOST
         return replace(self.make(seed, most), name=self.name)
 
 

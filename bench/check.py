@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import ratios, runs
+from bench import catalogue, ratios, runs
 from bench.catalogue import UnknownNameError
 from bench.ratios import Compared
 from bench.report import Check, Report, table
@@ -26,6 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 async def run(given: argparse.Namespace, console: Console) -> Report:
     """Fails when a ratio is worse than the kept one by more than 15 %. Raises UnknownNameError."""
+    catalogue.chosen(catalogue.names(given.ops))
     if not given.kept.exists():
         raise UnknownNameError(f"{given.kept} is not there; make it with: python -m bench suite --keep-ratios")
     made = await runs.measure(given, console, bare=False)

@@ -31,7 +31,7 @@ _EMPTY_WARM_S = 0.2
 _BATCH = 1000
 _BOUND_S = 30
 _LOOK_EVERY_S = 0.02
-_FULL = 0.8  # of the players in the cache: then it is emptied again
+_FULL = 0.8  # of a run's players in the cache: then it is emptied again
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,11 @@ class Measure:
 class Measuring:
     """Knows the world and the pace; makes the plans."""
 
-    def __init__(self, world: World, seconds: float) -> None:
+    def __init__(self, world: World, seconds: float, most: int | None = None) -> None:
+        """`most`: how many ids the requests of an operation name; each case knows that by itself."""
         self._world = world
         self._seconds = seconds
+        self._most = most
         self._made: dict[str, Operation] = {}
 
     async def empty(self, service: str, callers: int) -> Result:
@@ -68,7 +70,7 @@ class Measuring:
 
     async def once(self, case: Case, via: str, callers: int) -> Result:
         """One round of an operation. Raises GeneratorFailedError."""
-        operation = self._made.get(case.name) or case.operation(self._world.seed)
+        operation = self._made.get(case.name) or case.operation(self._world.seed, self._most)
         self._made[case.name] = operation
         if case.cached:
             await self._warm(operation)
@@ -125,7 +127,7 @@ class Measuring:
         """Runs a plan with an empty cache to begin with, which is kept from filling up."""
         cache = Pipeline(self._world.address("cache"))
         cache.ask([b"FLUSHALL"])
-        keeping = asyncio.create_task(self._keep_empty(cache))
+        keeping = asyncio.create_task(_keep_empty(cache, _FULL * len(plan.operations[0].requests)))
         try:
             return await generate(plan)
         finally:
@@ -134,17 +136,17 @@ class Measuring:
                 await keeping
             cache.close()
 
-    async def _keep_empty(self, cache: Pipeline) -> None:
-        """Empties the cache again whenever most players are in it, until cancelled.
 
-        The run asks for every player once before any a second time. So a player is asked for again only when all
-        others have been, and by then the cache has been emptied.
-        """
-        full = _FULL * len(self._world.seed.player_ids)
-        while True:
-            if cache.ask([b"DBSIZE"]) > full:
-                cache.ask([b"FLUSHALL"])
-            await asyncio.sleep(_LOOK_EVERY_S)
+async def _keep_empty(cache: Pipeline, full: float) -> None:
+    """Empties the cache again whenever most of the players that a run asks for are in it, until cancelled.
+
+    The run asks for every one of them once before any a second time. So a player is asked for again only when all the
+    others have been, and by then the cache has been emptied.
+    """
+    while True:
+        if cache.ask([b"DBSIZE"]) > full:
+            cache.ask([b"FLUSHALL"])
+        await asyncio.sleep(_LOOK_EVERY_S)
 
 
 def row(

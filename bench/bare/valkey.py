@@ -69,7 +69,7 @@ async def record(socket: str, target: str, operation: Operation) -> Recording | 
     per_call, odd = divmod(len(commands), calls)
     if odd or not per_call or result.answered < calls:
         return None
-    each = [packed(words) for words in commands]
+    each = [packed(command) for command in commands]
     grouped = [b"".join(each[at : at + per_call]) for at in range(0, len(each), per_call)]
     return Recording(grouped, per_call, result.id_prefix.encode())
 
@@ -85,15 +85,21 @@ _LAST = uuid.uuid4().hex.encode()
 def _watch(monitor: Pipeline) -> list[list[bytes]]:
     commands: list[list[bytes]] = []
     while True:
-        line = monitor.answer()
-        if not isinstance(line, bytes) or (found := _LINE.match(line)) is None:
+        command = words(monitor.answer())
+        if command is None:
             continue
-        words = [_ESCAPE.sub(_unescaped, word) for word in _WORD.findall(found[1])]
-        if words[0].upper() == b"ECHO" and words[1] == _LAST:
+        if command == [b"ECHO", _LAST]:
             return commands
-        health = words[0].upper() == b"EVALSHA" and words[2] == b"0"
-        if words[0].upper() not in _NOT_A_CALL and not health:
-            commands.append(words)
+        # A script without keys is the health watch's.
+        is_health = command[0].upper() == b"EVALSHA" and command[2] == b"0"
+        if command[0].upper() not in _NOT_A_CALL and not is_health:
+            commands.append(command)
+
+
+def words(line: bytes) -> list[bytes] | None:
+    """The command that a line of MONITOR shows; None for one that a script makes, and for any other line."""
+    found = _LINE.match(line)
+    return [_ESCAPE.sub(_unescaped, word) for word in _WORD.findall(found[1])] if found else None
 
 
 def _unescaped(found: "re.Match[bytes]") -> bytes:
