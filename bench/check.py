@@ -4,6 +4,7 @@ Absolute figures move with the machine; a share of the empty call, measured besi
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -25,12 +26,26 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(given: argparse.Namespace, console: Console) -> Report:
-    """Fails when a ratio is worse than the kept one by more than 15 %. Raises UnknownNameError."""
+    """Fails when a ratio is worse than the kept one by more than 15 %, twice. Raises UnknownNameError."""
     catalogue.chosen(catalogue.names(given.ops))
     if not given.kept.exists():
         raise UnknownNameError(f"{given.kept} is not there; make it with: python -m bench suite --keep-ratios")
+    kept = ratios.load(given.kept)
     made = await runs.measure(given, console, bare=False)
-    return report(ratios.compared(ratios.load(given.kept), ratios.of_run(made)), show_all=given.all, run=made.name)
+    pairs = ratios.compared(kept, ratios.of_run(made))
+    if doubted := sorted({pair.operation for pair in pairs if pair.fails}):
+        # Something else may have run meanwhile. What is really worse is worse the second time too.
+        console.print(f"worse, and measured once more: {', '.join(doubted)}")
+        given.ops = ",".join(doubted)
+        again = await runs.measure(given, console, bare=False)
+        pairs = better(pairs, ratios.compared(kept, ratios.of_run(again)))
+    return report(pairs, show_all=given.all, run=made.name)
+
+
+def better(first: Sequence[Compared], again: Sequence[Compared]) -> list[Compared]:
+    """The first ones, or the second look at the same where that is better."""
+    second = {(pair.operation, pair.what): pair for pair in again}
+    return [max(pair, second.get((pair.operation, pair.what), pair), key=lambda one: one.now) for pair in first]
 
 
 def report(pairs: list[Compared], *, show_all: bool, run: str) -> Report:

@@ -42,7 +42,7 @@ _TAIL = 4.0
 
 def checks(run: Run) -> list[Check]:
     """Every check that the run's rows allow."""
-    made = list(_errors(run))
+    made = [*_errors(run), *_generator(run)]
     for name in run.operations:
         if crowd := run.row(name, SERVICE, _CROWD):
             made += [*_of_crowd(crowd), *_beside_peer(run, crowd), *_through_gateway(run, crowd)]
@@ -55,6 +55,13 @@ def _errors(run: Run) -> Iterable[Check]:
     failed = sum(row.errors for row in run.rows)
     where = [f"{row.operation} via {row.via}, {row.callers} callers" for row in run.rows if row.errors]
     yield Check("calls that failed", f"{failed} {', '.join(where)}".strip(), "0", not failed)
+
+
+def _generator(run: Run) -> Iterator[Check]:
+    # Else the generator would be what is measured.
+    if shares := [run.of(row).generator_cpu_us / row.service_cpu_us for row in run.rows if row.service_cpu_us]:
+        most = max(shares)
+        yield Check("the generator's CPU a call, of the service's", f"up to {most:.0%}", "under 100%", most < 1)
 
 
 def _of_crowd(row: Row) -> Iterator[Check]:

@@ -3,6 +3,7 @@ and stays as it is when a new run is put in."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from textwrap import fill
 
 from bench import musts, peer, tables
 from bench.figures import Run
@@ -26,10 +27,13 @@ Generator, service, gateway and stores share the machine. CPU is in µs a call, 
 - **store alone**: what PostgreSQL (by pgbench, over at most 20 connections) or Valkey (by a pipelined client that
   repeats the service's own commands) does of the operation with nobody before it. For a write in PostgreSQL: plain
   statements that write the same rows.
-- **x peer (scaled)**: times the calls/s of {name}, whose figures are of another machine ({measured}). {how} They are
-  scaled by the ratio of the two machines' empty calls, of which that one made {empty}/s: an estimate. `bench/peer.json`
-  has the table. That empty call passed no policies: so the peer may be somewhat faster here than is shown.
+{peer}
 """
+_PEER = """\
+- **x peer (scaled)**: times the calls/s of {name}, whose figures are of another machine ({measured}). {how} They are
+scaled by the ratio of the two machines' empty calls, of which that one made {empty}/s: an estimate. `bench/peer.json`
+has the table. That empty call passed no policies: so the peer may be somewhat faster here than is shown."""
+_WIDTH = 120
 
 _HEADINGS = [heading.replace("\n", " ") for heading in tables.COLUMNS]
 
@@ -72,9 +76,9 @@ def _lines(run: Run) -> Iterator[str]:
     )
     yield ""
     known = peer.load()
-    yield _READING.format(
-        name=known.name, measured=known.measured, how=known.how, empty=f"{known.empty_calls_per_s:,.0f}"
-    )
+    empty = f"{known.empty_calls_per_s:,.0f}"
+    of_peer = _PEER.format(name=known.name, measured=known.measured, how=known.how, empty=empty)
+    yield _READING.format(peer=fill(" ".join(of_peer.split()), _WIDTH, subsequent_indent="  "))
     for via in dict.fromkeys(row.via for row in run.rows):
         for callers in reversed(run.callers):
             yield from _figures(run, via, callers)

@@ -6,19 +6,17 @@ import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
 
 from rich.console import Console
 
-from bench import catalogue, sowing
-from bench.bare.pipeline import Pipeline
+from bench import catalogue
 from bench.catalogue import Case
 from bench.figures import SERVICE
 from bench.generator.result import Result
 from bench.measuring import Measuring
 from bench.progress import Steps
 from bench.report import Check, Report, table
-from bench.world import STEPS, Numbered, Sizes, World, world
+from bench.world import STEPS, Sizes, world
 
 HELP = "does a call cost more at a million players and entries than at ten thousand?"
 
@@ -58,10 +56,11 @@ async def run(given: argparse.Namespace, console: Console) -> Report:
             measuring = {name: Measuring(made, given.seconds, _IDS) for name, made in worlds.items()}
             await _in_turns(chosen, measuring, given.rounds, results, steps)
             for name, made in worlds.items():
-                bytes_an_entry[name] = _used_bytes(made) / len(made.seed.entry_ids)
+                bytes_an_entry[name] = made.board_bytes / len(made.seed.entry_ids)
             if boards:
                 steps.next(f"making a board of {huge}")
-                with_huge, bytes_an_entry[huge] = await _huge(worlds[large], given.huge)
+                with_huge = await worlds[large].with_board(_HUGE_BOARD, given.huge)
+                bytes_an_entry[huge] = with_huge.board_bytes / given.huge
                 of_huge = {huge: Measuring(with_huge, given.seconds, _IDS)}
                 await _in_turns(boards, of_huge, given.rounds, results, steps)
     return report(results, small, large, bytes_an_entry)
@@ -76,23 +75,6 @@ async def _in_turns(
             for name, each in list(measuring.items())[:: -1 if number % 2 else 1]:
                 steps.next(f"{case.name} at {name}")
                 results[case.name, name].append(await each.once(case, SERVICE, callers=1))
-
-
-async def _huge(made: World, entries: int) -> tuple[World, float]:
-    """The same world with another board, and the bytes that an entry of it takes."""
-    before = _used_bytes(made)
-    await sowing.board(made.address("leaderboard"), _HUGE_BOARD, entries)
-    seed = replace(made.seed, leaderboard_id=_HUGE_BOARD, entry_ids=Numbered(entries))
-    return replace(made, seed=seed), (_used_bytes(made) - before) / entries
-
-
-def _used_bytes(made: World) -> int:
-    ranks = Pipeline(made.address("ranks"))
-    try:
-        lines = ranks.ask([b"INFO", b"memory"]).decode().splitlines()
-    finally:
-        ranks.close()
-    return int(next(line.partition(":")[2] for line in lines if line.startswith("used_memory:")))
 
 
 def report(results: Rounds, small: str, large: str, bytes_an_entry: dict[str, float]) -> Report:

@@ -7,7 +7,7 @@ from savepoint.leaderboard.v1 import leaderboard_pb2
 from savepoint.leaderboard.v1.leaderboard_pb2 import ScoreSubmission
 
 from bench.generator.plan import ANY_UUID, Operation, Request
-from bench.operations import picks
+from bench.operations.picks import MOST, groups, some
 from bench.seed import Seed
 
 _BOARDS = "/savepoint.leaderboard.v1.LeaderboardService/"
@@ -15,10 +15,10 @@ _BOARDS = "/savepoint.leaderboard.v1.LeaderboardService/"
 _ENTRY_BYTES = 44
 
 
-def submit_score(seed: Seed, most: int = picks.MOST, *, marked: bool = False, recorded: bool = False) -> Operation:
+def submit_score(seed: Seed, most: int = MOST, *, marked: bool = False, recorded: bool = False) -> Operation:
     """A score for an entry, always another one than it has. `marked`: with metadata of this one call, which its answer
     repeats. `recorded`: under a request_id."""
-    entry_ids = picks.some(seed.entry_ids, most)
+    entry_ids = some(seed.entry_ids, most)
     requests = []
     for turn in range(2):
         for entry_id in entry_ids:
@@ -40,9 +40,9 @@ def submit_score(seed: Seed, most: int = picks.MOST, *, marked: bool = False, re
     return Operation("SubmitScore", _BOARDS + "SubmitScore", requests)
 
 
-def batch_submit_scores(seed: Seed, most: int = picks.MOST, size: int = 1000) -> Operation:
+def batch_submit_scores(seed: Seed, most: int = MOST, size: int = 1000) -> Operation:
     """So many scores at once, each another one than its entry has."""
-    batches = picks.groups(seed.entry_ids, size, most)
+    batches = groups(seed.entry_ids, size, most)
     requests = []
     for turn in range(2):
         for entry_ids in batches:
@@ -60,14 +60,14 @@ def batch_submit_scores(seed: Seed, most: int = picks.MOST, size: int = 1000) ->
     return Operation("BatchSubmitScores", _BOARDS + "BatchSubmitScores", requests, least_bytes=size * _ENTRY_BYTES)
 
 
-def get_entry(seed: Seed, most: int = picks.MOST) -> Operation:
+def get_entry(seed: Seed, most: int = MOST) -> Operation:
     """An entry and its rank."""
     requests = [
         Request(
             leaderboard_pb2.GetEntryRequest(leaderboard_id=seed.leaderboard_id, entry_id=entry_id).SerializeToString(),
             entry_id.encode(),
         )
-        for entry_id in picks.some(seed.entry_ids, most)
+        for entry_id in some(seed.entry_ids, most)
     ]
     return Operation("GetEntry", _BOARDS + "GetEntry", requests)
 
@@ -80,7 +80,7 @@ def list_top(seed: Seed, size: int = 100) -> Operation:
     )
 
 
-def list_around(seed: Seed, most: int = picks.MOST) -> Operation:
+def list_around(seed: Seed, most: int = MOST) -> Operation:
     """An entry and its five neighbours on each side."""
     requests = [
         Request(
@@ -89,7 +89,7 @@ def list_around(seed: Seed, most: int = picks.MOST) -> Operation:
             ).SerializeToString(),
             entry_id.encode(),
         )
-        for entry_id in picks.some(seed.entry_ids, most)
+        for entry_id in some(seed.entry_ids, most)
     ]
     return Operation("ListAround(5)", _BOARDS + "ListAround", requests, least_bytes=11 * _ENTRY_BYTES)
 

@@ -6,17 +6,17 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from savepoint.match.v1 import match_pb2
 
 from bench.generator.plan import ANY_UUID, Operation, Request
-from bench.operations import picks
+from bench.operations.picks import MOST, groups
 from bench.seed import Seed
 
 _MATCHES = "/savepoint.match.v1.MatchService/"
 _STARTED_S, _LASTED_S = 1_760_000_000, 1800
 
 
-def record_match(seed: Seed, most: int = picks.MOST, size: int = 10) -> Operation:
+def record_match(seed: Seed, most: int = MOST, size: int = 10) -> Operation:
     """A match of so many players; the service gives it an id."""
     requests = []
-    for number, player_ids in enumerate(picks.groups(seed.player_ids, size, most)):
+    for number, player_ids in enumerate(groups(seed.player_ids, size, most)):
         match = match_pb2.Match(
             game_mode="ranked",
             started_at=Timestamp(seconds=_STARTED_S + number),

@@ -68,4 +68,10 @@ def test_batches_have_a_rate(operation: str, enough: Row, too_few: dict[str, Any
 
 def test_what_was_not_measured_is_not_checked() -> None:
     alone = checked(run([row("GetEntry", callers=1)]))
-    assert [check.what for check in alone] == ["calls that failed"]
+    assert [check.what for check in alone] == ["calls that failed", "the generator's CPU a call, of the service's"]
+
+
+@pytest.mark.parametrize(("generator_us", "holds"), [(39.0, True), (40.0, False)])
+def test_the_generator_costs_less_than_the_service(generator_us: float, holds: bool) -> None:
+    made = run([row(service_cpu_us=40.0)], {0: Beside(1.0, generator_us)})
+    assert (failing(made) == []) is holds

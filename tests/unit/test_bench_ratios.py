@@ -39,6 +39,12 @@ def test_a_ratio_that_is_gone_to_nothing_fails() -> None:
     assert pair.fails
 
 
+def test_what_fails_once_may_hold_at_a_second_look() -> None:
+    first = [Compared("SubmitScore", "a share", 0.5, 0.2), Compared("GetEntry", "a share", 0.5, 0.5)]
+    assert [pair.now for pair in check.better(first, [Compared("SubmitScore", "a share", 0.5, 0.48)])] == [0.48, 0.5]
+    assert [pair.now for pair in check.better(first, [Compared("SubmitScore", "a share", 0.5, 0.1)])] == [0.2, 0.5]
+
+
 def test_nothing_compared_is_no_success() -> None:
     assert not check.report([], show_all=False, run="a run").holds
 
