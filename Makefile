@@ -41,6 +41,25 @@ demo: $(READY) ## play 49,520 real matches through the gateway (DEMO_FILE= DEMO_
 test: $(READY) ## run the tests, on real stores of their own (ARGS= names some; ARGS="-n 0 …": in one process)
 	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
 
+# $(call option,NAME,VARIABLE): --NAME VALUE where the variable was given. SECONDS is bash's own, so it is taken only from
+# the command line.
+option = $(if $(filter command line,$(origin $(2))),--$(1) '$($(2))')
+NARROWED = $(call option,ops,OPS) $(call option,callers,CALLERS) $(call option,via,VIA) $(call option,seconds,SECONDS) \
+  $(call option,rounds,ROUNDS) $(call option,players,PLAYERS) $(call option,entries,ENTRIES) $(call option,host,HOST)
+
+.PHONY: bench
+bench: $(READY) ## measure every operation (OPS= CALLERS= VIA=service SECONDS= ROUNDS= PLAYERS= ENTRIES= HOST=)
+	@$(BIN)/python -m bench suite $(NARROWED)
+
+.PHONY: bench-check
+bench-check: $(READY) ## compare with the committed ratios: what is worse by more than 15 % fails (options as make bench)
+	@$(BIN)/python -m bench check $(NARROWED)
+
+.PHONY: profile
+profile: $(READY) ## a flame graph of one operation at its service: SERVICE=leaderboard OP=SubmitScore
+	@$(BIN)/python -m bench profile $(call option,service,SERVICE) $(call option,op,OP) $(call option,seconds,SECONDS) \
+	  $(call option,callers,CALLERS)
+
 .PHONY: interop
 interop: $(READY) ## run gRPC's official cases with grpcio, grpc-js and grpc-go (needs npm, and Debian's grpc-go)
 	@$(BIN)/python -m tests.interop

@@ -7,11 +7,33 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import gateway, hosts, overload, replicas, restarts, soak
+from bench import (
+    check,
+    gateway,
+    hosts,
+    memory,
+    overload,
+    profile,
+    publish,
+    replicas,
+    restarts,
+    sizes,
+    soak,
+    suite,
+)
+from bench.bare.postgres import PgbenchFailedError
+from bench.catalogue import UnknownNameError
 from bench.generator.process import GeneratorFailedError
+from bench.profile import CannotProfileError
 from deploy.local.part import PartFailedError
 
 _PROGRAMS = {
+    "suite": suite,
+    "check": check,
+    "report": publish,
+    "profile": profile,
+    "sizes": sizes,
+    "memory": memory,
     "hosts": hosts,
     "gateway": gateway,
     "replicas": replicas,
@@ -39,7 +61,10 @@ def main() -> int:
     given = parser.parse_args()
     try:
         report = asyncio.run(_PROGRAMS[given.program].run(given, Console(stderr=True)))
-    except (PartFailedError, GeneratorFailedError) as failed:
+    except UnknownNameError as unknown:
+        print(unknown, file=sys.stderr)
+        return 2
+    except (PartFailedError, GeneratorFailedError, PgbenchFailedError, CannotProfileError) as failed:
         print(failed, file=sys.stderr)
         return 3
     except KeyboardInterrupt:

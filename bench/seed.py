@@ -28,11 +28,12 @@ _BOUND_S = 20
 
 @dataclass(frozen=True)
 class Seed:
-    """The ids of what was made."""
+    """The ids of what was made. `items`: item_type and item_id of those that every player has, where any has."""
 
     leaderboard_id: str
     entry_ids: Sequence[str]
     player_ids: Sequence[str]
+    items: Sequence[tuple[str, str]] = ()
 
 
 async def sow(profile: str, leaderboard: str, players: int = 1000, entries: int = 10_000) -> Seed:

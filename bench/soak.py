@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-import psutil
 from rich.console import Console
 
 from bench import operations
@@ -18,6 +17,7 @@ from bench.generator import outcome
 from bench.generator.plan import Operation, Plan
 from bench.generator.process import Generator
 from bench.generator.result import Result
+from bench.processes import Memory, memory_of
 from bench.progress import Steps
 from bench.report import Check, Report, table
 from deploy.local.alone import Service
@@ -34,14 +34,6 @@ _MIB = 1 << 20
 # Callers and the share that they cancel: a third of all. Envoy takes a connection on which half of the calls are reset
 # for an attack, and hangs up.
 _KINDS = (("well-behaved", 4, 0.0), ("cancelling", 20, 0.4))
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Of one process, in bytes: all that is resident, and what is its own."""
-
-    rss: int
-    uss: int
 
 
 @dataclass(frozen=True)
@@ -98,7 +90,7 @@ async def run(given: argparse.Namespace, console: Console) -> Report:
             await asyncio.gather(killing, *loads.values(), return_exceptions=True)
         handlers = {name: await _handlers(service) for name, service in services.items()}
         alive = {name: service.pid == pids[name] and await service.serving() for name, service in services.items()}
-        samples.append((seconds, _memory(pids)))
+        samples.append((seconds, memory_of(pids)))
     settled = next(memory for at, memory in samples if at >= settled_s)
     return _report(given, results, settled, samples, handlers, alive, killed)
 
@@ -134,19 +126,11 @@ async def _watch(
     began = time.monotonic()
     with Steps(console, round(seconds)) as steps:
         while (passed := time.monotonic() - began) < seconds:
-            samples.append((passed, _memory(pids)))
+            samples.append((passed, memory_of(pids)))
             steps.next(", ".join(f"{name} {memory.rss >> 20} MiB" for name, memory in samples[-1][1].items()))
             if any(load.done() for load in loads.values()):
                 return
             await asyncio.sleep(1)
-
-
-def _memory(pids: Mapping[str, int]) -> dict[str, Memory]:
-    memory = {}
-    for name, pid in pids.items():
-        info = psutil.Process(pid).memory_full_info()
-        memory[name] = Memory(info.rss, info.uss)
-    return memory
 
 
 async def _handlers(service: Service) -> float | None:

@@ -114,7 +114,7 @@ class Caller(Call):
         return (
             received[:1] == b"\0"
             and int.from_bytes(received[1:_PREFIX], "big") == len(received) - _PREFIX
-            and (len(received) > _PREFIX or self._traffic.may_be_empty)
+            and len(received) >= self._traffic.least_bytes
             and self._expect in received
         )
 

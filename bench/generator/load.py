@@ -39,10 +39,15 @@ class Load:
         self._ids = itertools.count()
         self._id_prefix = str(uuid.uuid4())[:24].encode()
         self._slices: list[int] = [0]
-        self._slices_began = math.inf
+        self._left = math.inf if plan.calls is None else plan.calls
+        self._stop = asyncio.Event()
 
     def next_call(self) -> tuple[Traffic, bytes, bytes]:
         """The operation, the framed request, and what its answer must contain."""
+        self._left -= 1
+        if self._left <= 0:
+            self.over = True
+            self._stop.set()
         traffic = next(self._turns)
         framed, expect, marked = next(traffic.requests)
         if marked:
@@ -64,8 +69,9 @@ class Load:
         return self._plan.pause_s * random.uniform(0.5, 1.5)
 
     async def run(self, stop: asyncio.Event) -> Result:
-        """Returns after the plan's time, or soon after `stop` is set. Raises OSError when the target is not there."""
-        plan = self._plan
+        """Returns after the plan's time or calls, or soon after `stop` is set. Raises OSError when the target is not
+        there."""
+        plan, self._stop = self._plan, stop
         lines = [Line(plan.target) for _ in range(plan.connections)]
         await asyncio.gather(*(line.open() for line in lines))
         callers = [Caller(self, lines[number % len(lines)]) for number in range(plan.callers)]
@@ -107,6 +113,7 @@ class Load:
             "right_by_slice": slices,
             "operations": {name: tally.summary() for name, tally in measured.items()},
             "ended": {traffic.name: traffic.ended() for traffic in self._traffic},
+            "id_prefix": self._id_prefix.decode(),
         }
         return Result(**fields)  # type: ignore[arg-type] # only to be written as JSON
 

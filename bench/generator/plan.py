@@ -23,7 +23,7 @@ class Operation:
     """A method (`/package.Service/Method`) and the requests that are sent to it in turn.
 
     `weight`: of the calls of a plan with several operations, how many in proportion go to this one. `may_be_empty`:
-    whether an answer without a byte is right.
+    whether an answer without a byte is right. `least_bytes`: an answer with fewer is wrong, a list cut short.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Operation:
     requests: Sequence[Request]
     weight: int = 1
     may_be_empty: bool = False
+    least_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,9 @@ class Plan:
     `target` is host:port or unix:path. What happens in the first `warm_s` seconds is not measured. With `deadline_s`
     each call brings a grpc-timeout and is reset when it is over. `cancel_share` of the calls are cancelled at a random
     moment on their way, in bursts about every `burst_every_s` seconds. `pause_s` is about how long a caller
-    waits before its next call when an answer was not OK. `charge` names processes (name -> pid) whose
-    CPU in the measured time the result shows, their children included.
+    waits before its next call when an answer was not OK. With `calls` it ends as soon as so many have been begun, those
+    that are not measured included. `charge` names processes (name -> pid) whose CPU in the measured time the result
+    shows, their children included.
     """
 
     target: str
@@ -54,6 +56,7 @@ class Plan:
     cancel_share: float = 0.0
     burst_every_s: float = 0.02
     pause_s: float = 0.0
+    calls: int | None = None
     charge: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> str:

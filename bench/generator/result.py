@@ -39,7 +39,7 @@ class Result:
 
     `cpu_s`: the generator's own CPU in the measured time; `charged_s`: that of the processes the plan names.
     `began_at`: when measuring began, as time.time() has it. `right_by_slice`: right answers of all operations in each
-    `slice_s` seconds since then.
+    `slice_s` seconds since then. `id_prefix` is what the UUIDs that it gave to its calls begin with, 24 characters.
     """
 
     seconds: float
@@ -50,6 +50,7 @@ class Result:
     right_by_slice: Sequence[int]
     operations: Mapping[str, Measured]
     ended: Mapping[str, Mapping[str, int]]
+    id_prefix: str
 
     @property
     def calls(self) -> int:

@@ -15,7 +15,8 @@ class Traffic:
     def __init__(self, operation: Operation) -> None:
         self.name = operation.name
         self.method = operation.method
-        self.may_be_empty = operation.may_be_empty
+        # Of the framed message: a byte and its length stand before it.
+        self.least_bytes = 5 + max(operation.least_bytes, 0 if operation.may_be_empty else 1)
         self.tally = Tally()
         self.earlier: list[Tally] = []
         self.requests = itertools.cycle([_prepared(request) for request in operation.requests])

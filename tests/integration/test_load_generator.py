@@ -102,6 +102,27 @@ async def test_calls_claimed_are_calls_counted_by_status(echo: Echo) -> None:
     assert result.operations["refuse"].samples == {"RESOURCE_EXHAUSTED": ["come back later: é"]}
 
 
+async def test_so_many_calls_and_no_more(echo: Echo) -> None:
+    result = await generate(Plan(echo.address, [operation("well")], callers=7, seconds=30, warm_s=0, calls=100))
+    assert result.answered == echo.begun[b"well"] == 100
+    assert result.seconds < 20
+    assert {request.split(b" ")[1][:24] for request in echo.seen} == {result.id_prefix.encode()}
+
+
+@pytest.mark.parametrize("size", [70_000, 700_000])
+async def test_answers_of_many_frames_come_whole(echo: Echo, size: int) -> None:
+    body = b"well " + bytes(size) + ANY_UUID.encode()
+    large = Operation("large", METHOD, [Request(body, ANY_UUID.encode())], least_bytes=len(body))
+    result = await generate(Plan(echo.address, [large], callers=8, connections=2, seconds=30, warm_s=0, calls=40))
+    assert (result.answered, result.failed) == (40, {})
+
+
+async def test_an_answer_that_is_cut_short_is_wrong(echo: Echo) -> None:
+    short = Operation("well", METHOD, [Request(b"well", b"well")], least_bytes=5)
+    result = await generate(Plan(echo.address, [short], callers=2, connections=1, seconds=30, warm_s=0, calls=10))
+    assert (result.answered, result.failed) == (0, {outcome.WRONG_ANSWER: 10})
+
+
 async def test_cancelled_calls_are_no_answers_and_no_failures(echo: Echo) -> None:
     plan = Plan(echo.address, [operation("soon")], callers=30, connections=2, seconds=1, warm_s=0.1, cancel_share=0.33)
     result = await generate(plan)
