@@ -3,30 +3,25 @@
 A player who is deleted later stays known: what the player owned and played is history that outlives the profile.
 """
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from shared.contract.errors import DeadlineReached, player_not_found
+from shared.contract.errors import player_not_found
 from shared.stores.postgres import Postgres, queries
-from shared.work import background, deadline
+from shared.stores.postgres.arrays import array
+from shared.work.batching import Batcher
 
 QUERIES = queries.load(Path(__file__).with_name("queries.sql"))
 
-LOOK_UP_BOUND_S = 10.0
+# A look-up of several callers takes in no more of them when it has so many ids; profile takes no more in one call.
+MOST_AT_ONCE = 1000
 # Some 20 MB. Beyond this number the ids seen first are dropped from memory; they cost a query when they come again.
 MOST_REMEMBERED = 100_000
 
 # Asks profile which of the ids exist.
 Existing = Callable[[Sequence[UUID]], Awaitable[set[UUID]]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    player_id: UUID
 
 
 class KnownPlayers:
@@ -37,9 +32,14 @@ class KnownPlayers:
         self._existing = existing
         # In the order in which they were seen.
         self._seen: OrderedDict[UUID, None] = OrderedDict()
-        # Look-ups under way: a call that needs the same id waits for the same look-up.
-        self._looking: dict[UUID, asyncio.Task[set[UUID]]] = {}
-        self._look_ups: set[asyncio.Task[set[UUID]]] = set()
+        # Callers who ask at the same time share a statement, or a question to profile. They are two, so that a profile
+        # that is slow or down holds up nobody whose players are in our table.
+        self._table: Batcher[Sequence[UUID], set[UUID]] = Batcher(
+            self._look_up, keys=lambda _: (), weight=len, most=MOST_AT_ONCE
+        )
+        self._profile: Batcher[Sequence[UUID], set[UUID]] = Batcher(
+            self._ask, keys=lambda _: (), weight=len, most=MOST_AT_ONCE, at_once=1
+        )
 
     async def require(self, player_ids: Sequence[UUID]) -> None:
         """Raises NotFound for the first id that no player has; StoreUnavailable, DeadlineReached, and what asking
@@ -47,57 +47,41 @@ class KnownPlayers:
         unseen = [player_id for player_id in player_ids if player_id not in self._seen]
         if not unseen:
             return
-        if first := [player_id for player_id in dict.fromkeys(unseen) if player_id not in self._looking]:
-            self._start(first)
-        tasks = {self._looking[player_id] for player_id in unseen}
-        _, pending = await asyncio.wait(tasks, timeout=deadline.remaining(LOOK_UP_BOUND_S))
-        if pending:
-            raise DeadlineReached
-        found = set[UUID]().union(*(task.result() for task in tasks))
-        for player_id in unseen:
-            if player_id not in found:
+        known = await self._table.do(unseen)
+        strangers = [player_id for player_id in unseen if player_id not in known]
+        if not strangers:
+            return
+        existing = await self._profile.do(strangers)
+        for player_id in strangers:
+            if player_id not in existing:
                 raise player_not_found(player_id)
 
     async def close(self) -> None:
         """Ends what runs in the background."""
-        tasks = list(self._look_ups)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._table.close()
+        await self._profile.close()
 
-    def _start(self, player_ids: Sequence[UUID]) -> None:
-        task = background.once(self._look_up(player_ids), "known-players-look-up", self._look_ups)
-        self._looking.update(dict.fromkeys(player_ids, task))
-
-        def ended(_: asyncio.Task[set[UUID]]) -> None:
-            for player_id in player_ids:
-                del self._looking[player_id]
-
-        task.add_done_callback(ended)
-
-    async def _look_up(self, player_ids: Sequence[UUID]) -> set[UUID]:
-        # Other calls may wait for this look-up too, so it has a deadline of its own instead of the first call's.
-        deadline.start(LOOK_UP_BOUND_S)
-        try:
-            async with asyncio.timeout(LOOK_UP_BOUND_S):
-                known = await self._in_table(player_ids)
-                if strangers := [player_id for player_id in player_ids if player_id not in known]:
-                    known |= await self._in_profile(strangers)
-        except TimeoutError as error:
-            raise DeadlineReached from error
+    async def _look_up(self, asked: Sequence[Sequence[UUID]]) -> list[set[UUID]]:
+        """Which of the ids of all callers are in our table."""
+        params = {"player_ids": array({player_id for of_one in asked for player_id in of_one})}
+        rows = await self._database.fetch_rows(QUERIES["batch_get_known_players"], params)
+        known = {player_id for (player_id,) in rows}
         self._remember(known)
-        return known
+        return [known] * len(asked)
 
-    async def _in_table(self, player_ids: Sequence[UUID]) -> set[UUID]:
-        params = {"player_ids": list(player_ids)}
-        rows = await self._database.fetch(QUERIES["batch_get_known_players"], params, _Known)
-        return {row.player_id for row in rows}
-
-    async def _in_profile(self, player_ids: Sequence[UUID]) -> set[UUID]:
-        found = await self._existing(player_ids)
-        if found:
-            await self._database.execute(QUERIES["add_known_players"], {"player_ids": list(found)}, repeatable=True)
-        return found
+    async def _ask(self, asked: Sequence[Sequence[UUID]]) -> list[set[UUID]]:
+        """Likewise of profile; from now on they are in our table."""
+        wanted = {player_id for of_one in asked for player_id in of_one}
+        # Those whom the question before this one was about are known by now.
+        strangers = [player_id for player_id in wanted if player_id not in self._seen]
+        existing: set[UUID] = set()
+        for at in range(0, len(strangers), MOST_AT_ONCE):
+            existing |= await self._existing(strangers[at : at + MOST_AT_ONCE])
+        if existing:
+            params = {"player_ids": array(existing)}
+            await self._database.execute(QUERIES["add_known_players"], params, repeatable=True)
+            self._remember(existing)
+        return [existing | wanted.difference(strangers)] * len(asked)
 
     def _remember(self, player_ids: set[UUID]) -> None:
         self._seen.update(dict.fromkeys(player_ids))
