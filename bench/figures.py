@@ -7,9 +7,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from deploy.local.settings import CHECKOUT
+
 SERVICE, GATEWAY = "service", "gateway"
 VIAS = (SERVICE, GATEWAY)
 BENCH, RUN = "bench.json", "bench-run.json"
+BUILD = CHECKOUT / "build"
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,11 @@ from bench.generator.process import generate
 from bench.generator.result import Result, Times
 from bench.peer import Peer
 from bench.world import STORES, World
+from shared.service.settings import ServiceSettings
 
 CONNECTIONS = 4
-POOL = 20  # CONNECTION_POOL_SIZE of a service: no more of its statements run at once
+# Of a service: no more of its statements run at once.
+POOL: int = ServiceSettings.model_fields["connection_pool_size"].default
 _WARM_S = 0.5
 _EMPTY_SHARE = 0.4  # of an operation's time: an empty call's figure settles sooner
 _EMPTY_WARM_S = 0.2

@@ -18,12 +18,12 @@ from rich.table import Table
 
 from bench import catalogue
 from bench.catalogue import Case
+from bench.figures import BUILD
 from bench.measuring import Measuring
 from bench.progress import Steps
 from bench.report import Report, table
 from bench.world import SERVICES, STEPS, Sizes, world
 from deploy.local.process import environment
-from deploy.local.settings import CHECKOUT
 
 HELP = "a flame graph of one operation at its service (make profile)"
 _HERTZ = 400
@@ -49,7 +49,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--players", type=int, default=10_000, help="how many players there are")
     parser.add_argument("--entries", type=int, default=100_000, help="how many entries the board has")
     parser.add_argument("--native", action="store_true", help="show the functions of compiled libraries too")
-    parser.add_argument("--out", type=Path, default=CHECKOUT / "build", metavar="DIR", help="where the graph goes")
+    parser.add_argument("--out", type=Path, default=BUILD, metavar="DIR", help="where the graph goes")
 
 
 async def run(given: argparse.Namespace, console: Console) -> Report:

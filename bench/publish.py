@@ -7,9 +7,8 @@ from rich.console import Console
 
 from bench import figures, page, plots
 from bench.catalogue import UnknownNameError
-from bench.figures import Run
+from bench.figures import BUILD, Run
 from bench.report import Report
-from bench.suite import BUILD
 
 HELP = "write docs/performance.md from the last run (or another one: --from DIR)"
 

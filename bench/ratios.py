@@ -91,7 +91,7 @@ def keep(run: Run, file: Path = FILE) -> None:
     kept = load(file) if file.exists() else {}
     merged = kept | of_run(run)
     operations = {
-        name: {field: value if value is None else round(value, 4) for field, value in asdict(ratios).items()}
+        name: {field: value if value is None else float(f"{value:.3g}") for field, value in asdict(ratios).items()}
         for name, ratios in merged.items()
     }
     content = {"run": run.name, "callers": CALLERS, "machine": dict(run.machine), "operations": operations}

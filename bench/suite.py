@@ -7,11 +7,10 @@ from pathlib import Path
 from rich.console import Console
 
 from bench import figures, musts, plots, ratios, runs, tables
+from bench.figures import BUILD
 from bench.report import Report
-from deploy.local.settings import CHECKOUT
 
 HELP = "every operation beside the empty call, its bare store operation and the peer (make bench)"
-BUILD = CHECKOUT / "build"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,6 +9,7 @@ from typing import overload
 
 from bench import sowing
 from bench.bare.pipeline import Pipeline
+from bench.figures import BUILD
 from bench.progress import Steps
 from bench.seed import Seed
 from deploy.local.embedded import RunningStack
@@ -87,7 +88,9 @@ class World:
 @asynccontextmanager
 async def world(sizes: Sizes, steps: Steps) -> AsyncIterator[World]:
     """Everything, started and filled, while the context is open. Raises PartFailedError."""
-    with TemporaryDirectory(prefix="savepoint-bench-") as directory:
+    # Beside the checkout's own data, since /tmp may be memory, where a commit waits for no disk.
+    BUILD.mkdir(exist_ok=True)
+    with TemporaryDirectory(prefix="bench-data-", dir=BUILD) as directory:
         steps.next("starting the stack")
         async with embedded_stack(Path(directory) / "stack") as stack:
             steps.next(f"making {sizes.players:,} players")
