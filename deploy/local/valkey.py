@@ -9,6 +9,10 @@ from deploy.local.part import Command, Part
 from deploy.local.probes import redis_answers
 from deploy.local.process import environment
 
+# The wheel's server uses the allocator of glibc, which keeps only 7 freed pieces of each size at hand. Scripts make and
+# free many small strings: with more of them at hand, a script costs 10 to 30 % less.
+_ALLOCATOR = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=1000"}
+
 
 class Valkey(Part):
     """What both have in common: a Unix socket in a private directory, and no TCP port."""
@@ -36,7 +40,7 @@ class Valkey(Part):
         """The server in the foreground."""
         settings = self.settings | {"port": "0", "unixsocket": str(self.socket), "unixsocketperm": "700", "save": ""}
         options = [part for key, value in settings.items() for part in (f"--{key}", value)]
-        return Command((str(engines.valkey()), *options), environment(), self.data)
+        return Command((str(engines.valkey()), *options), environment(_ALLOCATOR), self.data)
 
     async def serving(self) -> bool:
         """Whether PING is answered."""
@@ -61,6 +65,9 @@ class Ranks(Valkey):
     settings: ClassVar[dict[str, str]] = {
         "appendonly": "yes",
         "appendfsync": "everysec",
+        # At full load the log grows by tens of MB a second. From the default of 64 MB on, the server would fork and
+        # write all of its data about once a second. Reading a log of this size at the start takes seconds.
+        "auto-aof-rewrite-min-size": "256mb",
         "aof-load-truncated": "yes",  # a kill in the middle of a write costs that write, not the start
         "maxmemory-policy": "noeviction",
     }

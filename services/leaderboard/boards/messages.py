@@ -12,8 +12,9 @@ from shared.contract.errors import SavepointError
 from shared.contract.renumbered import renumbered
 from shared.rpc import status
 
-# In 0.1 a SubmitScoreRequest had no submission within it, but its fields, and behind them the request_id.
-_SUBMIT_REQUEST_ID_OF_0_1 = {1: 6}
+# In 0.1 a SubmitScoreRequest had no submission within it, but its fields, and behind them the request_id as field 6:
+# what stands before its 36 characters.
+_SUBMIT_REQUEST_ID_OF_0_1 = bytes((6 << 3 | 2, 36))
 # Numbers of BatchSubmitScoresRequest's fields, and those they had in 0.1.
 _BATCH_NUMBERS_OF_0_1 = {1: 2, 2: 1}
 
@@ -61,12 +62,11 @@ def failed_result(error: SavepointError) -> dict[str, Any]:
 
 
 def content_of_0_1(request: pb.SubmitScoreRequest | pb.BatchSubmitScoresRequest) -> bytes:
-    """What the fingerprint of a submission is made of: its bytes as 0.1 numbered them."""
+    """What the fingerprint of a submission is made of, its request_id being a UUID: its bytes as 0.1 numbered them."""
     if isinstance(request, pb.BatchSubmitScoresRequest):
         return renumbered(request.SerializeToString(deterministic=True), _BATCH_NUMBERS_OF_0_1)
     submission = request.submission.SerializeToString(deterministic=True)
-    request_id = pb.SubmitScoreRequest(request_id=request.request_id).SerializeToString()
-    return submission + renumbered(request_id, _SUBMIT_REQUEST_ID_OF_0_1)
+    return submission + _SUBMIT_REQUEST_ID_OF_0_1 + request.request_id.encode()
 
 
 def _time_fields(at_us: int) -> dict[str, int]:

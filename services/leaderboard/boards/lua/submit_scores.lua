@@ -115,11 +115,11 @@ while at < #ARGV do
           call('ZREM', KEYS[2], member)
         end
         seq = seq + 1
-        local place = digits .. format('%012x', 2^48 - seq)
-        member = place .. entry_id
+        local order = format('%012x', 2^48 - seq)
+        member = digits .. order .. entry_id
         call('ZADD', KEYS[2], score, member)
         rank = call('ZREVRANK', KEYS[2], member) + 1
-        record = place .. '\n' .. numbers .. now .. '\n' .. metadata
+        record = digits .. order .. '\n' .. numbers .. now .. '\n' .. metadata
       elseif metadata ~= metadata_before then
         record = sub(before, 1, 29) .. numbers .. now .. '\n' .. metadata
       end
