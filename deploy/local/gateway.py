@@ -44,8 +44,10 @@ class Gateway(Part):
         self._configuration.write_text(render(values, self._replicas))
 
     def command(self) -> Command:
-        """One worker thread: it carries more calls than the services behind it on the same machine."""
-        options = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "warning")
+        """One worker thread for two processes of a service: it carries at least as many calls as they do. A second one
+        before a single process costs an eighth more CPU a call, and carries no more."""
+        workers = (max(map(len, self._replicas.values())) + 1) // 2
+        options = ("--concurrency", str(workers), "--disable-hot-restart", "--log-level", "warning")
         argv = (str(engines.envoy()), "--config-path", str(self._configuration), *options)
         return Command(argv, environment(), self.layout.data)
 

@@ -1,8 +1,8 @@
 """Where the gateway sends calls: to the service that hosts the method, and never to one that says it cannot serve."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import grpc
@@ -11,10 +11,12 @@ from grpc import aio
 
 from deploy.local.alone_gateway import gateway
 from deploy.local.settings import CHECKOUT
+from shared.rpc.http2.timeout import seconds
 from tests.support.backend import HEALTH, Backend, answers, backend
 
 # Which service of ours hosts a package that has no service of its own name.
 HOSTS = {"match": "inventory"}
+REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 WITHIN_S = 10
 
 
@@ -31,10 +33,12 @@ def paths() -> dict[str, str]:
     return found
 
 
-async def call(channel: aio.Channel, path: str) -> grpc.StatusCode:
+async def call(
+    channel: aio.Channel, path: str, timeout_s: float | None = 5, metadata: Sequence[tuple[str, str]] = ()
+) -> grpc.StatusCode:
     rpc: Callable[..., aio.UnaryUnaryCall[bytes, bytes]] = channel.unary_unary(path)
     try:
-        await rpc(b"", timeout=5)
+        await rpc(b"", timeout=timeout_s, metadata=metadata)
     except aio.AioRpcError as error:
         return error.code()
     return grpc.StatusCode.OK
@@ -72,3 +76,37 @@ async def test_a_backend_that_says_it_cannot_serve_gets_no_call(tmp_path: Path) 
             for path in paths():
                 assert await call(channel, path) is grpc.StatusCode.UNAVAILABLE, path
             assert set(made.seen) == {HEALTH}
+
+
+@asynccontextmanager
+async def one_backend(directory: Path) -> AsyncIterator[tuple[Backend, aio.Channel]]:
+    """A backend that stands for all services, and a channel to the gateway before it, which knows that it serves."""
+    async with backend(answers) as (made, port):
+        addresses = {name: [("127.0.0.1", port)] for name in ("profile", "inventory", "leaderboard")}
+        async with gateway(directory, addresses) as before, aio.insecure_channel(before.address) as channel:
+            async with asyncio.timeout(WITHIN_S):
+                for path in paths():
+                    while await call(channel, path) is not grpc.StatusCode.OK:
+                        await asyncio.sleep(0.1)
+            yield made, channel
+
+
+async def test_a_service_learns_its_caller_s_deadline(tmp_path: Path) -> None:
+    async with one_backend(tmp_path) as (made, channel):
+        for path in paths():
+            await call(channel, path, 2)
+            timeout = made.headers[path]["grpc-timeout"]
+            # The caller may have used up some of it when it sent the call.
+            assert 1.9 < seconds(timeout.encode()) <= 2.1, path
+            await call(channel, path, None)
+            assert "grpc-timeout" not in made.headers[path], path
+
+
+async def test_nobody_but_the_gateway_says_that_a_call_came_through_it_or_how_often_it_is_sent(tmp_path: Path) -> None:
+    forged = [("x-savepoint-gateway", "7"), ("x-envoy-retry-on", "5xx"), ("x-envoy-max-retries", "9")]
+    async with one_backend(tmp_path) as (made, channel):
+        await call(channel, REFLECTION, metadata=forged)
+        assert made.headers[REFLECTION]["x-savepoint-gateway"] == "1"
+        for path in (REFLECTION, *paths()):
+            await call(channel, path, metadata=forged)
+            assert not {"x-envoy-retry-on", "x-envoy-max-retries"} & made.headers[path].keys(), path

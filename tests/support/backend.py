@@ -19,10 +19,12 @@ End = Callable[[H2Connection, int], bool]
 
 
 class Backend:
-    """Counts the calls that reached it whole, by their paths, checks of its health as well."""
+    """Counts the calls that reached it whole, by their paths, checks of its health as well; `headers` are those of the
+    last call with a path."""
 
     def __init__(self, end: End, *, serving: bool = True) -> None:
         self.seen: Counter[str] = Counter()
+        self.headers: dict[str, dict[str, str]] = {}
         self._end = end
         self._serving = serving
 
@@ -47,6 +49,7 @@ class Backend:
         if isinstance(event, RequestReceived):
             headers: dict[Any, Any] = dict(event.headers or ())
             paths[event.stream_id] = headers[":path"]
+            self.headers[headers[":path"]] = headers
         if not isinstance(event, StreamEnded):
             return False
         path = paths.pop(event.stream_id)
