@@ -220,7 +220,7 @@ class Strict:
             await cursor.execute(query.sql.encode(), {**params, "not_after": _not_after()})
             return await cursor.fetchall()
 
-    async def fetch_rows(self, query: Query, params: Params) -> list[tuple[Any, ...]]:
+    async def fetch_rows(self, query: Query, params: Params) -> list[Any]:
         return await (await self._connection.execute(query.sql.encode(), params)).fetchall()
 
     async def execute(self, query: Query, params: Params, *, repeatable: bool) -> int:

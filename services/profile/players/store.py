@@ -1,5 +1,6 @@
 """Players in PostgreSQL, behind their cache. A method for each RPC, a query of the same name for each method."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -48,8 +49,11 @@ _LAST_ID = UUID(int=2**128 - 1)
 # How often to try a write that changed no row although the row is there.
 _ATTEMPTS = 3
 
-# Players that one statement reads for several callers. One who asks for more has a statement alone.
-_LOADED_AT_ONCE = 200
+# Players that one statement reads for several callers. Who asks for as many alone shares with nobody: the others would
+# wait for all of them.
+_LOADED_AT_ONCE = 100
+# Making messages of large attributes takes milliseconds: after so many bytes of messages, others have a turn.
+_ENCODED_A_TURN = 128 * 1024
 
 T = TypeVar("T")
 
@@ -226,12 +230,20 @@ class PlayerStore:
 
     async def _load(self, player_ids: Sequence[str]) -> dict[str, Loaded]:
         """Those that exist, as the database has them now; callers who come at the same time share a statement."""
+        if len(player_ids) >= _LOADED_AT_ONCE:
+            return (await self._load_all([player_ids]))[0]
         return await self._loads.do(player_ids)
 
     async def _load_all(self, loads: Sequence[Sequence[str]]) -> list[dict[str, Loaded]]:
         player_ids = loads[0] if len(loads) == 1 else list({player_id for load in loads for player_id in load})
         rows = await self._database.fetch_rows(QUERIES["batch_get_players"], {"player_ids": player_ids})
-        found = {row[0]: Loaded(self._cache.encode(row), row[-1]) for row in rows}
+        found, size = {}, 0
+        for row in rows:
+            found[row[0]] = loaded = Loaded(self._cache.encode(row), row[-1])
+            size += len(loaded.payload)
+            if size > _ENCODED_A_TURN:
+                await asyncio.sleep(0)
+                size = 0
         return [{player_id: found[player_id] for player_id in load if player_id in found} for load in loads]
 
 
