@@ -4,13 +4,12 @@ turns; and a board of ten million entries, with what an entry takes in Valkey.""
 import argparse
 import statistics
 from collections import defaultdict
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 from rich.console import Console
 
 from bench import catalogue
-from bench.catalogue import Case
+from bench.catalogue import UnknownNameError
 from bench.figures import SERVICE
 from bench.generator.result import Result
 from bench.measuring import Measuring
@@ -45,36 +44,28 @@ async def run(given: argparse.Namespace, console: Console) -> Report:
     chosen = catalogue.chosen(catalogue.names(given.ops))
     boards = [case for case in chosen if case.service == "leaderboard"] if given.huge else []
     small, large, huge = (f"{size:,}" for size in (given.small, given.large, given.huge))
+    if len({small, large, huge}) < 3:
+        raise UnknownNameError("--small, --large and --huge must be three different numbers")
     results: Rounds = defaultdict(list)
-    bytes_an_entry: dict[str, float] = {}
     with Steps(console, 2 * STEPS + 1 + given.rounds * (2 * len(chosen) + len(boards))) as steps:
         async with AsyncExitStack() as stack:
             worlds = {
                 name: await stack.enter_async_context(world(Sizes(size, size, given.items), steps))
                 for name, size in ((small, given.small), (large, given.large))
             }
-            measuring = {name: Measuring(made, given.seconds, _IDS) for name, made in worlds.items()}
-            await _in_turns(chosen, measuring, given.rounds, results, steps)
-            for name, made in worlds.items():
-                bytes_an_entry[name] = made.board_bytes / len(made.seed.entry_ids)
             if boards:
                 steps.next(f"making a board of {huge}")
-                with_huge = await worlds[large].with_board(_HUGE_BOARD, given.huge)
-                bytes_an_entry[huge] = with_huge.board_bytes / given.huge
-                of_huge = {huge: Measuring(with_huge, given.seconds, _IDS)}
-                await _in_turns(boards, of_huge, given.rounds, results, steps)
+                worlds[huge] = await worlds[large].with_board(_HUGE_BOARD, given.huge)
+            measuring = {name: Measuring(made, given.seconds, _IDS) for name, made in worlds.items()}
+            for number in range(given.rounds):
+                for case in chosen:
+                    there = [name for name in worlds if name != huge or case in boards]
+                    # A B C, then C B A.
+                    for name in there[:: -1 if number % 2 else 1]:
+                        steps.next(f"{case.name} at {name}")
+                        results[case.name, name].append(await measuring[name].once(case, SERVICE, callers=1))
+            bytes_an_entry = {name: made.board_bytes / len(made.seed.entry_ids) for name, made in worlds.items()}
     return report(results, small, large, bytes_an_entry)
-
-
-async def _in_turns(
-    chosen: Sequence[Case], measuring: dict[str, Measuring], rounds: int, results: Rounds, steps: Steps
-) -> None:
-    for number in range(rounds):
-        for case in chosen:
-            # A B, then B A.
-            for name, each in list(measuring.items())[:: -1 if number % 2 else 1]:
-                steps.next(f"{case.name} at {name}")
-                results[case.name, name].append(await each.once(case, SERVICE, callers=1))
 
 
 def report(results: Rounds, small: str, large: str, bytes_an_entry: dict[str, float]) -> Report:

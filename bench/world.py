@@ -1,5 +1,6 @@
 """What the suite measures: the embedded stack in a data folder of its own, with players, items and a board in it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from deploy.local.embedded import stack as embedded_stack
 SERVICES = ("profile", "inventory", "leaderboard")
 STORES = ("postgres", "cache", "ranks")
 STEPS = 4  # of `world`, for a progress bar
+_SETTLE_WITHIN_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -70,19 +72,27 @@ class World:
         return {name: self.stack.pid(name) for name in (*STORES, "gateway")} | {"service": self.stack.pid(service)}
 
     async def with_board(self, leaderboard_id: str, entries: int) -> "World":
-        """The same world with a new board, which its seed then is about."""
-        before = self._ranks_bytes()
+        """The same world with a new board, which its seed then is about. Raises TimeoutError."""
+        before = self._ranks("used_memory")
         await sowing.board(self.address("leaderboard"), leaderboard_id, entries)
+        await self._settled()
         seed = replace(self.seed, leaderboard_id=leaderboard_id, entry_ids=Numbered(entries))
-        return replace(self, seed=seed, board_bytes=self._ranks_bytes() - before)
+        return replace(self, seed=seed, board_bytes=self._ranks("used_memory") - before)
 
-    def _ranks_bytes(self) -> int:
+    async def _settled(self) -> None:
+        """Waits until Valkey has written its append-only file anew, as it does when that has doubled."""
+        async with asyncio.timeout(_SETTLE_WITHIN_S):
+            while self._ranks("aof_rewrite_in_progress") or self._ranks("aof_rewrite_scheduled"):
+                await asyncio.sleep(0.1)
+
+    def _ranks(self, name: str) -> int:
+        """What the boards' Valkey says of itself."""
         ranks = Pipeline(self.address("ranks"))
         try:
-            lines = ranks.ask([b"INFO", b"memory"]).decode().splitlines()
+            lines = ranks.ask([b"INFO"]).decode().splitlines()
         finally:
             ranks.close()
-        return int(next(line.partition(":")[2] for line in lines if line.startswith("used_memory:")))
+        return int(next(line.partition(":")[2] for line in lines if line.startswith(f"{name}:")))
 
 
 @asynccontextmanager
