@@ -45,9 +45,10 @@ class Loads:
         try:
             players = await load([*leased, *bypassed] if bypassed else leased)
         except BaseException:
-            # Readers who wait for a load that failed make their own.
+            # Readers who wait for a load that failed make their own. The lease is ended, so that they need not wait
+            # until it lapses.
             loaded.cancel()
-            del self._under_way[token]
+            self._fill_soon([Fill(player_id, token, None) for player_id in leased])
             raise
         loaded.set_result(players)
         self._fill_soon([Fill(player_id, token, players.get(player_id)) for player_id in leased])
