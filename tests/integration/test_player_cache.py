@@ -355,7 +355,10 @@ async def test_of_64_callers_who_want_one_player_some_give_up_and_the_others_get
     await asyncio.sleep(after_s)
     # The first one has the lease.
     gone = [number for number in (0, 1, 17, 63) if crowd.calls[number].cancel()]
+    begun = time.monotonic()
     await crowd.all_are_right_but(gone, database)
+    # They did not wait until they lost patience with the lease.
+    assert time.monotonic() - begun < 0.5
 
 
 async def test_of_64_callers_one_has_no_time_left_and_one_asks_for_nobody(

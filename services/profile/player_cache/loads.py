@@ -47,7 +47,7 @@ class Loads:
         except BaseException:
             # Readers who wait for a load that failed make their own.
             loaded.cancel()
-            del self._under_way[token]
+            self.give_up(leased, token)
             raise
         loaded.set_result(players)
         self._fill_soon([Fill(player_id, token, players.get(player_id)) for player_id in leased])
@@ -76,6 +76,10 @@ class Loads:
             elif player := loaded.result().get(player_id):
                 players[player_id] = player.payload
         return players, others
+
+    def give_up(self, player_ids: Sequence[str], token: str) -> None:
+        """Ends the leases that the token has or may have got, so that nobody waits until they lapse."""
+        self._fill_soon([Fill(player_id, token, None) for player_id in player_ids])
 
     def refresh(self, player_ids: Sequence[str], token: str, load: Load) -> None:
         """Loads entries anew that are about to end, while their readers go on with what they have."""

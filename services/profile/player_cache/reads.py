@@ -46,7 +46,11 @@ class Reads:
         """The player, or None where there is no such player; `load` reads the player from the database where the cache
         does not have it."""
         token = self._scripts.new_token()
-        look = await self._outage.ask(self._scripts.read_one, player_id, token)
+        try:
+            look = await self._outage.ask(self._scripts.read_one, player_id, token)
+        except asyncio.CancelledError:
+            self._loads.give_up([player_id], token)
+            raise
         if type(look) is bytes and (player := readable(look, self._encode)):
             self._metrics.count(1, 0)
             return player
@@ -65,7 +69,7 @@ class Reads:
             return players
         left = [player_id for player_id in wanted if player_id not in players]
         token = self._scripts.new_token()
-        return players | await self._get(left, token, await self._outage.ask(self._scripts.read, left, token), load)
+        return players | await self._get(left, token, await self._look(left, token), load)
 
     async def _get(self, wanted: list[str], token: str, looks: Sequence[Look] | None, load: Load) -> Players:
         """Goes on from a first look under `token`."""
@@ -85,9 +89,16 @@ class Reads:
                 return players
             await asyncio.sleep(FIRST_WAIT_S * 2**attempt)
             token = self._scripts.new_token()
-            found = self._found(wanted, await self._outage.ask(self._scripts.read, wanted, token))
+            found = self._found(wanted, await self._look(wanted, token))
             players |= found.players
         return players | await self._loads.load([], wanted, token, load)
+
+    async def _look(self, player_ids: Sequence[str], token: str) -> Sequence[Look] | None:
+        try:
+            return await self._outage.ask(self._scripts.read, player_ids, token)
+        except asyncio.CancelledError:
+            self._loads.give_up(player_ids, token)
+            raise
 
     def _found(self, player_ids: Sequence[str], looks: Sequence[Look] | None) -> _Found:
         if looks is None:

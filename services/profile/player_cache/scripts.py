@@ -40,7 +40,7 @@ Look = bytes | tuple[bytes, bytes, bytes]
 
 class Fill(NamedTuple):
     """What a load has found out about one entry that its reader has the lease on; `loaded` is None where there is no
-    such player."""
+    such player, or the load has failed."""
 
     player_id: str
     token: str
@@ -80,7 +80,7 @@ class CacheScripts:
         return await self._valkey.run_each(READ, [((entry_key(player_id),), args) for player_id in player_ids])
 
     async def fill(self, fills: Sequence[Fill]) -> None:
-        """Puts players that were loaded under a lease; of those that do not exist, only the lease is ended."""
+        """Puts players that were loaded under a lease; where nothing was, only the lease is ended."""
         calls = []
         for player_id, token, loaded in fills:
             payload, version = loaded or (b"", "")

@@ -3,7 +3,7 @@
 --
 -- KEYS[1] the entry
 -- ARGV[1] the lease token
--- ARGV[2] the version loaded; '' when there is no such player
+-- ARGV[2] the version loaded; '' when there is no such player, or the load has failed: then only the lease is ended
 -- ARGV[3] the payload
 -- ARGV[4] time to live, ms
 -- Returns 1 if it was put.
