@@ -33,9 +33,17 @@ local created_by, seq = unpack(call('HMGET', KEYS[1], 'created_by', 'seq'))
 local time = call('TIME')
 local now = format('%s%06d', time[1], time[2])
 
+-- All is read before anything is written: what cannot be read, for whatever reason, must not leave half of a write.
 local entry_ids = {}
-local at = 5
+-- By their keys, the records of requests: fingerprint, answer, created_by.
+local records = {}
+local at, key = 5, 3
 while at < #ARGV do
+  if ARGV[at] ~= '' then
+    key = key + 1
+    local packed = call('GET', KEYS[key])
+    records[KEYS[key]] = packed and cmsgpack.unpack(packed) or nil
+  end
   local last = at + 3 * ARGV[at + 1]
   for i = at + 2, last, 3 do
     entry_ids[#entry_ids + 1] = ARGV[i]
@@ -49,8 +57,8 @@ local latest = {}
 local written = {}
 
 local answers = {}
-local key, number = 3, 0
-at = 5
+local number = 0
+at, key = 5, 3
 -- No functions in here: to make one costs more than the rest of a submission's Lua.
 while at < #ARGV do
   local fingerprint, count = ARGV[at], tonumber(ARGV[at + 1])
@@ -59,9 +67,9 @@ while at < #ARGV do
   local recorded
   if fingerprint ~= '' then
     key = key + 1
-    local packed = call('GET', KEYS[key])
-    if packed then
-      local made_of, answer, board = unpack(cmsgpack.unpack(packed))
+    local record = records[KEYS[key]]
+    if record then
+      local made_of, answer, board = unpack(record)
       -- Records of 0.1 do not say which board they are of.
       if not answer or not board or board == created_by then
         recorded = answer
@@ -149,7 +157,10 @@ while at < #ARGV do
     end
   end
   if fingerprint ~= '' and recorded == nil then
-    call('SET', KEYS[key], cmsgpack.pack({fingerprint, full, created_by or nil}), 'EX', ARGV[1])
+    local record = {fingerprint, full, created_by or nil}
+    -- The same request may come again in this call.
+    records[KEYS[key]] = record
+    call('SET', KEYS[key], cmsgpack.pack(record), 'EX', ARGV[1])
   end
   answers[#answers + 1] = short and full and full ~= 'reused' and {now, ranks, others} or full
   at, number = at + 3 * count, number + count
