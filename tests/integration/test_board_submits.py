@@ -170,7 +170,9 @@ async def test_the_script_does_what_that_of_0_2_0_does(ranks: Ranks, board: str,
             assert answer.previous_entry.rank == (rank_before if before else 0)
         else:
             batch = await ranks.BatchSubmitScores(pb.BatchSubmitScoresRequest(submissions=new))
-            assert [result.entry.rank for result in batch.results] == [row[1] for row in old]
+            # With the ranks when all of the batch is done.
+            standing = [member[28:].decode() for member in await server.zrange(keys(twin)[1], 0, -1, desc=True)]
+            assert [result.entry.rank for result in batch.results] == [standing.index(one[0]) + 1 for one in drawn]
             assert [result.entry.score for result in batch.results] == [one[1] for one in drawn]
     (_, ranks_key, entries_key), (_, ranks_twin, entries_twin) = keys(board), keys(twin)
     assert await server.zrange(ranks_key, 0, -1, withscores=True) == await server.zrange(

@@ -17,7 +17,7 @@ the service one call to send instead of many.
 
 import asyncio
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 from services.leaderboard.boards.types import BoardPosition, Entry, Leaderboard, Placed, Submission, Submitted, Top
 from shared.contract.errors import AlreadyExists, NotFound, RequestIdReused
 from shared.stores.requests.key import RequestKey
-from shared.stores.valkey import Valkey, load_script
+from shared.stores.valkey import Valkey, Value, load_script
 from shared.work.batching import Batcher
 from shared.work.bounds import CALL_KEPT_S
 
@@ -33,6 +33,7 @@ _LUA = Path(__file__).parent / "lua"
 CREATE_LEADERBOARD = load_script(_LUA / "create_leaderboard.lua", "leaderboards", writes=True)
 GET_LEADERBOARD = load_script(_LUA / "get_leaderboard.lua", "leaderboards", writes=False)
 DELETE_LEADERBOARD = load_script(_LUA / "delete_leaderboard.lua", "leaderboards", writes=True)
+BATCH_SUBMIT_SCORES = load_script(_LUA / "batch_submit_scores.lua", "leaderboard_entries", writes=True)
 SUBMIT_SCORES = load_script(_LUA / "submit_scores.lua", "leaderboard_entries", writes=True)
 FIND_REQUEST = load_script(_LUA / "find_request.lua", "leaderboard_requests", writes=False)
 GET_ENTRY = load_script(_LUA / "get_entry.lua", "leaderboard_entries", writes=False)
@@ -40,19 +41,18 @@ LIST_TOP = load_script(_LUA / "list_top.lua", "leaderboard_entries", writes=Fals
 LIST_AROUND = load_script(_LUA / "list_around.lua", "leaderboard_entries", writes=False)
 REMOVE_ENTRY = load_script(_LUA / "remove_entry.lua", "leaderboard_entries", writes=True)
 
+# KEYS and ARGV of a script.
+ScriptCall = tuple[list[str], list[Value]]
+
 # What a record holds: place, score, subscore, updated_at, metadata.
 _LINES = 5
 
 
 class _Request(NamedTuple):
-    """Submissions to one board that are answered as one."""
+    """A submission by itself."""
 
-    submissions: Sequence[Submission]
+    submission: Submission
     key: RequestKey | None
-
-    @property
-    def leaderboard_id(self) -> str:
-        return self.submissions[0].leaderboard_id
 
 
 class BoardStore:
@@ -95,7 +95,7 @@ class BoardStore:
 
     async def submit_score(self, submission: Submission, key: RequestKey | None) -> Submitted:
         """Raises NotFound; with a key, RequestIdReused."""
-        request = _Request((submission,), key)
+        request = _Request(submission, key)
         self._submitting += 1
         try:
             if self._submitting > 1:
@@ -118,12 +118,12 @@ class BoardStore:
             indexes.setdefault(submission.leaderboard_id, []).append(index)
         if key and len(indexes) > 1:
             await self._refuse_reused(list(indexes), key)
-        requests = [_Request([submissions[index] for index in of_board], key) for of_board in indexes.values()]
-        calls = [self._submit_call([request], short=True) for request in requests]
-        answers = await self._valkey.run_each(SUBMIT_SCORES, calls)
+        groups = [[submissions[index] for index in of_board] for of_board in indexes.values()]
+        calls = [self._batch_call(group, key) for group in groups]
+        answers = await self._valkey.run_each(BATCH_SUBMIT_SCORES, calls)
         results: dict[int, Placed | NotFound] = {}
-        for of_board, request, [answer] in zip(indexes.values(), requests, answers, strict=True):
-            results.update(zip(of_board, _placed(request, answer), strict=True))
+        for of_board, group, answer in zip(indexes.values(), groups, answers, strict=True):
+            results.update(zip(of_board, _placed(group, key, answer), strict=True))
         return [results[index] for index in range(len(submissions))]
 
     async def get_entry(self, leaderboard_id: str, entry_id: str) -> Entry:
@@ -161,7 +161,7 @@ class BoardStore:
         """What became of requests of many callers, each with one submission."""
         boards: dict[str, list[int]] = {}
         for index, request in enumerate(requests):
-            boards.setdefault(request.leaderboard_id, []).append(index)
+            boards.setdefault(request.submission.leaderboard_id, []).append(index)
         if len(boards) == 1:
             return await self._submit_to_board(requests)
         # Where one board's call fails, those of the others are not concerned.
@@ -180,21 +180,31 @@ class BoardStore:
         return [results[index] for index in range(len(requests))]
 
     async def _submit_to_board(self, requests: Sequence[_Request]) -> list[Submitted | Exception]:
-        answers = await self._valkey.run(SUBMIT_SCORES, *self._submit_call(requests, short=False))
+        answers = await self._valkey.run(SUBMIT_SCORES, *self._submit_call(requests))
         return [_submitted(request, answer) for request, answer in zip(requests, answers, strict=True)]
 
-    def _submit_call(self, requests: Sequence[_Request], *, short: bool) -> tuple[list[str], list[str | int | bytes]]:
+    def _submit_call(self, requests: Sequence[_Request]) -> ScriptCall:
         """KEYS and ARGV of submit_scores.lua for requests to one board."""
-        leaderboard_id = requests[0].leaderboard_id
+        leaderboard_id = requests[0].submission.leaderboard_id
         keys = list(_keys(leaderboard_id))
-        args: list[str | int | bytes] = [self._requests_kept_s, secrets.token_hex(8), "1" if short else ""]
-        args.append("1" if _has_repeated(request.submissions for request in requests) else "")
-        for submissions, key in requests:
+        repeated = _has_repeated([submission for submission, _ in requests])
+        args: list[Value] = [self._requests_kept_s, secrets.token_hex(8), repeated]
+        for (_, entry_id, score, subscore, metadata), key in requests:
             if key:
                 keys.append(_request_key(leaderboard_id, key))
-            args += (_fingerprint(key) if key else "", len(submissions))
-            for _, entry_id, score, subscore, metadata in submissions:
-                args += (entry_id, score, "" if not subscore and metadata is None else _rest(subscore, metadata))
+            args += (_fingerprint(key) if key else "", entry_id, score, _rest(subscore, metadata))
+        return keys, args
+
+    def _batch_call(self, submissions: Sequence[Submission], key: RequestKey | None) -> ScriptCall:
+        """KEYS and ARGV of batch_submit_scores.lua for submissions to one board."""
+        leaderboard_id = submissions[0].leaderboard_id
+        keys = list(_keys(leaderboard_id))
+        args: list[Value] = [self._requests_kept_s, secrets.token_hex(8), "", _has_repeated(submissions)]
+        if key:
+            keys.append(_request_key(leaderboard_id, key))
+            args[2] = _fingerprint(key)
+        for _, entry_id, score, subscore, metadata in submissions:
+            args += (entry_id, score, _rest(subscore, metadata))
         return keys, args
 
     async def _refuse_reused(self, leaderboard_ids: list[str], key: RequestKey) -> None:
@@ -222,19 +232,21 @@ def _fingerprint(key: RequestKey) -> bytes:
     return key.method.encode() + b":" + key.fingerprint
 
 
-def _has_repeated(submissions: Iterable[Sequence[Submission]]) -> bool:
-    entry_ids = [submission.entry_id for each in submissions for submission in each]
-    return len(entry_ids) > 1 and len(set(entry_ids)) < len(entry_ids)
+def _has_repeated(submissions: Sequence[Submission]) -> str:
+    repeated = len(submissions) > 1 and len({submission.entry_id for submission in submissions}) < len(submissions)
+    return "1" if repeated else ""
 
 
 def _rest(subscore: int, metadata: str | None) -> str:
+    if not subscore and metadata is None:
+        return ""
     # As an unsigned number in hexadecimal, subscores sort as text: Lua has no 64-bit integers to do it with.
     return f"{subscore + 2**63:016x}{subscore}\n{metadata or ''}"
 
 
 def _submitted(request: _Request, answer: Any) -> Submitted | Exception:
-    """What submit_scores.lua answered to a request with one submission."""
-    [submission], key = request
+    """What submit_scores.lua answered to a request."""
+    submission, key = request
     if answer is None:
         return _leaderboard_not_found(submission.leaderboard_id)
     if key and answer == b"reused":
@@ -245,12 +257,12 @@ def _submitted(request: _Request, answer: Any) -> Submitted | Exception:
     return Submitted(entry, previous, changed == 1)
 
 
-def _placed(request: _Request, answer: Any) -> Sequence[Placed | NotFound]:
-    """What submit_scores.lua answered, in short, to a batch's part for one board. Raises RequestIdReused."""
+def _placed(submissions: Sequence[Submission], key: RequestKey | None, answer: Any) -> Sequence[Placed | NotFound]:
+    """What batch_submit_scores.lua answered to a batch's part for one board. Raises RequestIdReused."""
     if answer is None:
-        return [_leaderboard_not_found(request.leaderboard_id)] * len(request.submissions)
-    if request.key and answer == b"reused":
-        raise RequestIdReused(request.key.request_id)
+        return [_leaderboard_not_found(submissions[0].leaderboard_id)] * len(submissions)
+    if key and answer == b"reused":
+        raise RequestIdReused(key.request_id)
     now, ranks, others = answer
     times = [int(now)] * len(ranks)
     for number, updated_at in zip(others[::2], others[1::2], strict=True):

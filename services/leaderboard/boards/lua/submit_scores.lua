@@ -1,4 +1,5 @@
--- Sets scores on one board for one or more requests, in the order given, and records each answer under its request_id.
+-- Sets scores on one board for the requests of many callers, in the order given, and records each answer under its
+-- request_id.
 --
 -- ranks is a sorted set of score -> member, best last. A member is a place (28 hexadecimal digits) and the entry_id:
 -- of equal scores the greater place leads. A place is the subscore (16 digits), then a number that falls with each
@@ -6,10 +7,10 @@
 -- entries is a hash of entry_id -> record: place, score, subscore, updated_at, metadata, a line each. Scores go through
 -- as the text they came as; Lua never makes a number of one.
 --
--- A batch has a thousand of them, and a call of the server costs a microsecond before it does anything. So records are
--- read by one call and written by another, and only what moves ranks is called for each: the rank that is answered is
--- that of the moment, with all before it moved and none after it. Making a string costs a fifth of a microsecond: a
--- record is taken apart only where it has metadata.
+-- A call of the server costs a microsecond before it does anything. So records are read by one call and written by
+-- another, and only what moves ranks is called for each: the rank that is answered is that of the moment, with all before
+-- it moved and none after it. Making a string costs a fifth of a microsecond: a record is taken apart only where it has
+-- metadata.
 --
 -- KEYS[1] the board
 -- KEYS[2] its ranks
@@ -19,16 +20,14 @@
 --   false, and counts on any.
 -- ARGV[1] how long records are kept, s
 -- ARGV[2] the call, unlike any other; `changed` of the board holds it from now on, with the time (list_top.lua)
--- ARGV[3] '1' for short answers, without metadata and what was before: a batch's must not grow too large
--- ARGV[4] '1' where an entry_id stands more than once
--- ARGV[5…] each request: its fingerprint ('' without a request_id), how many submissions, and three for each of them:
---   entry_id, score, and '' where the subscore is 0 and metadata stays as it is, else the subscore as 16 digits, the
---   subscore as text, a line break, the new metadata or nothing
+-- ARGV[3] '1' where an entry_id stands more than once
+-- ARGV[4…] each request: its fingerprint ('' without a request_id), and its submission: entry_id, score, and '' where the
+--   subscore is 0 and metadata stays as it is, else the subscore as 16 digits, the subscore as text, a line break, the
+--   new metadata or nothing
 -- Returns an answer for each request: nil when there is no such board; 'reused' when the request_id was used for another
--- request; else five for each submission: changed (1 or 0), rank, record, and what was before: rank, record ('' for a
--- new entry). A short answer is {updated_at, ranks, {number, updated_at of that one where it is another, …}}.
+-- request; else changed (1 or 0), rank, record, and what was before: rank, record ('' for a new entry).
 local call, sub, byte, find, format = redis.call, string.sub, string.byte, string.find, string.format
-local short, repeated = ARGV[3] == '1', ARGV[4] == '1'
+local first, repeated = 4, ARGV[3] == '1'
 local created_by, seq = unpack(call('HMGET', KEYS[1], 'created_by', 'seq'))
 local time = call('TIME')
 local now = format('%s%06d', time[1], time[2])
@@ -37,18 +36,14 @@ local now = format('%s%06d', time[1], time[2])
 local entry_ids = {}
 -- By their keys, the records of requests: fingerprint, answer, created_by.
 local records = {}
-local at, key = 5, 3
-while at < #ARGV do
-  if ARGV[at] ~= '' then
+local key = 3
+for i = first, #ARGV, 4 do
+  if ARGV[i] ~= '' then
     key = key + 1
     local packed = call('GET', KEYS[key])
     records[KEYS[key]] = packed and cmsgpack.unpack(packed) or nil
   end
-  local last = at + 3 * ARGV[at + 1]
-  for i = at + 2, last, 3 do
-    entry_ids[#entry_ids + 1] = ARGV[i]
-  end
-  at = last + 2
+  entry_ids[#entry_ids + 1] = ARGV[i + 1]
 end
 local found = created_by and call('HMGET', KEYS[3], unpack(entry_ids))
 -- The records as this script has left them, where it may meet an entry again.
@@ -57,12 +52,11 @@ local latest = {}
 local written = {}
 
 local answers = {}
-local number = 0
-at, key = 5, 3
+key = 3
 -- No functions in here: to make one costs more than the rest of a submission's Lua.
-while at < #ARGV do
-  local fingerprint, count = ARGV[at], tonumber(ARGV[at + 1])
-  at = at + 2
+for n, entry_id in ipairs(entry_ids) do
+  local i = first + 4 * n - 4
+  local fingerprint, score, rest = ARGV[i], ARGV[i + 2], ARGV[i + 3]
   -- What is recorded under the request_id, if it counts.
   local recorded
   if fingerprint ~= '' then
@@ -79,91 +73,60 @@ while at < #ARGV do
       end
     end
   end
-  local full, ranks, others = created_by and {}, short and {}, short and {}
-  if recorded then
-    full = recorded
-    if short and recorded ~= 'reused' then
-      for i = 1, count do
-        ranks[i] = recorded[5 * i - 3]
-        others[2 * i - 1] = i
-        others[2 * i] = string.match(recorded[5 * i - 2], '^%S+\n%S+\n%S+\n(%S+)\n')
-      end
-    end
-  elseif recorded == false then
-    full = false
+  local answer = false
+  if recorded ~= nil then
+    answer = recorded
   elseif created_by then
-    for nth = 1, count do
-      local i = at + 3 * nth - 3
-      local entry_id, score, rest = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-      local before = repeated and latest[entry_id] or found[number + nth]
-      local digits, numbers, metadata = '8000000000000000', score .. '\n0\n', ''
-      if rest ~= '' then
-        digits = sub(rest, 1, 16)
-        local _, line_end = find(rest, '\n', 17, true)
-        numbers, metadata = score .. '\n' .. sub(rest, 17, line_end), sub(rest, line_end + 1)
+    local before = repeated and latest[entry_id] or found[n]
+    local digits, numbers, metadata = '8000000000000000', score .. '\n0\n', ''
+    if rest ~= '' then
+      digits = sub(rest, 1, 16)
+      local _, line_end = find(rest, '\n', 17, true)
+      numbers, metadata = score .. '\n' .. sub(rest, 17, line_end), sub(rest, line_end + 1)
+    end
+    local changed, member, rank, metadata_before = true, nil, 0, ''
+    if before then
+      member = sub(before, 1, 28) .. entry_id
+      -- They stand behind the place.
+      changed = find(before, numbers, 30, true) ~= 30
+      if byte(before, -1) ~= 10 then
+        metadata_before = string.match(before, '^%S+\n%S+\n%S+\n%S+\n(.*)$')
       end
-      local changed, member, rank, metadata_before = true, nil, 0, ''
-      if before then
-        member = sub(before, 1, 28) .. entry_id
-        -- They stand behind the place.
-        changed = find(before, numbers, 30, true) ~= 30
-        if byte(before, -1) ~= 10 then
-          metadata_before = string.match(before, '^%S+\n%S+\n%S+\n%S+\n(.*)$')
-        end
-        if metadata == '' then
-          metadata = metadata_before
-        end
-        if not short or not changed then
-          rank = call('ZREVRANK', KEYS[2], member) + 1
-        end
+      if metadata == '' then
+        metadata = metadata_before
       end
-      local rank_before, record = rank, before
-      if changed then
-        if member then
-          call('ZREM', KEYS[2], member)
-        end
-        seq = seq + 1
-        local order = format('%012x', 2^48 - seq)
-        member = digits .. order .. entry_id
-        call('ZADD', KEYS[2], score, member)
-        rank = call('ZREVRANK', KEYS[2], member) + 1
-        record = digits .. order .. '\n' .. numbers .. now .. '\n' .. metadata
-      elseif metadata ~= metadata_before then
-        record = sub(before, 1, 29) .. numbers .. now .. '\n' .. metadata
+      rank = call('ZREVRANK', KEYS[2], member) + 1
+    end
+    local rank_before, record = rank, before
+    if changed then
+      if member then
+        call('ZREM', KEYS[2], member)
       end
-      if record ~= before then
-        written[#written + 1] = entry_id
-        written[#written + 1] = record
-        if repeated then
-          latest[entry_id] = record
-        end
-      end
-      if short then
-        ranks[nth] = rank
-        if record == before then
-          others[#others + 1] = nth
-          others[#others + 1] = string.match(before, '^%S+\n%S+\n%S+\n(%S+)\n')
-        end
-        before = ''
-        if fingerprint ~= '' and metadata ~= '' then
-          record = string.match(record, '^%S+\n%S+\n%S+\n%S+\n')
-        end
-      end
-      if not short or fingerprint ~= '' then
-        local n = #full
-        full[n + 1], full[n + 2], full[n + 3] = changed and 1 or 0, rank, record
-        full[n + 4], full[n + 5] = rank_before, before or ''
+      seq = seq + 1
+      local order = format('%012x', 2^48 - seq)
+      member = digits .. order .. entry_id
+      call('ZADD', KEYS[2], score, member)
+      rank = call('ZREVRANK', KEYS[2], member) + 1
+      record = digits .. order .. '\n' .. numbers .. now .. '\n' .. metadata
+    elseif metadata ~= metadata_before then
+      record = sub(before, 1, 29) .. numbers .. now .. '\n' .. metadata
+    end
+    if record ~= before then
+      written[#written + 1] = entry_id
+      written[#written + 1] = record
+      if repeated then
+        latest[entry_id] = record
       end
     end
+    answer = {changed and 1 or 0, rank, record, rank_before, before or ''}
   end
   if fingerprint ~= '' and recorded == nil then
-    local record = {fingerprint, full, created_by or nil}
+    local record = {fingerprint, answer, created_by or nil}
     -- The same request may come again in this call.
     records[KEYS[key]] = record
     call('SET', KEYS[key], cmsgpack.pack(record), 'EX', ARGV[1])
   end
-  answers[#answers + 1] = short and full and full ~= 'reused' and {now, ranks, others} or full
-  at, number = at + 3 * count, number + count
+  answers[n] = answer
 end
 if #written > 0 then
   call('HSET', KEYS[3], unpack(written))
