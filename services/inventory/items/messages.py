@@ -5,6 +5,7 @@ from savepoint.inventory.v1 import inventory_pb2
 from services.inventory.items.types import Item
 from shared.contract import json_struct
 from shared.contract.renumbered import renumbered
+from shared.contract.times import timestamp
 
 # Numbers of ItemGrant's fields, and those that GrantItemRequest had for them in 0.1, when it had no grant within it.
 _NUMBERS_OF_0_1 = {1: 2, 2: 3, 3: 4, 4: 5, 5: 6}
@@ -18,8 +19,8 @@ def item_message(item: Item, *, with_metadata: bool = True) -> inventory_pb2.Ite
         item_id=item.item_id,
         quantity=item.quantity,
         metadata=json_struct.from_json(item.metadata) if with_metadata else None,
-        acquired_at=item.acquired_at,
-        updated_at=item.updated_at,
+        acquired_at=timestamp(item.acquired_at),
+        updated_at=timestamp(item.updated_at),
         etag=str(item.version),
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
@@ -47,7 +47,7 @@ class ItemStore:
         async def effect() -> Item | Refusal | None:
             await self._players.require([grant.player_id])
             with _limited():
-                return await self._grants.do(key, asdict(grant), keys=[item])
+                return await self._grants.do(key, grant.params(), keys=[item])
 
         return await self._requests.once(key, effect, KEPT_ITEM)
 

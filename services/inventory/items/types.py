@@ -47,6 +47,16 @@ class Grant:
     quantity: int
     metadata: str | None
 
+    def params(self) -> Params:
+        """As parameters of a query."""
+        return {
+            "player_id": self.player_id,
+            "item_type": self.item_type,
+            "item_id": self.item_id,
+            "quantity": self.quantity,
+            "metadata": self.metadata,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class ItemPosition:

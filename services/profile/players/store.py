@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from functools import partial
@@ -122,7 +122,7 @@ class PlayerStore:
 
         async def effect() -> Player | Refusal | None:
             with _naming_what_is_taken():
-                return await self._creations_once.do(key, asdict(new), keys=new.unique())
+                return await self._creations_once.do(key, new.params(), keys=new.unique())
 
         return await self._requests.once(key, effect, KEPT_PLAYER)
 
@@ -200,7 +200,7 @@ class PlayerStore:
         """The player made for each; None for one that came too late; BUSY where something is taken, as it seems."""
         until = deadline.until(BATCH_BOUND_S)
         asked = [
-            {"number": number, "earlier_s": max(0.0, until - each.until), **asdict(each.player)}
+            {"number": number, "earlier_s": max(0.0, until - each.until), **each.player.params()}
             for number, each in enumerate(new)
         ]
         # Not repeatable: the second time, the names would be taken by the first.

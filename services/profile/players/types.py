@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from services.profile.player import PLAYER, Player
+from shared.stores.postgres import Params
 from shared.stores.requests.kept import KeptAnswer
 
 
@@ -19,6 +20,15 @@ class NewPlayer:
     username: str
     email: str
     attributes: str
+
+    def params(self) -> Params:
+        """As parameters of a query."""
+        return {
+            "player_id": self.player_id,
+            "username": self.username,
+            "email": self.email,
+            "attributes": self.attributes,
+        }
 
     def unique(self) -> Sequence[Hashable]:
         """What no two players have in common."""
@@ -76,6 +86,19 @@ class PlayerChange:
     mmr: int | None
     level: int | None
     xp: int | None
+
+    def params(self) -> Params:
+        """As parameters of a query."""
+        return {
+            "player_id": self.player_id,
+            "version": self.version,
+            "username": self.username,
+            "email": self.email,
+            "attributes": self.attributes,
+            "mmr": self.mmr,
+            "level": self.level,
+            "xp": self.xp,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """UpdatePlayer: the changes of many callers in one statement."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 
 from pydantic_core import to_json
@@ -98,7 +98,7 @@ class UpdateBatches:
         player_ids = [update.change.player_id for update in updates]
         until = deadline.until(BATCH_BOUND_S)
         asked = [
-            {"number": number, "earlier_s": max(0.0, until - update.until), **asdict(update.change)}
+            {"number": number, "earlier_s": max(0.0, until - update.until), **update.change.params()}
             for number, update in enumerate(updates)
         ]
         params = {"asked": to_json(asked).decode(), "rows": array(player_ids)}

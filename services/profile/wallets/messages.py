@@ -3,6 +3,7 @@
 from savepoint.profile.v1 import wallet_pb2
 
 from services.profile.wallets.types import LedgerEntry, Wallet
+from shared.contract.times import timestamp
 
 
 def wallet_message(wallet: Wallet) -> wallet_pb2.Wallet:
@@ -26,7 +27,7 @@ def entry_message(entry: LedgerEntry) -> wallet_pb2.LedgerEntry:
         reason=entry.reason,
         reference=entry.reference,
         request_id=str(entry.request_id),
-        created_at=entry.created_at,
+        created_at=timestamp(entry.created_at),
         transfer_id=str(entry.transfer_id) if entry.transfer_id else None,
         counterparty_player_id=str(entry.counterparty_player_id) if entry.counterparty_player_id else None,
     )
