@@ -171,7 +171,8 @@ async def test_the_script_does_what_that_of_0_2_0_does(ranks: Ranks, board: str,
         else:
             batch = await ranks.BatchSubmitScores(pb.BatchSubmitScoresRequest(submissions=new))
             # With the ranks when all of the batch is done.
-            standing = [member[28:].decode() for member in await server.zrange(keys(twin)[1], 0, -1, desc=True)]
+            members: list[Any] = await server.zrange(keys(twin)[1], 0, -1, desc=True)
+            standing = [member[28:].decode() for member in members]
             assert [result.entry.rank for result in batch.results] == [standing.index(one[0]) + 1 for one in drawn]
             assert [result.entry.score for result in batch.results] == [one[1] for one in drawn]
     (_, ranks_key, entries_key), (_, ranks_twin, entries_twin) = keys(board), keys(twin)
