@@ -22,6 +22,7 @@ WITH asked AS (
         number integer, request_id uuid, fingerprint text, earlier_s float8, player_id uuid, item_type text,
         item_id text, quantity bigint, metadata text)
     WHERE request_id NOT IN (SELECT request_id FROM requests WHERE request_id = ANY(%(request_ids)s::uuid[]))
+    -- include: impatient
 ), locked AS (
     SELECT number
     FROM asked
@@ -105,6 +106,7 @@ WITH asked AS (
         number integer, request_id uuid, fingerprint text, earlier_s float8, player_id uuid, item_type text,
         item_id text, quantity bigint)
     WHERE request_id NOT IN (SELECT request_id FROM requests WHERE request_id = ANY(%(request_ids)s::uuid[]))
+    -- include: impatient
 ), locked AS (
     SELECT number, i.quantity AS owned, i.metadata, i.acquired_at
     FROM asked

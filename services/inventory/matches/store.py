@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -10,8 +11,9 @@ from services.inventory.known_players.known_players import KnownPlayers
 from services.inventory.matches.types import KEPT_MATCH, MATCH, Match, MatchPosition, MatchResult, finished
 from shared.contract.errors import AlreadyExists, NotFound
 from shared.contract.paging import LARGEST_PAGE_BYTES, Page
-from shared.stores.errors import ConstraintViolated
+from shared.stores.errors import SPOILED, ConstraintViolated
 from shared.stores.postgres import Postgres, queries
+from shared.stores.postgres.queries import Query
 from shared.stores.requests.key import RequestKey
 from shared.stores.requests.records import PIECES, RequestRecords
 from shared.stores.requests.refusal import Refusal, outcome
@@ -76,7 +78,10 @@ class MatchStore:
         self._players = players
         # A match_id that is taken fails the whole statement.
         self._records: Batcher[_RecordRequest, Match | None] = Batcher(
-            self._record, _RecordRequest.touches, alone=self._record_alone, spoiled=(ConstraintViolated,)
+            partial(self._record, QUERIES["record_match"]),
+            _RecordRequest.touches,
+            alone=self._record_alone,
+            spoiled=SPOILED,
         )
 
     async def start_match(self, match: Match, key: RequestKey) -> Match:
@@ -138,17 +143,17 @@ class MatchStore:
         """Cancels the statements under way; their callers are cancelled too."""
         await self._records.close()
 
-    async def _record(self, asked: Sequence[_RecordRequest]) -> list[Match | None]:
+    async def _record(self, query: Query, asked: Sequence[_RecordRequest]) -> list[Match | None]:
         """The match recorded for each request; None for one that was done before, or too late."""
         until = deadline.until(BATCH_BOUND_S)
         params = {"asked": f"[{','.join(request.json(until) for request in asked)}]", **KEPT_MATCH.params()}
-        rows = await self._database.fetch(QUERIES["record_match"], params, _Recorded, repeatable=True)
+        rows = await self._database.fetch(query, params, _Recorded, repeatable=True)
         recorded = {row.request_id for row in rows}
         return [request.match if request.key.request_id in recorded else None for request in asked]
 
     async def _record_alone(self, request: _RecordRequest) -> Match | None:
         try:
-            [match] = await self._record([request])
+            [match] = await self._record(QUERIES["record_match"].patient(), [request])
         except ConstraintViolated as error:
             if error.name not in ("matches_pkey", "match_players_pkey"):
                 raise

@@ -8,7 +8,7 @@ from services.profile.player import Player
 from services.profile.player_cache.cache import PlayerCache
 from services.profile.players.types import KEPT_PLAYERS, Progress
 from shared.contract.errors import DeadlineReached
-from shared.stores.errors import ConstraintViolated
+from shared.stores.errors import SPOILED
 from shared.stores.postgres import Postgres
 from shared.stores.postgres.arrays import array
 from shared.stores.postgres.queries import Query
@@ -57,7 +57,7 @@ class ProgressBatches:
             self._together,
             _Request.touches,
             alone=self._alone,
-            spoiled=(ConstraintViolated,),
+            spoiled=SPOILED,
             weight=lambda request: len(request.changes),
             most=_MOST,
         )
@@ -84,13 +84,13 @@ class ProgressBatches:
     async def _run(self, query: Query, requests: Sequence[_Request]) -> Sequence[list[Player] | Refusal | Busy | None]:
         results: list[list[Player] | Refusal | Busy | None] = [None] * len(requests)
         player_ids = [change.player_id for request in requests for change in request.changes]
-        raced: ConstraintViolated | None = None
+        failure: Exception | None = None
         async with self._cache.writing(player_ids) as written:
             try:
                 rows = await self._rows(query, requests, player_ids)
-            except ConstraintViolated as error:
+            except SPOILED as error:
                 # Nothing was written, which the cache learns by our leaving quietly.
-                raced, rows = error, []
+                failure, rows = error, []
             for row in rows:
                 if row.answer is None or row.attributes is None:
                     results[row.number - 1] = BUSY
@@ -100,8 +100,8 @@ class ProgressBatches:
                 if not isinstance(players, Refusal):
                     for player, attributes in zip(players, row.attributes, strict=True):
                         written(player.player_id, player.version, replace(player, attributes=attributes))
-        if raced:
-            raise raced
+        if failure:
+            raise failure
         return results
 
     async def _rows(

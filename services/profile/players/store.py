@@ -26,7 +26,7 @@ from services.profile.players.types import (
 )
 from services.profile.players.updates import UpdateBatches
 from shared.contract.errors import AlreadyExists, DeadlineReached, EtagMismatch, NotFound, player_not_found
-from shared.stores.errors import ConstraintViolated
+from shared.stores.errors import SPOILED, ConstraintViolated
 from shared.stores.postgres import Postgres, queries
 from shared.stores.postgres.queries import Query
 from shared.stores.requests.effects import Effects
@@ -100,6 +100,7 @@ class PlayerStore:
             partial(self._create_all, QUERIES["create_player"]),
             lambda new: new.player.unique(),
             alone=self._create_alone,
+            spoiled=SPOILED,
         )
         self._creations_once = Effects(database, QUERIES["create_player_once"], KEPT_PLAYER)
         self._updates = UpdateBatches(database, QUERIES["update_player"], cache)

@@ -10,7 +10,7 @@ from services.profile.player import Player
 from services.profile.player_cache.cache import PlayerCache
 from services.profile.players.types import PlayerChange, PlayerRow
 from shared.contract.errors import DeadlineReached, EtagMismatch, player_not_found
-from shared.stores.errors import ConstraintViolated
+from shared.stores.errors import SPOILED
 from shared.stores.postgres import Postgres
 from shared.stores.postgres.arrays import array
 from shared.stores.postgres.queries import Query
@@ -79,7 +79,7 @@ class UpdateBatches:
             partial(self._run, self._query, repeatable),
             lambda update: [update.change.player_id],
             alone=partial(self._alone, repeatable),
-            spoiled=(ConstraintViolated,),
+            spoiled=SPOILED,
         )
 
     async def _alone(self, repeatable: bool, update: _Update) -> Player | None:
@@ -102,17 +102,17 @@ class UpdateBatches:
             for number, update in enumerate(updates)
         ]
         params = {"asked": to_json(asked).decode(), "rows": array(player_ids)}
-        taken: ConstraintViolated | None = None
+        failure: Exception | None = None
         async with self._cache.writing(player_ids) as written:
             try:
                 rows = await self._database.fetch(query, params, _Updated, repeatable=repeatable)
-            except ConstraintViolated as error:
+            except SPOILED as error:
                 # Nothing was written, which the cache learns by our leaving quietly.
-                taken, rows = error, []
+                failure, rows = error, []
             for row in rows:
                 result = results[row.number] = row.result(updates[row.number].change)
                 if isinstance(result, Player):
                     written(result.player_id, result.version, result)
-        if taken:
-            raise taken
+        if failure:
+            raise failure
         return results

@@ -21,7 +21,7 @@ from uuid import UUID
 from pydantic_core import to_json
 
 from shared.contract.errors import DeadlineReached
-from shared.stores.errors import ConstraintViolated, OutOfRange
+from shared.stores.errors import SPOILED
 from shared.stores.postgres import Postgres
 from shared.stores.postgres.arrays import array
 from shared.stores.postgres.queries import Query
@@ -84,12 +84,12 @@ class Effects(Generic[T]):
         self._patient = query.patient()
         self._kept = kept
         self._announced = announced
-        # One twin too many, or one sum too large, fails the whole statement: then each is done alone.
+        # One twin too many, or one sum too large, fails the whole statement.
         self._batches: Batcher[_Effect, T | Refusal | None] = Batcher(
             self._together,
             lambda effect: effect.keys,
             alone=self._alone,
-            spoiled=(ConstraintViolated, OutOfRange),
+            spoiled=SPOILED,
         )
 
     async def do(
@@ -122,7 +122,7 @@ class Effects(Generic[T]):
         async with self._announced([row for effect in effects for row in effect.rows]) as written:
             try:
                 rows = await self._rows(query, effects)
-            except (ConstraintViolated, OutOfRange) as error:
+            except SPOILED as error:
                 # Nothing was written, which whoever was told of the statement learns by our leaving quietly.
                 failure, rows = error, []
             for row in rows:
