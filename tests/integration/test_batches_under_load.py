@@ -3,48 +3,17 @@ done before, one wants what another transaction holds and one gives up, and the 
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-import psycopg
 import pytest
-from grpc import aio
 
-from tests.support.batched import EACH, SUBJECTS, Batched
-from tests.support.errors import failure_of
+from tests.support.batched import EACH, SUBJECTS, Batched, Ended, ended, held
 from tests.support.service import Service
 
 REFUSED, REPEATED, SLOW, GIVES_UP = 10, 20, 30, 40
 # All but the slow one are answered within this time, on whatever machine; nothing waits for it.
 IN_TIME_S = 10
-
-
-@asynccontextmanager
-async def held(url: str, sql: str) -> AsyncIterator[None]:
-    """Another transaction holds what `sql` locks or takes, and lets go of it without a trace."""
-    async with await psycopg.AsyncConnection.connect(url) as holder:
-        await holder.execute(sql.encode())
-        yield
-        await holder.rollback()
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a call ended: "OK" with its answer, or the reason."""
-
-    how: str
-    answer: Any = None
-
-
-async def ended(call: Awaitable[Any]) -> Ended:
-    try:
-        return Ended("OK", await call)
-    except aio.AioRpcError as error:
-        return Ended(failure_of(error).reason or error.code().name)
-    except asyncio.CancelledError:
-        return Ended("CANCELLED")
 
 
 @pytest.fixture(params=EACH, ids=lambda each: each.__name__)

@@ -3,11 +3,15 @@
 Each has SUBJECTS requests of which no two touch the same row, so that all of them fit into one statement.
 """
 
+import asyncio
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
+import psycopg
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from grpc import aio
@@ -20,6 +24,7 @@ from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 from savepoint.profile.v1.wallet_pb2_grpc import WalletServiceStub
 
 from tests.support import databases
+from tests.support.errors import failure_of
 
 SUBJECTS = 64
 LARGEST = 2**63 - 1
@@ -27,6 +32,33 @@ LARGEST = 2**63 - 1
 
 def new_id() -> str:
     return str(uuid.uuid4())
+
+
+@asynccontextmanager
+async def held(url: str, sql: str) -> AsyncIterator[None]:
+    """Another transaction holds what `sql` locks or takes, and lets go of it without a trace."""
+    async with await psycopg.AsyncConnection.connect(url) as holder:
+        await holder.execute(sql.encode())
+        yield
+        await holder.rollback()
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a call ended: "OK" with its answer, or the reason."""
+
+    how: str
+    answer: Any = None
+
+
+async def ended(call: Awaitable[Any]) -> Ended:
+    """Awaits a call however it ends."""
+    try:
+        return Ended("OK", await call)
+    except aio.AioRpcError as error:
+        return Ended(failure_of(error).reason or error.code().name)
+    except asyncio.CancelledError:
+        return Ended("CANCELLED")
 
 
 class Batched(ABC):
@@ -267,9 +299,10 @@ class CreatePlayer(Batched):
     def call(self, channel: aio.Channel) -> Callable[[Any], Awaitable[Any]]:
         return ProfileServiceStub(channel).CreatePlayer
 
-    def request(self, number: int, **other: str) -> Message:
+    def request(self, number: int, **other: Any) -> Message:
         name = self.names[number]
-        request = profile_pb2.CreatePlayerRequest(**{"username": name, "email": f"{name}@example.com", **other})
+        fields: dict[str, Any] = {"username": name, "email": f"{name}@example.com", **other}
+        request = profile_pb2.CreatePlayerRequest(**fields)
         if self.once:
             request.request_id = new_id()
         return request
@@ -469,3 +502,5 @@ EACH: Sequence[type[Batched]] = (
     BatchApplyProgress,
     RecordMatch,
 )
+
+UNDER_REQUEST_IDS = [each for each in EACH if each.once]
