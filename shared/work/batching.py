@@ -11,6 +11,7 @@ the same key.
 """
 
 import asyncio
+import itertools
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
@@ -27,7 +28,8 @@ I = TypeVar("I")  # noqa: E741 # an item
 R = TypeVar("R")
 T = TypeVar("T")
 
-# How many items are done alone at once; those that wait for locks must leave most of the pool's connections to others.
+# How many items that are BUSY are done alone at once, and how many of spoiled batches: those that wait for locks must
+# leave most of the pool's connections to others, and the rest of a spoiled batch must not wait for them.
 ALONE_AT_ONCE = 4
 
 
@@ -82,7 +84,8 @@ class Batcher(Generic[I, R]):
         self._most = most
         # Several batches are under way at once, so that the store works while the service reads answers.
         self._room = at_once
-        self._room_alone = asyncio.Semaphore(ALONE_AT_ONCE)
+        self._room_busy = asyncio.Semaphore(ALONE_AT_ONCE)
+        self._room_spoiled = asyncio.Semaphore(ALONE_AT_ONCE)
         # For each key those who want it, in the order of arrival. The first of them is ready, or under way, if it is
         # the first on all its keys.
         self._lines: dict[Hashable, deque[_Asked[I, R]]] = {}
@@ -104,18 +107,13 @@ class Batcher(Generic[I, R]):
         return await asked.answer
 
     async def close(self) -> None:
-        """Ends what is running."""
-        self._room = 0
+        """Ends what is running, and begins nothing of what waits."""
+        for asked in itertools.chain(self._ready, *self._lines.values()):
+            asked.answer.cancel()
         while tasks := list(self._tasks):
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self._room = 0
-        for line in list(self._lines.values()):
-            for asked in line:
-                asked.answer.cancel()
-        for asked in self._ready:
-            asked.answer.cancel()
 
     def _line_up(self, asked: _Asked[I, R]) -> None:
         for key in asked.keys:
@@ -166,6 +164,7 @@ class Batcher(Generic[I, R]):
 
     async def _do(self, batch: Sequence[_Asked[I, R]]) -> None:
         alone: Sequence[_Asked[I, R]] = ()
+        room = self._room_busy
         try:
             # The batch gets the latest deadline of all.
             until = max(asked.until for asked in batch)
@@ -175,7 +174,7 @@ class Batcher(Generic[I, R]):
                 if result is not BUSY:
                     _answer(asked, result)
         except self._spoiled:
-            alone = batch
+            alone, room = batch, self._room_spoiled
         except Exception as error:
             for asked in batch:
                 _answer(asked, error)
@@ -186,15 +185,15 @@ class Batcher(Generic[I, R]):
                     asked.answer.cancel()
                     self._leave(asked)
             for asked in alone:
-                task = background.once(self._do_alone(asked), "alone", self._tasks)
+                task = background.once(self._do_alone(asked, room), "alone", self._tasks)
                 # Whoever gives up need not wait for a lock any more.
                 asked.answer.add_done_callback(partial(_cancel, task))
 
-    async def _do_alone(self, asked: _Asked[I, R]) -> None:
+    async def _do_alone(self, asked: _Asked[I, R], room: asyncio.Semaphore) -> None:
         try:
             if self._alone is None:
                 raise RuntimeError("an item is busy, and this batcher does none alone")
-            async with self._room_alone:
+            async with room:
                 _answer(asked, await _within(asked.until, self._alone(asked.item)))
         except Exception as error:
             _answer(asked, error)

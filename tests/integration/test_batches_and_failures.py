@@ -78,10 +78,9 @@ async def test_what_a_broken_connection_leaves_open_is_done_once(
 async def killing(url: str) -> AsyncIterator[None]:
     """Ends backends that are at work for a service, one after the other."""
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        deaths = 0
 
         async def kill() -> None:
-            nonlocal deaths
+            deaths = 0
             while deaths < DEATHS:
                 deaths += (await connection.execute(KILL.encode())).rowcount
                 await asyncio.sleep(0.002)

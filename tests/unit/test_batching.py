@@ -250,3 +250,30 @@ async def test_closing_ends_who_waits_alone_too() -> None:
         await together.close()
         results = await asyncio.gather(*waiting, return_exceptions=True)
     assert all(isinstance(result, asyncio.CancelledError) for result in results)
+
+
+async def test_closing_begins_nothing_new() -> None:
+    work = Work(takes_s=60)
+    together = batcher(work, most=10)
+    calls = [asyncio.create_task(together.do(item)) for item in range(20, 90)]
+    await asyncio.sleep(0.01)
+    begun = len(work.batches)
+    async with asyncio.timeout(1):
+        await together.close()
+        results = await asyncio.gather(*calls, return_exceptions=True)
+    assert all(isinstance(result, asyncio.CancelledError) for result in results)
+    assert len(work.batches) == begun
+
+
+async def test_those_whose_batch_was_spoiled_do_not_wait_for_those_who_wait_for_locks() -> None:
+    locks = Locks(*"tuvwxy")
+    together = locks.batcher()
+    waiting = [asyncio.create_task(together.do(item)) for item in "tuvwxy"]
+    await asyncio.sleep(0.05)
+    async with asyncio.timeout(1):
+        results = await asyncio.gather(*(together.do(item) for item in ("a", "spoiler", "b")), return_exceptions=True)
+    assert (results[0], results[2]) == ("A", "B")
+    for name in "tuvwxy":
+        locks.locked.pop(name).set()
+    async with asyncio.timeout(1):
+        assert await asyncio.gather(*waiting) == list("TUVWXY")
