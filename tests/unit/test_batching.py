@@ -1,6 +1,9 @@
 """What many callers ask for at once: in few batches, each caller with an answer of its own."""
 
 import asyncio
+import gc
+import random
+import weakref
 from collections.abc import Sequence
 
 import pytest
@@ -277,3 +280,70 @@ async def test_those_whose_batch_was_spoiled_do_not_wait_for_those_who_wait_for_
         locks.locked.pop(name).set()
     async with asyncio.timeout(1):
         assert await asyncio.gather(*waiting) == list("TUVWXY")
+
+
+async def test_whatever_happens_each_key_is_used_by_one_at_a_time_in_order_and_nothing_stays_behind() -> None:
+    class Item:
+        def __init__(self, number: int) -> None:
+            self.number = number
+            self.keys = random.sample("abcdefgh", random.choice((1, 1, 2, 3)))
+
+    used: set[str] = set()
+    order: dict[str, list[int]] = {key: [] for key in "abcdefgh"}
+
+    async def using(items: Sequence[Item]) -> None:
+        keys = [key for item in items for key in item.keys]
+        assert len(set(keys)) == len(keys)
+        assert used.isdisjoint(keys)
+        used.update(keys)
+        try:
+            await asyncio.sleep(random.choice((0, 0.001)))
+        finally:
+            used.difference_update(keys)
+
+    def done(item: Item) -> int:
+        for key in item.keys:
+            order[key].append(item.number)
+        return item.number
+
+    async def together(items: Sequence[Item]) -> Sequence[int | Exception | Busy]:
+        await using(items)
+        if random.random() < 0.1:
+            raise KeyError
+        return [BUSY if random.random() < 0.1 else done(item) for item in items]
+
+    async def alone(item: Item) -> int:
+        await using([item])
+        return done(item)
+
+    batches: Batcher[Item, int] = Batcher(together, lambda item: item.keys, alone=alone, spoiled=(KeyError,), most=8)
+    left: weakref.WeakSet[Item] = weakref.WeakSet()
+
+    async def call(number: int) -> int | None:
+        item = Item(number)
+        left.add(item)
+        try:
+            async with asyncio.timeout(random.choice((None, None, 0.005))):
+                return await batches.do(item)
+        except TimeoutError:
+            return None
+
+    for _ in range(30):
+        calls = []
+        for number in range(60):
+            calls.append(asyncio.create_task(call(number)))
+            if random.random() < 0.3:
+                await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            results = await asyncio.gather(*calls)
+        assert all(result in (None, number) for number, result in enumerate(results))
+        async with asyncio.timeout(5):
+            while used:
+                await asyncio.sleep(0.001)
+        assert all(numbers == sorted(numbers) for numbers in order.values())
+        for numbers in order.values():
+            numbers.clear()
+    await batches.close()
+    del calls
+    gc.collect()
+    assert len(left) == 0
