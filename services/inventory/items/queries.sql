@@ -16,6 +16,7 @@
 -- fail on a CHECK. A null in inventory.metadata says that none was ever set; it is read as {}.
 
 -- name: grant_item (insert inventory)
+-- An item that another statement is just making cannot be locked before: the time is checked again where it is found.
 WITH asked AS (
     SELECT *
     FROM json_to_recordset(%(asked)s::json) AS a (
@@ -51,6 +52,7 @@ WITH asked AS (
         metadata = COALESCE(EXCLUDED.metadata, i.metadata),
         updated_at = now(),
         version = nextval('item_versions')
+    WHERE clock_timestamp() <= %(not_after)s
     RETURNING i.*
 ), outcome AS (
     SELECT number, request_id, %(method)s AS method, decode(fingerprint, 'hex') AS fingerprint,
