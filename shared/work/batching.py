@@ -61,8 +61,9 @@ class Batcher(Generic[I, R]):
     them. When its time is over, they get DeadlineReached. `keys` names what an item touches. A batch ends when the
     weights of its items reach `most`.
 
-    `alone` does one item that is BUSY, and may wait. After an exception of `spoiled`, which one item is to blame for
-    and nothing was done, it does each of the batch.
+    `alone` does one item that is BUSY, and may wait for a moment; when it returns BUSY too, it is asked again after the
+    others that wait, until the item's time is over. After an exception of `spoiled`, which one item is to blame for and
+    nothing was done, it does each of the batch.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Batcher(Generic[I, R]):
         work: Callable[[Sequence[I]], Awaitable[Sequence[R | Exception | Busy]]],
         keys: Callable[[I], Iterable[Hashable]],
         *,
-        alone: Callable[[I], Awaitable[R]] | None = None,
+        alone: Callable[[I], Awaitable[R | Exception | Busy]] | None = None,
         spoiled: tuple[type[Exception], ...] = (),
         weight: Callable[[I], int] = lambda _: 1,
         most: int = 64,
@@ -193,8 +194,12 @@ class Batcher(Generic[I, R]):
         try:
             if self._alone is None:
                 raise RuntimeError("an item is busy, and this batcher does none alone")
-            async with room:
-                _answer(asked, await _within(asked.until, self._alone(asked.item)))
+            result: R | Exception | Busy = BUSY
+            while result is BUSY:
+                # In turns: among those that wait for a lock may be one that was let go long ago.
+                async with room:
+                    result = await _within(asked.until, self._alone(asked.item))
+            _answer(asked, result)
         except Exception as error:
             _answer(asked, error)
         finally:

@@ -21,7 +21,7 @@ from savepoint.profile.v1.wallet_pb2_grpc import WalletServiceStub
 
 from tests.conftest import Players
 from tests.support import databases
-from tests.support.batched import SUBJECTS, UNDER_REQUEST_IDS, Batched, CreatePlayer, ended, new_id
+from tests.support.batched import SUBJECTS, UNDER_REQUEST_IDS, Batched, CreatePlayer, ended, held, new_id
 from tests.support.service import Service, running
 
 # How long callers go on, in seconds.
@@ -160,6 +160,34 @@ async def test_what_was_answered_is_what_the_other_process_reads(profiles: list[
 
     await asyncio.gather(*(go_on(step, one) for one in player_ids for step in (earn, progress, update)))
     assert min(coins[player_id] for player_id in player_ids) > 0
+
+
+async def test_rows_that_are_held_for_long_hold_up_nobody_who_wants_others(
+    profile: Service, profiles: list[aio.Channel], players: Players
+) -> None:
+    slow, fast = await players(12), await players(4)
+    wallets = [WalletServiceStub(channel) for channel in profiles]
+    ids = ",".join(f"'{player_id}'" for player_id in slow)
+    until = asyncio.get_running_loop().time() + FOR_S
+    await asyncio.gather(*(wallets[0].AdjustCoins(_adjust(player_id, 10_000)) for player_id in fast))
+
+    async def caller() -> None:
+        # Adjustments and transfers share no statement: they often find each other's locks.
+        while asyncio.get_running_loop().time() < until:
+            sender, receiver = random.sample(fast, 2)
+            request = wallet_pb2.TransferCoinsRequest(
+                request_id=new_id(), sender_player_id=sender, receiver_player_id=receiver, amount=1, reason="batch"
+            )
+            transferred = wallets[0].TransferCoins(request, timeout=8)
+            adjusted = wallets[0].AdjustCoins(_adjust(sender, 1), timeout=8)
+            assert (await ended(transferred)).how == (await ended(adjusted)).how == "OK"
+
+    async with held(profile.environment["DATABASE_URL"], f"SELECT FROM players WHERE player_id IN ({ids}) FOR UPDATE"):
+        waiting = [asyncio.create_task(ended(wallets[0].AdjustCoins(_adjust(player_id, 1)))) for player_id in slow]
+        await asyncio.sleep(0.2)
+        await asyncio.gather(*(caller() for _ in range(16)))
+        assert not any(call.done() for call in waiting)
+    assert Counter(end.how for end in await asyncio.gather(*waiting)) == {"OK": len(slow)}
 
 
 async def test_whoever_is_deleted_leaves_no_entry_behind(

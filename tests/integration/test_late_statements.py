@@ -405,7 +405,11 @@ async def test_a_grant_does_not_happen_that_waited_for_another_one_beyond_its_de
     [player_id] = await players(1)
     asked = {"player_id": player_id, "item_type": "ore", "item_id": "iron", "quantity": 5, "metadata": None}
     asked |= {"number": 0, "request_id": new_id(), "fingerprint": "00", "earlier_s": 0}
-    params: dict[str, object] = {"asked": json.dumps([asked]), "request_ids": f"{{{asked['request_id']}}}", "rows": "{}"}
+    params: dict[str, object] = {
+        "asked": json.dumps([asked]),
+        "request_ids": f"{{{asked['request_id']}}}",
+        "rows": "{}",
+    }
     params |= {"method": "test", "answer_version": 1, "not_after": datetime.now(UTC) + timedelta(seconds=0.3)}
     url = inventory.environment["DATABASE_URL"]
     query = QUERIES["grant_item"].patient()

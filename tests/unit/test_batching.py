@@ -185,7 +185,8 @@ async def test_who_waits_longer_than_a_batch_may_take_learns_that_the_deadline_w
 
 
 class Locks:
-    """Work on named rows, some of which somebody else has locked; a batch skips those, `alone` waits for them."""
+    """Work on named rows, some of which somebody else has locked; a batch skips those, `alone` waits for them a while.
+    A row whose name is a digit is let go as soon as a batch has skipped it."""
 
     def __init__(self, *locked: str) -> None:
         self.locked = {name: asyncio.Event() for name in locked}
@@ -196,13 +197,16 @@ class Locks:
         if "spoiler" in items:
             raise KeyError("one of them")
         self.order += [item for item in items if item[0] not in self.locked]
-        return [BUSY if item[0] in self.locked else item.upper() for item in items]
+        return [BUSY if item[0] in self.locked or item[0].isdigit() else item.upper() for item in items]
 
-    async def alone(self, item: str) -> str:
+    async def alone(self, item: str) -> str | Busy:
         if item == "spoiler":
             raise ValueError("this one")
         if item[0] in self.locked:
-            await self.locked[item[0]].wait()
+            try:
+                await asyncio.wait_for(self.locked[item[0]].wait(), 0.02)
+            except TimeoutError:
+                return BUSY
         self.order.append(item)
         return item.upper()
 
@@ -253,6 +257,30 @@ async def test_closing_ends_who_waits_alone_too() -> None:
         await together.close()
         results = await asyncio.gather(*waiting, return_exceptions=True)
     assert all(isinstance(result, asyncio.CancelledError) for result in results)
+
+
+async def test_who_finds_the_lock_let_go_does_not_wait_for_those_whose_locks_are_held() -> None:
+    locks = Locks(*"tuvwxy")
+    together = locks.batcher()
+    waiting = [asyncio.create_task(together.do(item)) for item in "tuvwxy"]
+    await asyncio.sleep(0.05)
+    async with asyncio.timeout(1):
+        assert await asyncio.gather(*(together.do(item) for item in "123")) == list("123")
+    assert not any(task.done() for task in waiting)
+    for name in "tuvwxy":
+        locks.locked.pop(name).set()
+    async with asyncio.timeout(1):
+        assert await asyncio.gather(*waiting) == list("TUVWXY")
+
+
+async def test_who_waits_for_a_lock_learns_when_the_time_is_over() -> None:
+    async def call() -> None:
+        deadline.start(0.1)
+        with pytest.raises(DeadlineReached):
+            await Locks("x").batcher().do("x1")
+
+    async with asyncio.timeout(1):
+        await asyncio.create_task(call())
 
 
 async def test_closing_begins_nothing_new() -> None:

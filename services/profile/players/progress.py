@@ -7,10 +7,10 @@ from uuid import UUID
 from services.profile.player import Player
 from services.profile.player_cache.cache import PlayerCache
 from services.profile.players.types import KEPT_PLAYERS, Progress
-from shared.contract.errors import DeadlineReached
 from shared.stores.errors import SPOILED
 from shared.stores.postgres import Postgres
 from shared.stores.postgres.arrays import array
+from shared.stores.postgres.patience import waited
 from shared.stores.postgres.queries import Query
 from shared.stores.requests.key import RequestKey
 from shared.stores.requests.refusal import Refusal, outcome
@@ -20,8 +20,6 @@ from shared.work.bounds import BATCH_BOUND_S
 
 # So many changes at most in one statement, but for one request that has more by itself.
 _MOST = 500
-# How often a statement is tried whose rows went away while it waited for their locks.
-_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +72,8 @@ class ProgressBatches:
     async def _together(self, requests: Sequence[_Request]) -> Sequence[list[Player] | Refusal | Busy | None]:
         return await self._run(self._query, requests)
 
-    async def _alone(self, request: _Request) -> list[Player] | Refusal | None:
-        for _ in range(_ATTEMPTS):
-            [result] = await self._run(self._patient, [request])
-            if result is not BUSY:
-                return result
-        raise DeadlineReached
+    async def _alone(self, request: _Request) -> list[Player] | Refusal | Busy | None:
+        return await waited(self._run(self._patient, [request]))
 
     async def _run(self, query: Query, requests: Sequence[_Request]) -> Sequence[list[Player] | Refusal | Busy | None]:
         results: list[list[Player] | Refusal | Busy | None] = [None] * len(requests)

@@ -13,13 +13,11 @@ from shared.contract.errors import DeadlineReached, EtagMismatch, player_not_fou
 from shared.stores.errors import SPOILED
 from shared.stores.postgres import Postgres
 from shared.stores.postgres.arrays import array
+from shared.stores.postgres.patience import waited
 from shared.stores.postgres.queries import Query
 from shared.work import deadline
 from shared.work.batching import BUSY, Batcher, Busy
 from shared.work.bounds import BATCH_BOUND_S
-
-# How often a statement is tried whose row went away while it waited for the lock.
-_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +80,8 @@ class UpdateBatches:
             spoiled=SPOILED,
         )
 
-    async def _alone(self, repeatable: bool, update: _Update) -> Player | None:
-        for _ in range(_ATTEMPTS):
-            [result] = await self._run(self._patient, repeatable, [update])
-            if isinstance(result, Exception):
-                raise result
-            if result is not BUSY:
-                return result
-        raise DeadlineReached
+    async def _alone(self, repeatable: bool, update: _Update) -> Player | Exception | Busy | None:
+        return await waited(self._run(self._patient, repeatable, [update]))
 
     async def _run(
         self, query: Query, repeatable: bool, updates: Sequence[_Update]
