@@ -50,6 +50,21 @@ async def test_a_spend_behind_a_gain_finds_the_coins_and_one_before_it_does_not(
     assert [end.how for end in ends] == ["INSUFFICIENT_COINS", *["OK"] * (len(second) - 1)]
 
 
+async def test_of_two_requests_with_one_request_id_one_is_done_and_the_other_refused(
+    profile: Service, players: Players
+) -> None:
+    player_ids = await players(64)
+    requests = [adjust(player_id, 5) for player_id in player_ids]
+    for request, other in zip(requests[::2], requests[1::2], strict=True):
+        other.request_id = request.request_id
+    wallets = WalletServiceStub(profile.channel)
+    ends = await asyncio.gather(*(ended(wallets.AdjustCoins(request)) for request in requests))
+    for request, end in zip(requests, ends, strict=True):
+        wallet = (await wallets.GetWallet(wallet_pb2.GetWalletRequest(player_id=request.player_id))).wallet
+        assert (end.how, wallet.coins) in (("OK", 5), ("REQUEST_ID_REUSED", 0))
+    assert Counter(end.how for end in ends) == {"OK": 32, "REQUEST_ID_REUSED": 32}
+
+
 async def test_coins_go_from_hand_to_hand_along_a_line(profile: Service, players: Players) -> None:
     line = await players(32)
     wallets = WalletServiceStub(profile.channel)
