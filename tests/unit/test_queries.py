@@ -40,5 +40,11 @@ def test_a_statement_that_several_share_leaves_out_what_is_locked() -> None:
     assert [name for name, sql in shared.items() if waiting.search(sql)] == []
 
 
+def test_request_ids_are_recorded_in_their_order() -> None:
+    recording = {name: sql for name, sql in QUERIES.items() if "'lock_timeout'" in sql and "INTO requests" in sql}
+    assert len(recording) == 7
+    assert [name for name, sql in recording.items() if "    ORDER BY request_id\n" not in sql] == []
+
+
 def test_every_list_is_looked_at() -> None:
     assert len(LISTS) == 9
