@@ -8,7 +8,21 @@ from typing import Any
 
 import pytest
 
-from tests.support.batched import EACH, SUBJECTS, Batched, Ended, ended, held
+from tests.support.batched import (
+    EACH,
+    LARGEST,
+    SUBJECTS,
+    AdjustCoins,
+    BatchApplyProgress,
+    Batched,
+    ConsumeItem,
+    Ended,
+    GrantItem,
+    TransferCoins,
+    UpdatePlayerWithEtag,
+    ended,
+    held,
+)
 from tests.support.service import Service
 
 REFUSED, REPEATED, SLOW, GIVES_UP = 10, 20, 30, 40
@@ -59,3 +73,31 @@ async def test_the_others_are_right_and_in_time(rpc: Batched, profile: Service, 
             assert rpc.answered(GIVES_UP, again.answer) == rpc.shown(GIVES_UP)
             assert (await rpc.state())[GIVES_UP] == rpc.after(GIVES_UP, 1)
         await rpc.seed()
+
+
+# By which RPC, what another transaction does to the row while the request waits for it, and how the request ends then.
+MEANWHILE: dict[type[Batched], list[tuple[str, str]]] = {
+    AdjustCoins: [("coins = 2", "INSUFFICIENT_COINS"), ("coins = 3", "OK"), ("coins = 5", "OK")],
+    TransferCoins: [("coins = 2", "INSUFFICIENT_COINS"), ("coins = 3", "OK"), ("coins = 5", "OK")],
+    GrantItem: [(f"quantity = {LARGEST}", "QUANTITY_LIMIT"), ("quantity = 7", "OK")],
+    ConsumeItem: [("quantity = 4", "INSUFFICIENT_QUANTITY"), ("quantity = 5", "OK")],
+    BatchApplyProgress: [(f"xp = {LARGEST}", "PROGRESS_LIMIT"), ("xp = 4", "OK")],
+    UpdatePlayerWithEtag: [("version = nextval('player_versions')", "ETAG_MISMATCH")],
+}
+
+
+@pytest.mark.parametrize("kind", MEANWHILE, ids=lambda kind: kind.__name__)
+async def test_who_waited_for_a_row_finds_what_was_committed_meanwhile(
+    kind: type[Batched], profile: Service, inventory: Service
+) -> None:
+    made = kind(profile.environment["DATABASE_URL"], inventory.environment["DATABASE_URL"])
+    await made.seed()
+    call = asked(made, profile, inventory)
+    table = "players" if made.service == "profile" else "inventory"
+    for change, how in MEANWHILE[kind]:
+        sql = f"UPDATE {table} SET {change} WHERE player_id = '{made.player_ids[0]}'"
+        async with held(made.url, sql, commit=True):
+            waiting = asyncio.create_task(ended(call(made.request(0))))
+            await asyncio.sleep(0.15)
+            assert not waiting.done()
+        assert (await waiting).how == how, change

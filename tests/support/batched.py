@@ -35,12 +35,13 @@ def new_id() -> str:
 
 
 @asynccontextmanager
-async def held(url: str, sql: str) -> AsyncIterator[None]:
-    """Another transaction holds what `sql` locks or takes, and lets go of it without a trace."""
+async def held(url: str, sql: str, *, commit: bool = False) -> AsyncIterator[None]:
+    """Another transaction holds what `sql` locks, takes or changes; in the end it lets go, without a trace unless it
+    commits."""
     async with await psycopg.AsyncConnection.connect(url) as holder:
         await holder.execute(sql.encode())
         yield
-        await holder.rollback()
+        await (holder.commit() if commit else holder.rollback())
 
 
 @dataclass(frozen=True)
