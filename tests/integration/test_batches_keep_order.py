@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import random
 import uuid
 from collections import Counter
 from typing import Any
@@ -161,27 +160,6 @@ async def test_scores_of_many_callers_are_done_in_their_order(leaderboard: Servi
         assert answer.HasField("previous_entry") == (number >= 2)
         assert answer.previous_entry.score == max(0, number - 2)
     assert (await gives_up).how in ("CANCELLED", "OK")
-
-
-async def test_whoever_asks_for_a_page_sees_every_score_that_was_answered(leaderboard: Service) -> None:
-    stub = LeaderboardServiceStub(leaderboard.channel)
-    board = f"fresh-{uuid.uuid4().hex[:12]}"
-    made = leaderboard_pb2.Leaderboard(leaderboard_id=board)
-    await stub.CreateLeaderboard(leaderboard_pb2.CreateLeaderboardRequest(leaderboard=made))
-
-    async def score_and_look(entry_id: str) -> None:
-        for score in range(1, 20):
-            submission = leaderboard_pb2.ScoreSubmission(leaderboard_id=board, entry_id=entry_id, score=score)
-            if random.random() < 0.2:
-                submission.metadata.update({"score": score})
-            await stub.SubmitScore(leaderboard_pb2.SubmitScoreRequest(submission=submission))
-            top = await stub.ListTop(leaderboard_pb2.ListTopRequest(leaderboard_id=board, page_size=100))
-            [entry] = [entry for entry in top.entries if entry.entry_id == entry_id]
-            assert entry.score == score
-            if submission.HasField("metadata"):
-                assert entry.metadata == submission.metadata
-
-    await asyncio.gather(*(score_and_look(f"entry {number}") for number in range(32)))
 
 
 @pytest.mark.parametrize("kind", ["coins", "items", "players", "scores"])

@@ -15,6 +15,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import aio
 from savepoint.inventory.v1 import inventory_pb2
 from savepoint.inventory.v1.inventory_pb2_grpc import InventoryServiceStub
+from savepoint.leaderboard.v1 import leaderboard_pb2
+from savepoint.leaderboard.v1.leaderboard_pb2_grpc import LeaderboardServiceStub
 from savepoint.profile.v1 import profile_pb2, wallet_pb2
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 from savepoint.profile.v1.wallet_pb2_grpc import WalletServiceStub
@@ -43,6 +45,14 @@ async def inventories(inventory: Service, tmp_path_factory: pytest.TempPathFacto
     environment = {name: inventory.environment[name] for name in ("DATABASE_URL", "PROFILE_TARGET")}
     async with running("inventory", environment, tmp_path_factory.mktemp("twin")) as twin:
         yield [inventory.channel, twin.channel]
+
+
+@pytest.fixture(scope="module")
+async def boards(leaderboard: Service, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[list[aio.Channel]]:
+    """Two processes of leaderboard."""
+    environment = {"REDIS_URL": leaderboard.environment["REDIS_URL"]}
+    async with running("leaderboard", environment, tmp_path_factory.mktemp("twin")) as twin:
+        yield [leaderboard.channel, twin.channel]
 
 
 @pytest.fixture(params=UNDER_REQUEST_IDS, ids=lambda each: each.__name__)
@@ -263,6 +273,29 @@ async def test_the_last_of_an_item_is_used_up_and_granted_again_by_two_processes
         f"SELECT COALESCE(sum(quantity), 0)::bigint FROM inventory WHERE player_id = '{player_id}'",
     )
     assert owned == ends["grant", "OK"] - ends["use", "OK"]
+
+
+async def test_whoever_asks_for_a_page_sees_every_score_that_was_answered(boards: list[aio.Channel]) -> None:
+    stubs = [LeaderboardServiceStub(channel) for channel in boards]
+    board = f"fresh-{uuid.uuid4().hex[:12]}"
+    made = leaderboard_pb2.Leaderboard(leaderboard_id=board)
+    await stubs[0].CreateLeaderboard(leaderboard_pb2.CreateLeaderboardRequest(leaderboard=made))
+
+    async def score_and_look(entry_id: str) -> None:
+        for score in range(1, 20):
+            submission = leaderboard_pb2.ScoreSubmission(leaderboard_id=board, entry_id=entry_id, score=score)
+            if random.random() < 0.2:
+                submission.metadata.update({"score": score})
+            await random.choice(stubs).SubmitScore(leaderboard_pb2.SubmitScoreRequest(submission=submission))
+            top = await random.choice(stubs).ListTop(
+                leaderboard_pb2.ListTopRequest(leaderboard_id=board, page_size=100)
+            )
+            [entry] = [entry for entry in top.entries if entry.entry_id == entry_id]
+            assert entry.score == score
+            if submission.HasField("metadata"):
+                assert entry.metadata == submission.metadata
+
+    await asyncio.gather(*(score_and_look(f"entry {number}") for number in range(32)))
 
 
 def _adjust(player_id: str, delta: int) -> wallet_pb2.AdjustCoinsRequest:

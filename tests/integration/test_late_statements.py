@@ -1,17 +1,16 @@
 """Statements that come late: after the caller has had another answer, or after the call's deadline."""
 
 import asyncio
-import json
 import os
 import signal
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import grpc
 import psycopg
@@ -19,14 +18,13 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from grpc import aio
-from psycopg.rows import class_row
 from savepoint.inventory.v1 import inventory_pb2
 from savepoint.inventory.v1.inventory_pb2_grpc import InventoryServiceStub
 from savepoint.profile.v1 import profile_pb2, wallet_pb2
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 from savepoint.profile.v1.wallet_pb2_grpc import WalletServiceStub
 
-from services.inventory.items.store import QUERIES, ItemStore
+from services.inventory.items.store import ItemStore
 from services.inventory.items.types import Grant, ItemKey
 from services.inventory.known_players.known_players import KnownPlayers
 from services.inventory.matches.store import MatchStore
@@ -37,16 +35,13 @@ from services.profile.players.store import PlayerStore
 from services.profile.players.types import NewPlayer, PlayerChange, Progress
 from services.profile.wallets.store import WalletStore
 from shared.contract.errors import DeadlineReached, PreconditionFailed
-from shared.stores.postgres import Params, Postgres
-from shared.stores.postgres.queries import Query
-from shared.stores.requests.key import RequestKey
-from shared.stores.requests.records import RequestRecords
 from shared.stores.valkey import Valkey
 from shared.telemetry.metrics import Metrics
 from shared.work import deadline
 from tests.conftest import Players
 from tests.support.errors import failure
 from tests.support.service import Service
+from tests.support.strict import key, strict
 
 T = TypeVar("T")
 
@@ -210,37 +205,6 @@ async def answer(connection: psycopg.AsyncConnection[Any], sql: str, value: obje
     return row[0] if row else None
 
 
-class Strict:
-    """A database whose statements know their call's deadline to the moment."""
-
-    def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
-        self._connection = connection
-
-    async def fetch(self, query: Query, params: Params, into: type[T], *, repeatable: bool | None = None) -> list[T]:
-        async with self._connection.cursor(row_factory=class_row(into)) as cursor:
-            await cursor.execute(query.sql.encode(), {**params, "not_after": _not_after()})
-            return await cursor.fetchall()
-
-    async def fetch_rows(self, query: Query, params: Params) -> list[tuple[Any, ...]]:
-        return await (await self._connection.execute(query.sql.encode(), params)).fetchall()
-
-    async def execute(self, query: Query, params: Params, *, repeatable: bool) -> int:
-        return (await self._connection.execute(query.sql.encode(), {**params, "not_after": _not_after()})).rowcount
-
-
-def _not_after() -> datetime:
-    return datetime.now(UTC) + timedelta(seconds=deadline.remaining(30))
-
-
-@asynccontextmanager
-async def strict(url: str) -> AsyncIterator[tuple[Postgres, RequestRecords]]:
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        database = cast("Postgres", Strict(connection))
-        requests = RequestRecords(database)
-        yield database, requests
-        await requests.close()
-
-
 async def late(work: Callable[[], Awaitable[Any]]) -> None:
     """Does the work when its call's deadline is over."""
 
@@ -256,10 +220,6 @@ async def only_in_time(work: Callable[[], Awaitable[T]]) -> T:
     """What is late does nothing, and leaves no record that would keep the same request from being done."""
     await late(work)
     return await work()
-
-
-def key() -> RequestKey:
-    return RequestKey(uuid.uuid4(), "test", b"test")
 
 
 async def test_a_player_does_not_change_after_the_deadline(
@@ -397,34 +357,3 @@ async def test_of_two_in_one_statement_on_items_and_matches_the_late_one_does_no
         await items.close()
         await matches.close()
         await known.close()
-
-
-async def test_a_grant_does_not_happen_that_waited_for_another_one_beyond_its_deadline(
-    inventory: Service, players: Players
-) -> None:
-    [player_id] = await players(1)
-    asked = {"player_id": player_id, "item_type": "ore", "item_id": "iron", "quantity": 5, "metadata": None}
-    asked |= {"number": 0, "request_id": new_id(), "fingerprint": "00", "earlier_s": 0}
-    params: dict[str, object] = {
-        "asked": json.dumps([asked]),
-        "request_ids": f"{{{asked['request_id']}}}",
-        "rows": "{}",
-    }
-    params |= {"method": "test", "answer_version": 1, "not_after": datetime.now(UTC) + timedelta(seconds=0.3)}
-    url = inventory.environment["DATABASE_URL"]
-    query = QUERIES["grant_item"].patient()
-    async with (
-        await psycopg.AsyncConnection.connect(url) as holder,
-        await psycopg.AsyncConnection.connect(url, autocommit=True) as connection,
-    ):
-        await holder.execute(
-            "INSERT INTO inventory (player_id, item_type, item_id, quantity) VALUES (%s, 'ore', 'iron', 1)",
-            (player_id,),
-        )
-        granted = asyncio.create_task(connection.execute(query.sql.encode(), params))
-        await asyncio.sleep(0.5)
-        await holder.commit()
-        await granted
-        assert await answer(connection, "SELECT quantity FROM inventory WHERE player_id = %s", player_id) == 1
-        recorded = "SELECT count(*) FROM requests WHERE request_id = %s"
-        assert await answer(connection, recorded, asked["request_id"]) == 0
