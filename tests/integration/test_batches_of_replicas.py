@@ -282,19 +282,16 @@ async def test_whoever_asks_for_a_page_sees_every_score_that_was_answered(boards
     await stubs[0].CreateLeaderboard(leaderboard_pb2.CreateLeaderboardRequest(leaderboard=made))
 
     async def score_and_look(entry_id: str) -> None:
-        for score in range(1, 20):
-            submission = leaderboard_pb2.ScoreSubmission(leaderboard_id=board, entry_id=entry_id, score=score)
-            if random.random() < 0.2:
-                submission.metadata.update({"score": score})
+        for number in range(2, 40):
+            # Every other one brings metadata alone.
+            submission = leaderboard_pb2.ScoreSubmission(leaderboard_id=board, entry_id=entry_id, score=number // 2)
+            submission.metadata.update({"number": number})
             await random.choice(stubs).SubmitScore(leaderboard_pb2.SubmitScoreRequest(submission=submission))
-            top = await random.choice(stubs).ListTop(
-                leaderboard_pb2.ListTopRequest(leaderboard_id=board, page_size=100)
-            )
+            top = await random.choice(stubs).ListTop(page)
             [entry] = [entry for entry in top.entries if entry.entry_id == entry_id]
-            assert entry.score == score
-            if submission.HasField("metadata"):
-                assert entry.metadata == submission.metadata
+            assert (entry.score, entry.metadata) == (submission.score, submission.metadata)
 
+    page = leaderboard_pb2.ListTopRequest(leaderboard_id=board, page_size=100)
     await asyncio.gather(*(score_and_look(f"entry {number}") for number in range(32)))
 
 
