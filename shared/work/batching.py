@@ -11,6 +11,7 @@ the same key.
 """
 
 import asyncio
+import itertools
 import math
 import time
 from collections import deque
@@ -28,7 +29,8 @@ I = TypeVar("I")  # noqa: E741 # an item
 R = TypeVar("R")
 T = TypeVar("T")
 
-# How many items are done alone at once; those that wait for locks must leave most of the pool's connections to others.
+# How many items that are BUSY are done alone at once, and how many of spoiled batches: those that wait for locks must
+# leave most of the pool's connections to others, and the rest of a spoiled batch must not wait for them.
 ALONE_AT_ONCE = 4
 
 
@@ -60,8 +62,9 @@ class Batcher(Generic[I, R]):
     them. When its time is over, they get DeadlineReached. `keys` names what an item touches. A batch ends when the
     weights of its items reach `most`.
 
-    `alone` does one item that is BUSY, and may wait. After an exception of `spoiled`, which one item is to blame for
-    and nothing was done, it does each of the batch.
+    `alone` does one item that is BUSY, and may wait for a moment; when it returns BUSY too, it is asked again after the
+    others that wait, until the item's time is over. After an exception of `spoiled`, which one item is to blame for and
+    nothing was done, it does each of the batch.
     """
 
     def __init__(
@@ -69,7 +72,7 @@ class Batcher(Generic[I, R]):
         work: Callable[[Sequence[I]], Awaitable[Sequence[R | Exception | Busy]]],
         keys: Callable[[I], Iterable[Hashable]],
         *,
-        alone: Callable[[I], Awaitable[R]] | None = None,
+        alone: Callable[[I], Awaitable[R | Exception | Busy]] | None = None,
         spoiled: tuple[type[Exception], ...] = (),
         weight: Callable[[I], int] = lambda _: 1,
         most: int = 64,
@@ -83,7 +86,8 @@ class Batcher(Generic[I, R]):
         self._most = most
         # Several batches are under way at once, so that the store works while the service reads answers.
         self._room = at_once
-        self._room_alone = asyncio.Semaphore(ALONE_AT_ONCE)
+        self._room_busy = asyncio.Semaphore(ALONE_AT_ONCE)
+        self._room_spoiled = asyncio.Semaphore(ALONE_AT_ONCE)
         # For each key those who want it, in the order of arrival. The first of them is ready, or under way, if it is
         # the first on all its keys.
         self._lines: dict[Hashable, deque[_Asked[I, R]]] = {}
@@ -107,18 +111,13 @@ class Batcher(Generic[I, R]):
         return await asked.answer
 
     async def close(self) -> None:
-        """Ends what is running."""
-        self._room = 0
+        """Ends what is running, and begins nothing of what waits."""
+        for asked in itertools.chain(self._ready, *self._lines.values()):
+            asked.answer.cancel()
         while tasks := list(self._tasks):
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self._room = 0
-        for line in list(self._lines.values()):
-            for asked in line:
-                asked.answer.cancel()
-        for asked in self._ready:
-            asked.answer.cancel()
 
     def _line_up(self, asked: _Asked[I, R]) -> None:
         for key in asked.keys:
@@ -169,6 +168,7 @@ class Batcher(Generic[I, R]):
 
     async def _do(self, batch: Sequence[_Asked[I, R]]) -> None:
         alone: Sequence[_Asked[I, R]] = ()
+        room = self._room_busy
         try:
             # The batch gets the latest deadline of all.
             until = max(asked.until for asked in batch)
@@ -178,7 +178,7 @@ class Batcher(Generic[I, R]):
                 if result is not BUSY:
                     _answer(asked, result)
         except self._spoiled:
-            alone = batch
+            alone, room = batch, self._room_spoiled
         except Exception as error:
             for asked in batch:
                 _answer(asked, error)
@@ -189,16 +189,20 @@ class Batcher(Generic[I, R]):
                     asked.answer.cancel()
                     self._leave(asked)
             for asked in alone:
-                task = background.once(self._do_alone(asked), "alone", self._tasks)
+                task = background.once(self._do_alone(asked, room), "alone", self._tasks)
                 # Whoever gives up need not wait for a lock any more.
                 asked.answer.add_done_callback(partial(_cancel, task))
 
-    async def _do_alone(self, asked: _Asked[I, R]) -> None:
+    async def _do_alone(self, asked: _Asked[I, R], room: asyncio.Semaphore) -> None:
         try:
             if self._alone is None:
                 raise RuntimeError("an item is busy, and this batcher does none alone")
-            async with self._room_alone:
-                _answer(asked, await _within(asked.until, self._alone(asked.item)))
+            result: R | Exception | Busy = BUSY
+            while result is BUSY:
+                # In turns: among those that wait for a lock may be one that was let go long ago.
+                async with room:
+                    result = await _within(asked.until, self._alone(asked.item))
+            _answer(asked, result)
         except Exception as error:
             _answer(asked, error)
         finally:

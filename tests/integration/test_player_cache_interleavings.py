@@ -21,12 +21,18 @@ from services.profile.player import Player
 from services.profile.player_cache.cache import Loaded, PlayerCache, entry_key
 from services.profile.players.store import QUERIES
 from shared.stores.postgres import Postgres
+from shared.stores.postgres.queries import Query
 from shared.stores.valkey import Valkey
 from shared.telemetry.metrics import Metrics
 
 STEP_BOUND_S = 5
 # Plays mostly wait.
 _AT_ONCE = 12
+
+MAKE = Query(
+    *("make", "insert", "players"),
+    "INSERT INTO players (username, email) VALUES (%(username)s, %(email)s) RETURNING player_id",
+)
 
 
 class Actor(ABC):
@@ -126,9 +132,8 @@ class Stage:
 
     async def scene(self) -> Scene:
         name = uuid.uuid4().hex
-        new = {"player_id": None, "username": name, "email": f"{name}@example.com", "attributes": "{}"}
-        [player] = await self.database.fetch(QUERIES["create_player"], new, Player, repeatable=False)
-        return Scene(self.database, self.server, self.client, player.player_id)
+        [(player_id,)] = await self.database.fetch_rows(MAKE, {"username": name, "email": f"{name}@example.com"})
+        return Scene(self.database, self.server, self.client, player_id)
 
     async def play_all(
         self, orders: Iterable[Sequence[str]], cast: Callable[[Scene], dict[str, Actor]], *, cached: bool = False

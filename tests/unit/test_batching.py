@@ -1,6 +1,9 @@
 """What many callers ask for at once: in few batches, each caller with an answer of its own."""
 
 import asyncio
+import gc
+import random
+import weakref
 from collections.abc import Sequence
 
 import pytest
@@ -182,7 +185,8 @@ async def test_who_waits_longer_than_a_batch_may_take_learns_that_the_deadline_w
 
 
 class Locks:
-    """Work on named rows, some of which somebody else has locked; a batch skips those, `alone` waits for them."""
+    """Work on named rows, some of which somebody else has locked; a batch skips those, `alone` waits for them a while.
+    A row whose name is a digit is let go as soon as a batch has skipped it."""
 
     def __init__(self, *locked: str) -> None:
         self.locked = {name: asyncio.Event() for name in locked}
@@ -193,13 +197,16 @@ class Locks:
         if "spoiler" in items:
             raise KeyError("one of them")
         self.order += [item for item in items if item[0] not in self.locked]
-        return [BUSY if item[0] in self.locked else item.upper() for item in items]
+        return [BUSY if item[0] in self.locked or item[0].isdigit() else item.upper() for item in items]
 
-    async def alone(self, item: str) -> str:
+    async def alone(self, item: str) -> str | Busy:
         if item == "spoiler":
             raise ValueError("this one")
         if item[0] in self.locked:
-            await self.locked[item[0]].wait()
+            try:
+                await asyncio.wait_for(self.locked[item[0]].wait(), 0.02)
+            except TimeoutError:
+                return BUSY
         self.order.append(item)
         return item.upper()
 
@@ -250,3 +257,121 @@ async def test_closing_ends_who_waits_alone_too() -> None:
         await together.close()
         results = await asyncio.gather(*waiting, return_exceptions=True)
     assert all(isinstance(result, asyncio.CancelledError) for result in results)
+
+
+async def test_who_finds_the_lock_let_go_does_not_wait_for_those_whose_locks_are_held() -> None:
+    locks = Locks(*"tuvwxy")
+    together = locks.batcher()
+    waiting = [asyncio.create_task(together.do(item)) for item in "tuvwxy"]
+    await asyncio.sleep(0.05)
+    async with asyncio.timeout(1):
+        assert await asyncio.gather(*(together.do(item) for item in "123")) == list("123")
+    assert not any(task.done() for task in waiting)
+    for name in "tuvwxy":
+        locks.locked.pop(name).set()
+    async with asyncio.timeout(1):
+        assert await asyncio.gather(*waiting) == list("TUVWXY")
+
+
+async def test_who_waits_for_a_lock_learns_when_the_time_is_over() -> None:
+    async def call() -> None:
+        deadline.start(0.1)
+        with pytest.raises(DeadlineReached):
+            await Locks("x").batcher().do("x1")
+
+    async with asyncio.timeout(1):
+        await asyncio.create_task(call())
+
+
+async def test_closing_begins_nothing_new() -> None:
+    work = Work(takes_s=60)
+    together = batcher(work, most=10)
+    calls = [asyncio.create_task(together.do(item)) for item in range(20, 90)]
+    await asyncio.sleep(0.01)
+    begun = len(work.batches)
+    async with asyncio.timeout(1):
+        await together.close()
+        results = await asyncio.gather(*calls, return_exceptions=True)
+    assert all(isinstance(result, asyncio.CancelledError) for result in results)
+    assert len(work.batches) == begun
+
+
+async def test_those_whose_batch_was_spoiled_do_not_wait_for_those_who_wait_for_locks() -> None:
+    locks = Locks(*"tuvwxy")
+    together = locks.batcher()
+    waiting = [asyncio.create_task(together.do(item)) for item in "tuvwxy"]
+    await asyncio.sleep(0.05)
+    async with asyncio.timeout(1):
+        results = await asyncio.gather(*(together.do(item) for item in ("a", "spoiler", "b")), return_exceptions=True)
+    assert (results[0], results[2]) == ("A", "B")
+    for name in "tuvwxy":
+        locks.locked.pop(name).set()
+    async with asyncio.timeout(1):
+        assert await asyncio.gather(*waiting) == list("TUVWXY")
+
+
+async def test_whatever_happens_each_key_is_used_by_one_at_a_time_in_order_and_nothing_stays_behind() -> None:
+    class Item:
+        def __init__(self, number: int) -> None:
+            self.number = number
+            self.keys = random.sample("abcdefgh", random.choice((1, 1, 2, 3)))
+
+    used: set[str] = set()
+    order: dict[str, list[int]] = {key: [] for key in "abcdefgh"}
+
+    async def using(items: Sequence[Item]) -> None:
+        keys = [key for item in items for key in item.keys]
+        assert len(set(keys)) == len(keys)
+        assert used.isdisjoint(keys)
+        used.update(keys)
+        try:
+            await asyncio.sleep(random.choice((0, 0.001)))
+        finally:
+            used.difference_update(keys)
+
+    def done(item: Item) -> int:
+        for key in item.keys:
+            order[key].append(item.number)
+        return item.number
+
+    async def together(items: Sequence[Item]) -> Sequence[int | Exception | Busy]:
+        await using(items)
+        if random.random() < 0.1:
+            raise KeyError
+        return [BUSY if random.random() < 0.1 else done(item) for item in items]
+
+    async def alone(item: Item) -> int:
+        await using([item])
+        return done(item)
+
+    batches: Batcher[Item, int] = Batcher(together, lambda item: item.keys, alone=alone, spoiled=(KeyError,), most=8)
+    left: weakref.WeakSet[Item] = weakref.WeakSet()
+
+    async def call(number: int) -> int | None:
+        item = Item(number)
+        left.add(item)
+        try:
+            async with asyncio.timeout(random.choice((None, None, 0.005))):
+                return await batches.do(item)
+        except TimeoutError:
+            return None
+
+    for _ in range(30):
+        calls = []
+        for number in range(60):
+            calls.append(asyncio.create_task(call(number)))
+            if random.random() < 0.3:
+                await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            results = await asyncio.gather(*calls)
+        assert all(result in (None, number) for number, result in enumerate(results))
+        async with asyncio.timeout(5):
+            while used:
+                await asyncio.sleep(0.001)
+        assert all(numbers == sorted(numbers) for numbers in order.values())
+        for numbers in order.values():
+            numbers.clear()
+    await batches.close()
+    del calls
+    gc.collect()
+    assert len(left) == 0

@@ -33,5 +33,18 @@ def test_several_rows_are_locked_in_the_order_of_their_keys() -> None:
     assert [name for name, found in locks.items() if any("ORDER BY player_id\n" not in lock for lock in found)] == []
 
 
+def test_a_statement_that_several_share_leaves_out_what_is_locked() -> None:
+    shared = {name: sql for name, sql in QUERIES.items() if "'lock_timeout'" in sql}
+    assert len(shared) == 9
+    waiting = re.compile(r"FOR (?:NO KEY )?UPDATE(?: OF \w+)?(?! OF| SKIP LOCKED)\b")
+    assert [name for name, sql in shared.items() if waiting.search(sql)] == []
+
+
+def test_request_ids_are_recorded_in_their_order() -> None:
+    recording = {name: sql for name, sql in QUERIES.items() if "'lock_timeout'" in sql and "INTO requests" in sql}
+    assert len(recording) == 7
+    assert [name for name, sql in recording.items() if "    ORDER BY request_id\n" not in sql] == []
+
+
 def test_every_list_is_looked_at() -> None:
     assert len(LISTS) == 9

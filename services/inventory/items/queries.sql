@@ -16,12 +16,14 @@
 -- fail on a CHECK. A null in inventory.metadata says that none was ever set; it is read as {}.
 
 -- name: grant_item (insert inventory)
+-- An item that another statement is just making cannot be locked before: the time is checked again where it is found.
 WITH asked AS (
     SELECT *
     FROM json_to_recordset(%(asked)s::json) AS a (
         number integer, request_id uuid, fingerprint text, earlier_s float8, player_id uuid, item_type text,
         item_id text, quantity bigint, metadata text)
     WHERE request_id NOT IN (SELECT request_id FROM requests WHERE request_id = ANY(%(request_ids)s::uuid[]))
+    -- include: impatient
 ), locked AS (
     SELECT number
     FROM asked
@@ -50,6 +52,7 @@ WITH asked AS (
         metadata = COALESCE(EXCLUDED.metadata, i.metadata),
         updated_at = now(),
         version = nextval('item_versions')
+    WHERE clock_timestamp() <= %(not_after)s
     RETURNING i.*
 ), outcome AS (
     SELECT number, request_id, %(method)s AS method, decode(fingerprint, 'hex') AS fingerprint,
@@ -105,6 +108,7 @@ WITH asked AS (
         number integer, request_id uuid, fingerprint text, earlier_s float8, player_id uuid, item_type text,
         item_id text, quantity bigint)
     WHERE request_id NOT IN (SELECT request_id FROM requests WHERE request_id = ANY(%(request_ids)s::uuid[]))
+    -- include: impatient
 ), locked AS (
     SELECT number, i.quantity AS owned, i.metadata, i.acquired_at
     FROM asked

@@ -14,6 +14,7 @@ WITH asked AS (
     FROM jsonb_to_recordset(%(asked)s::jsonb)
          AS asked (request_id uuid, method text, fingerprint text, earlier_s float8, match jsonb)
     WHERE clock_timestamp() <= %(not_after)s - make_interval(secs => earlier_s)
+    -- include: impatient
 ), recorded AS (
     INSERT INTO requests (request_id)
     SELECT request_id

@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -10,13 +11,15 @@ from services.inventory.known_players.known_players import KnownPlayers
 from services.inventory.matches.types import KEPT_MATCH, MATCH, Match, MatchPosition, MatchResult, finished
 from shared.contract.errors import AlreadyExists, NotFound
 from shared.contract.paging import LARGEST_PAGE_BYTES, Page
-from shared.stores.errors import ConstraintViolated
+from shared.stores.errors import SPOILED, ConstraintViolated
 from shared.stores.postgres import Postgres, queries
+from shared.stores.postgres.patience import waited
+from shared.stores.postgres.queries import Query
 from shared.stores.requests.key import RequestKey
 from shared.stores.requests.records import PIECES, RequestRecords
 from shared.stores.requests.refusal import Refusal, outcome
 from shared.work import deadline
-from shared.work.batching import Batcher
+from shared.work.batching import Batcher, Busy
 from shared.work.bounds import BATCH_BOUND_S
 
 QUERIES = queries.load(Path(__file__).with_name("queries.sql"), PIECES)
@@ -76,7 +79,10 @@ class MatchStore:
         self._players = players
         # A match_id that is taken fails the whole statement.
         self._records: Batcher[_RecordRequest, Match | None] = Batcher(
-            self._record, _RecordRequest.touches, alone=self._record_alone, spoiled=(ConstraintViolated,)
+            partial(self._record, QUERIES["record_match"]),
+            _RecordRequest.touches,
+            alone=self._record_alone,
+            spoiled=SPOILED,
         )
 
     async def start_match(self, match: Match, key: RequestKey) -> Match:
@@ -138,22 +144,21 @@ class MatchStore:
         """Cancels the statements under way; their callers are cancelled too."""
         await self._records.close()
 
-    async def _record(self, asked: Sequence[_RecordRequest]) -> list[Match | None]:
+    async def _record(self, query: Query, asked: Sequence[_RecordRequest]) -> list[Match | Busy | None]:
         """The match recorded for each request; None for one that was done before, or too late."""
         until = deadline.until(BATCH_BOUND_S)
         params = {"asked": f"[{','.join(request.json(until) for request in asked)}]", **KEPT_MATCH.params()}
-        rows = await self._database.fetch(QUERIES["record_match"], params, _Recorded, repeatable=True)
+        rows = await self._database.fetch(query, params, _Recorded, repeatable=True)
         recorded = {row.request_id for row in rows}
         return [request.match if request.key.request_id in recorded else None for request in asked]
 
-    async def _record_alone(self, request: _RecordRequest) -> Match | None:
+    async def _record_alone(self, request: _RecordRequest) -> Match | Busy | None:
         try:
-            [match] = await self._record([request])
+            return await waited(self._record(QUERIES["record_match"].patient(), [request]))
         except ConstraintViolated as error:
             if error.name not in ("matches_pkey", "match_players_pkey"):
                 raise
             raise _match_id_taken(request.match.match_id) from error
-        return match
 
     async def _get(self, match_ids: Sequence[UUID]) -> list[_Found]:
         return await self._database.fetch(QUERIES["get_matches"], {"match_ids": list(match_ids)}, _Found)

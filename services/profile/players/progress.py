@@ -7,10 +7,10 @@ from uuid import UUID
 from services.profile.player import Player
 from services.profile.player_cache.cache import PlayerCache
 from services.profile.players.types import KEPT_PLAYERS, Progress
-from shared.contract.errors import DeadlineReached
-from shared.stores.errors import ConstraintViolated
+from shared.stores.errors import SPOILED
 from shared.stores.postgres import Postgres
 from shared.stores.postgres.arrays import array
+from shared.stores.postgres.patience import waited
 from shared.stores.postgres.queries import Query
 from shared.stores.requests.key import RequestKey
 from shared.stores.requests.refusal import Refusal, outcome
@@ -20,8 +20,6 @@ from shared.work.bounds import BATCH_BOUND_S
 
 # So many changes at most in one statement, but for one request that has more by itself.
 _MOST = 500
-# How often a statement is tried whose rows went away while it waited for their locks.
-_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ class ProgressBatches:
             self._together,
             _Request.touches,
             alone=self._alone,
-            spoiled=(ConstraintViolated,),
+            spoiled=SPOILED,
             weight=lambda request: len(request.changes),
             most=_MOST,
         )
@@ -74,23 +72,19 @@ class ProgressBatches:
     async def _together(self, requests: Sequence[_Request]) -> Sequence[list[Player] | Refusal | Busy | None]:
         return await self._run(self._query, requests)
 
-    async def _alone(self, request: _Request) -> list[Player] | Refusal | None:
-        for _ in range(_ATTEMPTS):
-            [result] = await self._run(self._patient, [request])
-            if result is not BUSY:
-                return result
-        raise DeadlineReached
+    async def _alone(self, request: _Request) -> list[Player] | Refusal | Busy | None:
+        return await waited(self._run(self._patient, [request]))
 
     async def _run(self, query: Query, requests: Sequence[_Request]) -> Sequence[list[Player] | Refusal | Busy | None]:
         results: list[list[Player] | Refusal | Busy | None] = [None] * len(requests)
         player_ids = [change.player_id for request in requests for change in request.changes]
-        raced: ConstraintViolated | None = None
+        failure: Exception | None = None
         async with self._cache.writing(player_ids) as written:
             try:
                 rows = await self._rows(query, requests, player_ids)
-            except ConstraintViolated as error:
+            except SPOILED as error:
                 # Nothing was written, which the cache learns by our leaving quietly.
-                raced, rows = error, []
+                failure, rows = error, []
             for row in rows:
                 if row.answer is None or row.attributes is None:
                     results[row.number - 1] = BUSY
@@ -100,8 +94,8 @@ class ProgressBatches:
                 if not isinstance(players, Refusal):
                     for player, attributes in zip(players, row.attributes, strict=True):
                         written(player.player_id, player.version, replace(player, attributes=attributes))
-        if raced:
-            raise raced
+        if failure:
+            raise failure
         return results
 
     async def _rows(

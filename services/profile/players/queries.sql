@@ -24,6 +24,7 @@ WITH asked AS (
     FROM json_to_recordset(%(asked)s::json) AS a (
         number integer, earlier_s float8, player_id uuid, username text, email text, attributes text)
     WHERE clock_timestamp() <= %(not_after)s - make_interval(secs => earlier_s)
+    -- include: impatient
 ), created AS (
     INSERT INTO players (player_id, username, email, attributes)
     SELECT COALESCE(player_id, uuidv7()), username, email, attributes::jsonb
@@ -44,6 +45,7 @@ WITH asked AS (
         number integer, request_id uuid, fingerprint text, earlier_s float8, player_id uuid, username text, email text,
         attributes text)
     WHERE request_id NOT IN (SELECT request_id FROM requests WHERE request_id = ANY(%(request_ids)s::uuid[]))
+    -- include: impatient
       AND clock_timestamp() <= %(not_after)s - make_interval(secs => earlier_s)
 ), created AS (
     INSERT INTO players (player_id, username, email, attributes)
@@ -89,6 +91,8 @@ WITH asked AS (
     FROM json_to_recordset(%(asked)s::json) AS a (
         number integer, earlier_s float8, player_id uuid, version bigint, username text, email text, attributes text,
         mmr integer, level integer, xp bigint)
+    WHERE true
+    -- include: impatient
 ), locked AS (
     SELECT player_id AS locked_id, version AS current
     FROM players
@@ -131,6 +135,7 @@ WITH asked AS (
     FROM unnest(%(request_ids)s::uuid[], %(fingerprints)s::text[], %(earlier_s)s::float8[])
          WITH ORDINALITY AS a (request_id, fingerprint, earlier_s, number)
     WHERE request_id NOT IN (SELECT request_id FROM requests WHERE request_id = ANY(%(request_ids)s::uuid[]))
+    -- include: impatient
 ), locked AS (
     SELECT player_id, mmr, level, xp
     FROM players

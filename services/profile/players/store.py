@@ -27,8 +27,9 @@ from services.profile.players.types import (
 )
 from services.profile.players.updates import UpdateBatches
 from shared.contract.errors import AlreadyExists, DeadlineReached, EtagMismatch, NotFound, player_not_found
-from shared.stores.errors import ConstraintViolated
+from shared.stores.errors import SPOILED, ConstraintViolated
 from shared.stores.postgres import Postgres, queries
+from shared.stores.postgres.patience import waited
 from shared.stores.postgres.queries import Query
 from shared.stores.requests.effects import Effects
 from shared.stores.requests.key import RequestKey
@@ -104,6 +105,7 @@ class PlayerStore:
             partial(self._create_all, QUERIES["create_player"]),
             lambda new: new.player.unique(),
             alone=self._create_alone,
+            spoiled=SPOILED,
         )
         self._creations_once = Effects(database, QUERIES["create_player_once"], KEPT_PLAYER)
         self._updates = UpdateBatches(database, QUERIES["update_player"], cache)
@@ -210,9 +212,8 @@ class PlayerStore:
             made[row.number] = row.player() or BUSY
         return made
 
-    async def _create_alone(self, new: _New) -> Player | None:
-        [player] = await self._create_all(QUERIES["create_player"].patient(), [new])
-        return player if player is not BUSY else None
+    async def _create_alone(self, new: _New) -> Player | Busy | None:
+        return await waited(self._create_all(QUERIES["create_player"].patient(), [new]))
 
     async def _touched(self, player_id: UUID, write: Callable[[], Awaitable[list[T]]], version: int | None = None) -> T:
         """The row that a write touched. Raises NotFound, EtagMismatch when it is not the version that the caller saw,

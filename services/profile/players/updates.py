@@ -10,16 +10,14 @@ from services.profile.player import Player
 from services.profile.player_cache.cache import PlayerCache
 from services.profile.players.types import PlayerChange, PlayerRow
 from shared.contract.errors import DeadlineReached, EtagMismatch, player_not_found
-from shared.stores.errors import ConstraintViolated
+from shared.stores.errors import SPOILED
 from shared.stores.postgres import Postgres
 from shared.stores.postgres.arrays import array
+from shared.stores.postgres.patience import waited
 from shared.stores.postgres.queries import Query
 from shared.work import deadline
 from shared.work.batching import BUSY, Batcher, Busy
 from shared.work.bounds import BATCH_BOUND_S
-
-# How often a statement is tried whose row went away while it waited for the lock.
-_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +77,11 @@ class UpdateBatches:
             partial(self._run, self._query, repeatable),
             lambda update: [update.change.player_id],
             alone=partial(self._alone, repeatable),
-            spoiled=(ConstraintViolated,),
+            spoiled=SPOILED,
         )
 
-    async def _alone(self, repeatable: bool, update: _Update) -> Player | None:
-        for _ in range(_ATTEMPTS):
-            [result] = await self._run(self._patient, repeatable, [update])
-            if isinstance(result, Exception):
-                raise result
-            if result is not BUSY:
-                return result
-        raise DeadlineReached
+    async def _alone(self, repeatable: bool, update: _Update) -> Player | Exception | Busy | None:
+        return await waited(self._run(self._patient, repeatable, [update]))
 
     async def _run(
         self, query: Query, repeatable: bool, updates: Sequence[_Update]
@@ -102,17 +94,17 @@ class UpdateBatches:
             for number, update in enumerate(updates)
         ]
         params = {"asked": to_json(asked).decode(), "rows": array(player_ids)}
-        taken: ConstraintViolated | None = None
+        failure: Exception | None = None
         async with self._cache.writing(player_ids) as written:
             try:
                 rows = await self._database.fetch(query, params, _Updated, repeatable=repeatable)
-            except ConstraintViolated as error:
+            except SPOILED as error:
                 # Nothing was written, which the cache learns by our leaving quietly.
-                taken, rows = error, []
+                failure, rows = error, []
             for row in rows:
                 result = results[row.number] = row.result(updates[row.number].change)
                 if isinstance(result, Player):
                     written(result.player_id, result.version, result)
-        if taken:
-            raise taken
+        if failure:
+            raise failure
         return results

@@ -29,6 +29,7 @@ WITH asked AS (
         number integer, request_id uuid, fingerprint text, earlier_s float8, player_id uuid, delta bigint, reason text,
         reference text)
     WHERE request_id NOT IN (SELECT request_id FROM requests WHERE request_id = ANY(%(request_ids)s::uuid[]))
+    -- include: impatient
 ), locked AS (
     SELECT player_id AS locked_id, coins, held_coins
     FROM players
@@ -103,6 +104,7 @@ WITH asked AS (
         number integer, request_id uuid, fingerprint text, earlier_s float8, sender_id uuid, receiver_id uuid,
         amount bigint, reason text, reference text)
     WHERE request_id NOT IN (SELECT request_id FROM requests WHERE request_id = ANY(%(request_ids)s::uuid[]))
+    -- include: impatient
 ), locked AS (
     SELECT player_id, coins, held_coins
     FROM players

@@ -22,7 +22,7 @@ from psycopg.rows import AsyncRowFactory, TupleRow, class_row, tuple_row
 from psycopg_pool import PoolTimeout
 
 from shared.contract.errors import DeadlineReached, Overloaded, StoreUnavailable
-from shared.stores.errors import ConstraintViolated, OutOfRange, StoreUnfit
+from shared.stores.errors import ConstraintViolated, LockTimeout, OutOfRange, StoreUnfit
 from shared.stores.postgres.lease import Lease
 from shared.stores.postgres.pool import STORE, Connections, select_one
 from shared.stores.postgres.queries import Query
@@ -280,7 +280,7 @@ class Postgres:
             raise TransientError(Transient.REPLICA_LAG) from error
         except pg.LockNotAvailable as error:
             self._telemetry.error("LOCK_TIMEOUT")
-            raise StoreUnavailable(STORE) from error
+            raise LockTimeout(STORE) from error
         except pg.QueryCanceled as error:
             self._telemetry.error("STATEMENT_TIMEOUT")
             raise DeadlineReached from error

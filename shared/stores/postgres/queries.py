@@ -15,6 +15,8 @@ from pathlib import Path
 
 _HEAD = re.compile(r"^-- name: (?P<name>\w+) \((?P<query_type>select|insert|update|delete) (?P<table>\w+)\)$", re.M)
 _PIECE = re.compile(r"^-- piece: (?P<name>\w+)$", re.M)
+# What makes a statement that several share impatient, and what stands there in the patient one.
+_PATIENT = {" SKIP LOCKED": "", "ON CONFLICT DO NOTHING": "", "'lock_timeout', '100ms'": "'lock_timeout', '500ms'"}
 _INCLUDE = re.compile(r"^ *-- include: (\w+)$", re.M)
 
 
@@ -28,9 +30,12 @@ class Query:
     sql: str
 
     def patient(self) -> "Query":
-        """The same for one request: it waits for a row that somebody else has locked, and fails for a value that is
-        taken, where this one leaves such rows out."""
-        return replace(self, sql=self.sql.replace(" SKIP LOCKED", "").replace("ON CONFLICT DO NOTHING", ""))
+        """The same for one request: it waits half a second for what somebody else has locked, and fails for a value
+        that is taken, where this one leaves such rows out, or fails after a shorter wait."""
+        sql = self.sql
+        for impatient, patient in _PATIENT.items():
+            sql = sql.replace(impatient, patient)
+        return replace(self, sql=sql)
 
 
 def load(path: Path, pieces: Mapping[str, str] | None = None) -> dict[str, Query]:

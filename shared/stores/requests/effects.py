@@ -20,10 +20,10 @@ from uuid import UUID
 
 from pydantic_core import to_json
 
-from shared.contract.errors import DeadlineReached
-from shared.stores.errors import ConstraintViolated, OutOfRange
+from shared.stores.errors import SPOILED
 from shared.stores.postgres import Postgres
 from shared.stores.postgres.arrays import array
+from shared.stores.postgres.patience import waited
 from shared.stores.postgres.queries import Query
 from shared.stores.requests.kept import KeptAnswer
 from shared.stores.requests.key import RequestKey
@@ -38,9 +38,6 @@ T = TypeVar("T")
 Written = Callable[[UUID, int], None]
 # Surrounds a statement, given the ids of the rows that it may write.
 Announced = Callable[[Sequence[UUID]], AbstractAsyncContextManager[Written]]
-
-# How often a statement is tried whose row went away while it waited for the lock.
-_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +81,12 @@ class Effects(Generic[T]):
         self._patient = query.patient()
         self._kept = kept
         self._announced = announced
-        # One twin too many, or one sum too large, fails the whole statement: then each is done alone.
+        # One twin too many, or one sum too large, fails the whole statement.
         self._batches: Batcher[_Effect, T | Refusal | None] = Batcher(
             self._together,
             lambda effect: effect.keys,
             alone=self._alone,
-            spoiled=(ConstraintViolated, OutOfRange),
+            spoiled=SPOILED,
         )
 
     async def do(
@@ -108,12 +105,8 @@ class Effects(Generic[T]):
     async def _together(self, effects: Sequence[_Effect]) -> Sequence[T | Refusal | Busy | None]:
         return await self._run(self._query, effects)
 
-    async def _alone(self, effect: _Effect) -> T | Refusal | None:
-        for _ in range(_ATTEMPTS):
-            [result] = await self._run(self._patient, [effect])
-            if result is not BUSY:
-                return result
-        raise DeadlineReached
+    async def _alone(self, effect: _Effect) -> T | Refusal | Busy | None:
+        return await waited(self._run(self._patient, [effect]))
 
     async def _run(self, query: Query, effects: Sequence[_Effect]) -> Sequence[T | Refusal | Busy | None]:
         if self._announced is None:
@@ -122,7 +115,7 @@ class Effects(Generic[T]):
         async with self._announced([row for effect in effects for row in effect.rows]) as written:
             try:
                 rows = await self._rows(query, effects)
-            except (ConstraintViolated, OutOfRange) as error:
+            except SPOILED as error:
                 # Nothing was written, which whoever was told of the statement learns by our leaving quietly.
                 failure, rows = error, []
             for row in rows:

@@ -1,6 +1,12 @@
 -- What the queries of all areas have in common: how an outcome is recorded, in the statement that has it. A query takes
 -- a piece in by a line of its own, `-- include: recorded`, between two of its CTEs or after the last.
 
+-- piece: impatient
+-- In the CTE that everything of a shared statement begins with. No SKIP LOCKED helps where another transaction is just
+-- inserting what this one inserts: a name, a new item, a match_id, a request_id. Rather than wait for the end of that
+-- transaction, the statement fails as a whole, and each of its requests is done alone (Query.patient).
+AND (SELECT set_config('lock_timeout', '100ms', true)) IS NOT NULL
+
 -- piece: recorded
 -- For a query about one request. `outcome` has its answer or its refusal, in the column `answer`, or no row where
 -- nothing was done. If a racing twin has recorded the request already, the insert fails on requests_pkey, and with it
