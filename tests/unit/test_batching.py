@@ -188,7 +188,8 @@ class Locks:
     """Work on named rows, some of which somebody else has locked; a batch skips those, `alone` waits for them a while.
     A row whose name is a digit is let go as soon as a batch has skipped it."""
 
-    def __init__(self, *locked: str) -> None:
+    def __init__(self, *locked: str, patience_s: float = 0.02) -> None:
+        self.patience_s = patience_s
         self.locked = {name: asyncio.Event() for name in locked}
         self.order: list[str] = []
 
@@ -204,7 +205,7 @@ class Locks:
             raise ValueError("this one")
         if item[0] in self.locked:
             try:
-                await asyncio.wait_for(self.locked[item[0]].wait(), 0.02)
+                await asyncio.wait_for(self.locked[item[0]].wait(), self.patience_s)
             except TimeoutError:
                 return BUSY
         self.order.append(item)
@@ -297,7 +298,7 @@ async def test_closing_begins_nothing_new() -> None:
 
 
 async def test_those_whose_batch_was_spoiled_do_not_wait_for_those_who_wait_for_locks() -> None:
-    locks = Locks(*"tuvwxy")
+    locks = Locks(*"tuvwxy", patience_s=5)
     together = locks.batcher()
     waiting = [asyncio.create_task(together.do(item)) for item in "tuvwxy"]
     await asyncio.sleep(0.05)
