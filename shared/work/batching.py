@@ -76,7 +76,7 @@ class Batcher(Generic[I, R]):
         spoiled: tuple[type[Exception], ...] = (),
         weight: Callable[[I], int] = lambda _: 1,
         most: int = 64,
-        at_once: int = 2,
+        at_once: int = 6,
     ) -> None:
         self._work = work
         self._keys = keys
