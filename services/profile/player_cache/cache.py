@@ -52,4 +52,5 @@ class PlayerCache:
 
     async def close(self) -> None:
         """Ends what runs in the background."""
+        await self._writes.close()
         await self._loads.close()

@@ -1,20 +1,21 @@
 """The cache's Lua scripts as methods: what goes into KEYS and ARGV, and what comes back.
 
-A script runs once for each entry, but for `peek`; all entries of a call go to the server together. Every method raises
-StoreUnavailable and DeadlineReached.
+Every method raises StoreUnavailable and DeadlineReached. What it asks of many entries goes to the server together.
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, count
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeVar, cast
 from uuid import UUID
 
 from services.profile.player import Player, values
 from services.profile.player_cache.entry import Encode, EntryLife, Loaded, entry_key
-from shared.stores.valkey import Valkey, load_script
+from shared.stores.valkey import Valkey, Value, load_script
 from shared.work.bounds import WRITER_MS
+
+T = TypeVar("T")
 
 _LUA = Path(__file__).parent / "lua"
 PEEK = load_script(_LUA / "peek.lua", "players_cache", writes=False)
@@ -27,7 +28,7 @@ END_WRITE = load_script(_LUA / "end_write.lua", "players_cache", writes=True)
 LEASE_MS = 3_000
 
 # Entries of one script call: the server does nothing else meanwhile, some 0.1 ms.
-PEEKED_AT_ONCE = 100
+AT_ONCE = 100
 
 # What end_write.lua gets instead of a version: nothing was written; or something may have been, and nobody knows the
 # version.
@@ -67,11 +68,8 @@ class CacheScripts:
 
     async def peek(self, player_ids: Sequence[str]) -> list[bytes | None]:
         """The payloads of players that nothing has to be done for, None for the others, in their order. Of a batch
-        nearly all are such ones, and a script for many of them costs half as much as one for each."""
-        calls = [
-            ([entry_key(player_id) for player_id in some], (self._life.early_ms,))
-            for some in (player_ids[i : i + PEEKED_AT_ONCE] for i in range(0, len(player_ids), PEEKED_AT_ONCE))
-        ]
+        nearly all are such ones."""
+        calls = [(list(map(entry_key, some)), (self._life.early_ms,)) for some in _parts(player_ids)]
         return list(chain.from_iterable(await self._valkey.run_each(PEEK, calls)))
 
     async def read(self, player_ids: Sequence[str], token: str) -> list[Look]:
@@ -89,7 +87,8 @@ class CacheScripts:
 
     async def begin_write(self, player_ids: Sequence[UUID], token: str) -> None:
         """Announces a writer: from now on nobody fills these entries."""
-        await self._valkey.run_each(BEGIN_WRITE, [((entry_key(i),), (token, WRITER_MS)) for i in player_ids])
+        calls = [(list(map(entry_key, some)), (token, WRITER_MS)) for some in _parts(player_ids)]
+        await self._valkey.run_each(BEGIN_WRITE, calls)
 
     async def end_write(
         self, player_ids: Sequence[UUID], token: str, written: Mapping[UUID, tuple[int, Player | None]], otherwise: str
@@ -97,8 +96,15 @@ class CacheScripts:
         """Ends a writer. `written` has the version of each player that was written, and the player itself if the writer
         knows all of it. `otherwise`, NOTHING_WRITTEN or UNKNOWN_VERSION, is said of the other players."""
         calls = []
-        for player_id in player_ids:
-            version, player = written.get(player_id, (otherwise, None))
-            payload, life_ms = self._encode(values(player)) if player else b"", self._life.draw_ms()
-            calls.append(((entry_key(player_id),), (token, version, payload, life_ms, WRITER_MS)))
+        for some in _parts(player_ids):
+            args: list[Value] = [token, WRITER_MS]
+            for player_id in some:
+                version, player = written.get(player_id, (otherwise, None))
+                args += (version, self._encode(values(player)) if player else b"", self._life.draw_ms())
+            calls.append((list(map(entry_key, some)), args))
         await self._valkey.run_each(END_WRITE, calls)
+
+
+def _parts(player_ids: Sequence[T]) -> Iterator[Sequence[T]]:
+    """A script for many entries costs half as much as one for each; but the server does nothing else meanwhile."""
+    return (player_ids[i : i + AT_ONCE] for i in range(0, len(player_ids), AT_ONCE))
