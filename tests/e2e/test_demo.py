@@ -49,8 +49,8 @@ async def test_played_twice_it_gives_the_same_exact_result(suite: RunningStack) 
 
 @pytest.mark.parametrize("name", ["profile", "inventory", "leaderboard", "gateway"])
 async def test_a_part_that_is_killed_while_it_plays_costs_it_nothing(suite: RunningStack, name: str) -> None:
-    playing = asyncio.create_task(demo(suite, {"DEMO_LIMIT": "600", "DEMO_LEAGUE": f"without-{name}"}))
-    await asyncio.sleep(2.5)
+    playing = asyncio.create_task(demo(suite, {"DEMO_LIMIT": "3000", "DEMO_LEAGUE": f"without-{name}"}))
+    await asyncio.sleep(1.5)
     assert not playing.done(), "it was over before the kill"
     await suite.kill(name)
     code, result = await playing
