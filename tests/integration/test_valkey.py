@@ -73,7 +73,7 @@ async def test_cancelled_callers_neither_get_nor_leave_another_ones_answer(serve
 
 async def test_a_connection_killed_under_load_loses_no_call(server: Valkey, admin: Redis) -> None:
     before = await connection_ids(admin)
-    load = [asyncio.create_task(echo_often(server, caller, 100)) for caller in range(CALLERS)]
+    load = [asyncio.create_task(echo_often(server, caller, 400)) for caller in range(CALLERS)]
     await asyncio.sleep(0.05)
     assert not any(task.done() for task in load), "there is no load any more"
     await admin.client_kill_filter(_id=before[0])
