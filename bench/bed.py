@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from deploy.local.alone import Service, migrate, running
 from deploy.local.embedded import stores as embedded_stores
-from deploy.local.suite import Stores
+from deploy.local.stores import Stores
 
 
 @dataclass(frozen=True)

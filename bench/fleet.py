@@ -16,7 +16,7 @@ from deploy.local.alone import Service, migrate, running
 from deploy.local.alone_gateway import gateway
 from deploy.local.embedded import stores as embedded_stores
 from deploy.local.probes import healthy_replicas
-from deploy.local.suite import Stores
+from deploy.local.stores import Stores
 
 # As in production: the gateway notices, then calls are refused.
 _NOTICE = {"SHUTDOWN_NOTICE_S": "1"}

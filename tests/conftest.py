@@ -9,7 +9,7 @@ from savepoint.profile.v1 import profile_pb2
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 
 from deploy.local.embedded import stores as embedded_stores
-from deploy.local.suite import Stores
+from deploy.local.stores import Stores
 from tests.support.service import Service, migrate, running
 
 # First the three that every newcomer tries; then from the quick ones to the whole.

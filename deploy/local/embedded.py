@@ -16,7 +16,8 @@ from pathlib import Path
 from deploy.local.layout import Layout
 from deploy.local.settings import StackSettings
 from deploy.local.stack import Stack
-from deploy.local.suite import Stores, Suite
+from deploy.local.stores import Stores
+from deploy.local.suite import Suite
 from deploy.local.unit import Unit
 
 _SUITE_WITHIN_S = 15.0
@@ -90,10 +91,11 @@ class RunningStack:
 
 
 @asynccontextmanager
-async def stores(directory: Path) -> AsyncIterator[Stores]:
-    """The stores alone, with their data, logs and sockets under `directory`."""
+async def stores(directory: Path, **chosen: str) -> AsyncIterator[Stores]:
+    """The stores alone, with their data, logs and sockets under `directory`; `chosen` are settings of the stack, such
+    as replication_mode."""
     layout = Layout.of(directory)
-    running = Stores(layout)
+    running = Stores(layout, StackSettings.on_free_ports(1, **chosen))
     alone = Stack(layout, running.parts, {}, Silent())
     await alone.claim({})
     await alone.start()
@@ -104,10 +106,10 @@ async def stores(directory: Path) -> AsyncIterator[Stores]:
 
 
 @asynccontextmanager
-async def stack(directory: Path, replicas: int = 1) -> AsyncIterator[RunningStack]:
+async def stack(directory: Path, replicas: int = 1, **chosen: str) -> AsyncIterator[RunningStack]:
     """Everything, with so many processes of each service, on ports that are free now, with data, logs and sockets under
-    `directory`."""
-    settings = StackSettings.on_free_ports(replicas)
+    `directory`; `chosen` are settings of the stack, such as replication_mode."""
+    settings = StackSettings.on_free_ports(replicas, **chosen)
     layout = Layout.of(directory)
     suite = Suite(layout, settings)
     whole = Stack(layout, suite.parts, settings.model_dump(mode="json"), Silent())

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from deploy.local.layout import Layout
 from deploy.local.part import Command, Part
 from deploy.local.ports import HOST
-from deploy.local.postgres import Postgres
 from deploy.local.probes import grpc_serving
 from deploy.local.process import environment, run
 from deploy.local.settings import CHECKOUT, Replica, StackSettings
-from deploy.local.valkey import Cache, Ranks
+from deploy.local.stores import Stores, Way
 from shared import __version__
 
 
@@ -57,22 +56,21 @@ class _Further(Service):
         """Nothing."""
 
 
-def services(
-    layout: Layout, settings: StackSettings, postgres: Postgres, cache: Cache, ranks: Ranks
-) -> tuple[Service, ...]:
-    """The processes of all three, wired to their stores and to each other."""
+def services(layout: Layout, settings: StackSettings, stores: Stores) -> tuple[Service, ...]:
+    """The processes of all of them, wired to their stores and to each other."""
 
-    def sql(database: str) -> dict[str, str]:
-        return {"DATABASE_TYPE": "postgresql", "DATABASE_URL": postgres.url(database)}
+    def started(name: str, ways: Sequence[Way], others: Mapping[str, str] | None = None) -> list[Service]:
+        needs = tuple(dict.fromkeys(part for way in ways for part in way.needs))
+        environment = {name: value for way in ways for name, value in way.settings.items()} | dict(others or {})
+        first, *further = settings.replicas_of(name)
+        return [
+            Service(layout, name, first, needs, environment),
+            *(_Further(layout, name, replica, (*needs, first.name), environment) for replica in further),
+        ]
 
-    def started(name: str, needs: tuple[str, ...], environment: Mapping[str, str]) -> list[Service]:
-        first, *others = settings.replicas_of(name)
-        further = (_Further(layout, name, other, (*needs, first.name), environment) for other in others)
-        return [Service(layout, name, first, needs, environment), *further]
-
-    profile = started("profile", (postgres.name, cache.name), sql("profile") | {"REDIS_URL": cache.url})
-    inventory = started("inventory", (postgres.name,), sql("inventory") | {"PROFILE_TARGET": _target(profile)})
-    leaderboard = started("leaderboard", (ranks.name,), {"DATABASE_TYPE": "valkey", "REDIS_URL": ranks.url})
+    profile = started("profile", (stores.sql("profile"), stores.player_cache()))
+    inventory = started("inventory", (stores.sql("inventory"),), {"PROFILE_TARGET": _target(profile)})
+    leaderboard = started("leaderboard", (stores.boards(),))
     return *profile, *inventory, *leaderboard
 
 

@@ -43,18 +43,32 @@ class StackSettings(BaseSettings):
         le=9,
         description="takes 1 to 9 processes of each service; the ports of each lie 10 above those of the one before",
     )
+    replication_mode: str = Field(
+        "single",
+        pattern="^(single|replica|cluster)$",
+        description="takes single, replica (a standby beside PostgreSQL, the boards under Sentinel) or cluster "
+        "(PostgreSQL by several hosts, the boards in a cluster of three shards)",
+    )
+    leaderboard_database_type: str = Field(
+        "valkey", pattern="^(valkey|dynamodb)$", description="takes valkey or dynamodb, where the boards are kept"
+    )
+    gamelog_database_type: str = Field(
+        "postgresql",
+        pattern="^(postgresql|mongodb)$",
+        description="takes postgresql or mongodb, where the game log is kept",
+    )
     # The services read it themselves. The stack has to know how many connections it starts.
     connection_pool_size: int = Field(
         20, ge=5, le=100, description="takes 5 to 100 connections to PostgreSQL for each process of a service"
     )
 
     @classmethod
-    def on_free_ports(cls, replicas: int = 1) -> "StackSettings":
+    def on_free_ports(cls, replicas: int = 1, **others: str) -> "StackSettings":
         """The settings of a stack whose every port is free now, and whose data lies elsewhere."""
         variables = cls.port_variables()
         free = ports.free(len(variables), [_PORT_STEP * n for n in range(1, replicas)])
         chosen = {name.lower(): port for name, port in zip(variables, free, strict=True)}
-        return cls.model_validate({**chosen, "replicas": replicas})
+        return cls.model_validate({**chosen, **others, "replicas": replicas})
 
     @classmethod
     def port_variables(cls) -> list[str]:

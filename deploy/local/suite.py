@@ -9,33 +9,10 @@ from deploy.local.gateway import Gateway
 from deploy.local.layout import Layout
 from deploy.local.part import Part
 from deploy.local.ports import HOST
-from deploy.local.postgres import Postgres
 from deploy.local.probes import grpc_serving, healthy_replicas
 from deploy.local.services import Service, services
 from deploy.local.settings import StackSettings
-from deploy.local.valkey import Cache, Ranks
-
-
-class Stores:
-    """PostgreSQL and both Valkeys."""
-
-    def __init__(self, layout: Layout) -> None:
-        self.postgres, self.cache, self.ranks = Postgres(layout), Cache(layout), Ranks(layout)
-        self.parts: tuple[Part, ...] = (self.postgres, self.cache, self.ranks)
-
-    def postgres_url(self, database: str) -> str:
-        """DATABASE_URL of `profile` or `inventory`."""
-        return self.postgres.url(database)
-
-    @property
-    def cache_url(self) -> str:
-        """REDIS_URL of the player cache."""
-        return self.cache.url
-
-    @property
-    def ranks_url(self) -> str:
-        """REDIS_URL of the leaderboards."""
-        return self.ranks.url
+from deploy.local.stores import Stores
 
 
 class Suite:
@@ -43,8 +20,8 @@ class Suite:
 
     def __init__(self, layout: Layout, settings: StackSettings) -> None:
         self.settings = settings
-        self.stores = Stores(layout)
-        self.services = services(layout, settings, self.stores.postgres, self.stores.cache, self.stores.ranks)
+        self.stores = Stores(layout, settings)
+        self.services = services(layout, settings, self.stores)
         self.gateway = Gateway(layout, settings, _addresses(self.services), tuple(each.name for each in self.services))
         self.parts: tuple[Part, ...] = (*self.stores.parts, *self.services, self.gateway)
 

@@ -61,7 +61,7 @@ class ServiceSettings(BaseSettings):
         None, description="takes the PEM file of the authorities whose clients alone are let in"
     )
     replication_mode: str = Field(
-        "single", pattern=r"^single$", description="takes single; replica and cluster are not supported yet"
+        "single", pattern=r"^(single|replica|cluster)$", description="takes single, replica or cluster"
     )
     connection_pool_size: int = Field(20, ge=5, le=100, description="takes 5 to 100 connections")
     store_start_timeout_s: float = Field(

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from deploy.local.suite import Stores
+from deploy.local.stores import Stores
 from shared.stores import postgres, valkey
 from shared.stores.postgres import Postgres
 from shared.stores.valkey import Valkey

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from savepoint.leaderboard.v1 import leaderboard_pb2 as pb
 from savepoint.leaderboard.v1.leaderboard_pb2_grpc import LeaderboardServiceStub
 
-from deploy.local.suite import Stores
+from deploy.local.stores import Stores
 from tests.support.boards import Ranks, keys, new_board, remove_as_0_2, submission, submit_as_0_2
 from tests.support.service import Service, running
 

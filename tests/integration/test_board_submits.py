@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from savepoint.leaderboard.v1 import leaderboard_pb2 as pb
 from savepoint.leaderboard.v1.leaderboard_pb2_grpc import LeaderboardServiceStub
 
-from deploy.local.suite import Stores
+from deploy.local.stores import Stores
 from services.leaderboard.boards.messages import content_of_0_1
 from shared.stores.requests.key import RequestKey
 from tests.support.boards import Ranks, keys, new_board, submission, submit_as_0_2

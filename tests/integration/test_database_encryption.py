@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.suite import Stores
+from deploy.local.stores import Stores
 from shared.stores.errors import MigrationError
 from shared.stores.postgres.migrations import migrate
 from tests.integration.test_service_life import starts_with

@@ -18,7 +18,7 @@ from savepoint.match.v1.match_pb2_grpc import MatchServiceStub
 from savepoint.profile.v1 import profile_pb2 as profile_pb
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 
-from deploy.local.suite import Stores
+from deploy.local.stores import Stores
 from tests.conftest import Players
 from tests.support.errors import failure, failure_in
 from tests.support.service import Service

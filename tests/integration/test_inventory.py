@@ -11,7 +11,7 @@ from google.protobuf.struct_pb2 import Struct
 from savepoint.inventory.v1 import inventory_pb2 as pb
 from savepoint.inventory.v1.inventory_pb2_grpc import InventoryServiceStub
 
-from deploy.local.suite import Stores
+from deploy.local.stores import Stores
 from tests.conftest import Players
 from tests.support.errors import failure
 from tests.support.service import Service, running

@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 from redis.asyncio import Redis
 
-from deploy.local.suite import Stores
+from deploy.local.stores import Stores
 from services.inventory.items.types import KEPT_ITEM, KEPT_ITEMS
 from services.inventory.matches.types import KEPT_MATCH
 from services.profile.players.types import KEPT_PLAYER, KEPT_PLAYERS

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from savepoint.leaderboard.v1 import leaderboard_pb2 as pb
 from savepoint.leaderboard.v1.leaderboard_pb2_grpc import LeaderboardServiceStub
 
-from deploy.local.suite import Stores
+from deploy.local.stores import Stores
 from services.leaderboard.boards.store import CREATE_LEADERBOARD, DELETE_LEADERBOARD, REMOVE_ENTRY
 from shared.stores import valkey
 from shared.stores.valkey import Valkey

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psycopg
 
-from deploy.local.suite import Stores
+from deploy.local.stores import Stores
 from shared.stores.postgres.migrations import migrate
 from tests.support.service import ROOT
 

@@ -14,7 +14,7 @@ from savepoint.leaderboard.v1.leaderboard_pb2_grpc import LeaderboardServiceStub
 from savepoint.profile.v1 import profile_pb2
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 
-from deploy.local.suite import Stores
+from deploy.local.stores import Stores
 from shared.stores.requests.key import RequestKey
 from tests.support.released import fingerprint_of_0_1
 from tests.support.service import Service

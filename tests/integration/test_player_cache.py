@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from savepoint.profile.v1 import profile_pb2 as pb
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 
-from deploy.local.suite import Stores
+from deploy.local.stores import Stores
 from services.profile.messages import encoded
 from services.profile.player import Player, values
 from services.profile.player_cache.cache import Loaded, PlayerCache, entry_key

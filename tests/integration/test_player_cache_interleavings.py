@@ -15,7 +15,7 @@ import pytest
 from redis.asyncio import Redis
 from savepoint.profile.v1 import profile_pb2
 
-from deploy.local.suite import Stores
+from deploy.local.stores import Stores
 from services.profile.messages import encoded
 from services.profile.player import Player
 from services.profile.player_cache.cache import Loaded, PlayerCache, entry_key

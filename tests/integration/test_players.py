@@ -16,7 +16,7 @@ from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 if TYPE_CHECKING:
     from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceAsyncStub
 
-from deploy.local.suite import Stores
+from deploy.local.stores import Stores
 from services.profile.players.store import PlayerOrder
 from services.profile.players.types import POSITION, PlayerPosition
 from shared.contract.paging import Pages

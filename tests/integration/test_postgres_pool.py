@@ -16,7 +16,7 @@ from savepoint.profile.v1 import wallet_pb2
 from savepoint.profile.v1.wallet_pb2_grpc import WalletServiceStub
 
 from deploy.local import embedded
-from deploy.local.suite import Stores
+from deploy.local.stores import Stores
 from shared.contract.errors import DeadlineReached, SavepointError, StoreUnavailable
 from shared.stores import postgres
 from shared.stores.postgres import Postgres, Transaction

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from savepoint.leaderboard.v1 import leaderboard_pb2
 from savepoint.leaderboard.v1.leaderboard_pb2_grpc import LeaderboardServiceStub
 
-from deploy.local.suite import Stores
+from deploy.local.stores import Stores
 from services.profile.messages import encoded
 from services.profile.player_cache.cache import PlayerCache
 from services.profile.players.store import PlayerStore

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from deploy.local.suite import Stores
+from deploy.local.stores import Stores
 from shared.stores import postgres
 from shared.stores.errors import MigrationError, StoreUnfit
 from shared.stores.postgres.migrations import migrate

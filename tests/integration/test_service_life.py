@@ -24,7 +24,7 @@ from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 if TYPE_CHECKING:
     from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceAsyncStub
 
-from deploy.local.suite import Stores
+from deploy.local.stores import Stores
 from tests.integration.test_telemetry import value
 from tests.support.errors import failure, failure_of
 from tests.support.service import ROOT, Service, migrate, running

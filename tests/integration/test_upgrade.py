@@ -11,7 +11,7 @@ from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 from savepoint.profile.v1.wallet_pb2_grpc import WalletServiceStub
 
 from deploy.local import engines
-from deploy.local.suite import Stores
+from deploy.local.stores import Stores
 from tests.support import databases
 from tests.support.kept_calls import FIXTURES, KeptCall, kept_calls, recorded_rpcs
 from tests.support.service import Service, migrate, running

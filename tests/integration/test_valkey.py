@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 from redis.asyncio import Redis
 
-from deploy.local.suite import Stores
+from deploy.local.stores import Stores
 from shared.contract.errors import DeadlineReached, StoreUnavailable
 from shared.stores import valkey
 from shared.stores.valkey import Script, Valkey

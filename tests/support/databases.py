@@ -4,7 +4,7 @@ import uuid
 
 import psycopg
 
-from deploy.local.suite import Stores
+from deploy.local.stores import Stores
 
 
 async def create(stores: Stores, name: str, sql: str = "") -> str:

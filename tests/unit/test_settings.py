@@ -50,8 +50,6 @@ def test_the_ends_of_a_range_are_good_and_what_lies_beyond_is_refused_with_the_r
 @pytest.mark.parametrize(
     ("variable", "bad", "says"),
     [
-        ("REPLICATION_MODE", "replica", "takes single; replica and cluster are not supported yet"),
-        ("REPLICATION_MODE", "cluster", "takes single; replica and cluster are not supported yet"),
         ("DATABASE_TYPE", "mongodb", "takes postgresql; mongodb, dynamodb and cockroachdb are not supported yet"),
         ("DATABASE_TYPE", "PostgreSQL", "takes postgresql"),
         ("LISTEN", "nowhere", "takes host:port"),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.suite import Stores
+from deploy.local.stores import Stores
 from tests.support.service import running
 from tests.wire import attacks  # noqa: F401 # registers them
 from tests.wire.expected import GRPC_AIO, HTTPUNK

@@ -1,0 +1,53 @@
+"""The stores, and how each service is led to its own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deploy.local.layout import Layout
+from deploy.local.part import Part
+from deploy.local.postgres import Postgres
+from deploy.local.settings import StackSettings
+from deploy.local.valkey import Cache, Ranks
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a service comes to a store: the parts that must be up first, and the settings that name it."""
+
+    needs: tuple[str, ...]
+    settings: Mapping[str, str]
+
+
+class Stores:
+    """What the services keep their data in, as the settings ask for it; `parts` is all of it."""
+
+    def __init__(self, layout: Layout, settings: StackSettings) -> None:
+        self.postgres, self.cache, self.ranks = Postgres(layout), Cache(layout), Ranks(layout)
+        self.parts: tuple[Part, ...] = (self.postgres, self.cache, self.ranks)
+        self._settings = settings
+
+    def postgres_url(self, database: str) -> str:
+        """DATABASE_URL of a service that keeps SQL: `profile`, say."""
+        return self.postgres.url(database)
+
+    @property
+    def cache_url(self) -> str:
+        """REDIS_URL of the player cache."""
+        return self.cache.url
+
+    @property
+    def ranks_url(self) -> str:
+        """REDIS_URL of the leaderboards."""
+        return self.ranks.url
+
+    def sql(self, database: str) -> Way:
+        """To the tables of a service."""
+        return Way((self.postgres.name,), {"DATABASE_TYPE": "postgresql", "DATABASE_URL": self.postgres_url(database)})
+
+    def player_cache(self) -> Way:
+        """To the copies of players."""
+        return Way((self.cache.name,), {"REDIS_URL": self.cache_url})
+
+    def boards(self) -> Way:
+        """To the leaderboards."""
+        return Way((self.ranks.name,), {"DATABASE_TYPE": "valkey", "REDIS_URL": self.ranks_url})
