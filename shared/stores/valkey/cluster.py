@@ -71,10 +71,9 @@ class Cluster(Valkey):
     apart = True
 
     def __init__(self, servers: Servers, answer_timeout_s: float, telemetry: StoreTelemetry, *, own_keys: bool) -> None:
-        super().__init__(telemetry)
+        super().__init__(telemetry, own_keys=own_keys)
         self._servers = servers
         self._answer_timeout_s = answer_timeout_s
-        self._own_keys = own_keys
         self._nodes: dict[Address, Node] = {}
         # By slot.
         self._owners: list[Node | None] = [None] * SLOTS
@@ -219,7 +218,7 @@ class Cluster(Valkey):
             async def find() -> MakeConnection:
                 return make_connection
 
-            link = Link(find, self._answer_timeout_s, reign, self._changed, own_keys=self._own_keys)
+            link = Link(find, self._answer_timeout_s, reign, self._changed, own_keys=self.own_keys)
             node = self._nodes[address] = Node(address, link, self._telemetry.metrics.background_failures)
         return node
 

@@ -29,7 +29,7 @@ class OneServer(Valkey):
         *,
         own_keys: bool = False,
     ) -> None:
-        super().__init__(telemetry)
+        super().__init__(telemetry, own_keys=own_keys)
         self.link = Link(find, answer_timeout_s, check, self._changed, own_keys=own_keys)
         self._answer_timeout_s = answer_timeout_s
         telemetry.metrics.watch_connections(STORE, lambda: int(self.link.busy))

@@ -5,7 +5,6 @@ timeouts and retries are left out: they cost more than all the rest, and know ne
 budget.
 """
 
-import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -37,10 +36,12 @@ class Valkey(ABC):
     # Whether keys that share no hash tag need calls of their own.
     apart = False
 
-    def __init__(self, telemetry: StoreTelemetry) -> None:
+    def __init__(self, telemetry: StoreTelemetry, *, own_keys: bool) -> None:
+        # Whether keys get the name of the primary's reign, and so need a hash tag.
+        self.own_keys = own_keys
         # By time.monotonic: when this process last met a primary that it did not know, or learned that keys have moved.
-        # What others have written just before may not be seen from then on. A server that is alone never changes.
-        self.changed_at = -math.inf
+        # What others have written just before may not be seen from then on. 0 for a server that is alone.
+        self.changed_at = 0.0
         self._telemetry = telemetry
         self._retrier = Retrier()
 

@@ -11,13 +11,12 @@ local lease, known = unpack(redis.call('HMGET', KEYS[1], 'l', 'v'))
 if not lease or string.match(lease, '^(%S+)') ~= ARGV[1] then
   return 0
 end
-redis.call('HDEL', KEYS[1], 'l')
-if ARGV[2] == '' then
+if ARGV[2] == '' or (known and tonumber(known) > tonumber(ARGV[2])) then
+  redis.call('HDEL', KEYS[1], 'l')
   return 0
 end
-if known and tonumber(known) > tonumber(ARGV[2]) then
-  return 0
-end
+-- The lease goes last, as begin_write.lua says.
 redis.call('HSET', KEYS[1], 'v', ARGV[2], 'p', ARGV[3])
+redis.call('HDEL', KEYS[1], 'l')
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1
