@@ -1,0 +1,86 @@
+"""Each test of a conformance suite, for each database of its kind."""
+
+import importlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.database import Database, Environments
+from tests.support.service import Service, migrate, running
+
+_HERE = Path(__file__).parent
+
+
+def databases(kind: str) -> tuple[Database, ...]:
+    """Those of a kind."""
+    found: tuple[Database, ...] = importlib.import_module(f"tests.conformance.{kind}.databases").DATABASES
+    return found
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Repeats a test for each database that was asked for."""
+    path = Path(str(metafunc.definition.path))
+    if path.parent.parent != _HERE:
+        return
+    option = metafunc.config.getoption
+    asked = [
+        database
+        for database in databases(path.parent.name)
+        if (database.name == option("on") if option("on") else database.quick or option("every_database"))
+    ]
+    metafunc.parametrize("database", asked, ids=[database.name for database in asked], indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def database(request: pytest.FixtureRequest) -> Database:
+    """The one whose turn it is."""
+    asked: Database = request.param
+    if reason := asked.unavailable():
+        pytest.skip(reason)
+    return asked
+
+
+@pytest.fixture(autouse=True)
+def _able(request: pytest.FixtureRequest, database: Database) -> None:
+    """Skips a test that needs what the database does not have."""
+    for mark in request.node.iter_markers("needs"):
+        if reason := database.lacks.get(mark.args[0]):
+            pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def _counted(request: pytest.FixtureRequest, database: Database) -> None:
+    """For the table (results.py)."""
+    request.node.user_properties.append(("conformance", [request.node.path.parent.name, database.name]))
+
+
+@pytest.fixture(scope="session")
+async def environments(database: Database, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Environments]:
+    """How services are led to the database."""
+    async with database.open(tmp_path_factory.mktemp("database")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+async def profile(environments: Environments, logs: Path) -> AsyncIterator[Service]:
+    """A running profile service, its database migrated."""
+    await migrate("profile", environments["profile"])
+    async with running("profile", {"LOG_LEVEL": "DEBUG", **environments["profile"]}, logs) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+async def inventory(environments: Environments, profile: Service, logs: Path) -> AsyncIterator[Service]:
+    """A running inventory service, its database migrated, which asks `profile`."""
+    environment = {**environments["inventory"], "PROFILE_TARGET": profile.address}
+    await migrate("inventory", environment)
+    async with running("inventory", environment, logs) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+async def leaderboard(environments: Environments, logs: Path) -> AsyncIterator[Service]:
+    """A running leaderboard service."""
+    async with running("leaderboard", environments["leaderboard"], logs) as service:
+        yield service
