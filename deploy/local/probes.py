@@ -17,6 +17,12 @@ async def redis_answers(socket: Path) -> bool:
     return await _answer(asyncio.open_unix_connection(socket), b"PING\r\n") == b"+PONG\r\n"
 
 
+async def redis_answers_at(port: int, password: str) -> bool:
+    """Likewise at this loopback port, for a store or a sentinel that asks for a password."""
+    ask = f"AUTH {password}\r\nPING\r\n".encode()
+    return await _answer(asyncio.open_connection("127.0.0.1", port), ask, line=2) == b"+PONG\r\n"
+
+
 async def http_ok(port: int, path: str) -> bool:
     """Whether GET at this loopback port answers 200."""
     request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode()
@@ -66,13 +72,17 @@ async def program_succeeds(*argv: str | Path) -> bool:
         return False
 
 
-async def _answer(connecting: Coroutine[Any, Any, tuple[StreamReader, StreamWriter]], ask: bytes) -> bytes:
-    """The first line that comes back, or nothing."""
+async def _answer(
+    connecting: Coroutine[Any, Any, tuple[StreamReader, StreamWriter]], ask: bytes, line: int = 1
+) -> bytes:
+    """This line of what comes back, or nothing."""
     try:
         async with asyncio.timeout(_ASK_S):
             reader, writer = await connecting
             try:
                 writer.write(ask)
+                for _ in range(line - 1):
+                    await reader.readline()
                 return await reader.readline()
             finally:
                 writer.close()

@@ -23,12 +23,15 @@ class Stores:
 
 @asynccontextmanager
 async def stores(runtime: Runtime[LeaderboardSettings]) -> AsyncIterator[Stores]:
-    """The store, while the context is open. Raises StoreUnavailable when it does not answer."""
+    """The store, while the context is open. Raises StoreUnavailable when it does not answer, StoreUnfit when REDIS_URL
+    and REPLICATION_MODE do not fit."""
     settings = runtime.settings
     async with valkey.connect(
         settings.redis_url,
         runtime.store_telemetry(valkey.STORE),
         answer_timeout_s=ANSWER_TIMEOUT_S,
         start_timeout_s=settings.store_start_timeout_s,
+        mode=settings.replication_mode,
+        sentinel_password=settings.sentinel_password,
     ) as server:
         yield Stores(server, settings.requests_kept_s)

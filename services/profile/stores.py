@@ -40,7 +40,12 @@ async def stores(runtime: Runtime[ProfileSettings]) -> AsyncIterator[Stores]:
             service=Path(__file__).parent,
         ) as database,
         valkey.connect(
-            settings.redis_url, runtime.store_telemetry(valkey.STORE), answer_timeout_s=CACHE_TIMEOUT_S
+            settings.redis_url,
+            runtime.store_telemetry(valkey.STORE),
+            answer_timeout_s=CACHE_TIMEOUT_S,
+            mode=settings.cache_replication_mode,
+            sentinel_password=settings.sentinel_password,
+            own_keys=True,
         ) as cache_server,
     ):
         cache = PlayerCache(cache_server, settings.cache_ttl_s, runtime.metrics.cache("players"), encoded)

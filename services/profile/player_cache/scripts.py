@@ -122,8 +122,8 @@ class CacheScripts:
         await self._valkey.run_each(END_WRITE, calls)
 
     def _settled(self) -> bool:
-        """Whether every announcement that the servers may have lost is over. Until then a lease proves nothing, so nobody
-        gets one, and nothing is put; what others have put is right, since they have waited too."""
+        """Whether every announcement that the servers may have lost is over. Until then a lease proves nothing, so
+        nobody gets one, and nothing is put; what others have put is right, since they have waited too."""
         changed_at = self._valkey.changed_at
         return not changed_at or time.monotonic() - changed_at >= self._settle_s
 

@@ -57,6 +57,7 @@ async def _one_server(
         async def find() -> MakeConnection:
             return make_connection
 
+        # Alone, it knows no failover.
         valkey = OneServer(find, None, answer_timeout_s, telemetry)
     job = Job("valkey-connection", valkey.link.stay_connected)
     async with background.running(job, telemetry.metrics.background_failures):
