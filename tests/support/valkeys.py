@@ -1,0 +1,129 @@
+"""Groups of Valkeys, under Sentinel or in a cluster, whose servers a test may kill, start again, and move slots among."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from deploy.local.embedded import Silent
+from deploy.local.layout import Layout
+from deploy.local.settings import StackSettings
+from deploy.local.stack import Stack
+from deploy.local.valkey import Ranks
+from deploy.local.valkey_cluster import ClusterGroup
+from deploy.local.valkey_node import ValkeyNode
+from deploy.local.valkey_sentinel import SentinelGroup
+from shared.stores import valkey
+from shared.stores.valkey import Valkey
+from shared.stores.valkey.slots import slot_of
+from shared.telemetry.store import StoreTelemetry
+
+
+class Group:
+    """One that runs. `names` are its servers, without sentinels."""
+
+    def __init__(self, stack: Stack, group: SentinelGroup | ClusterGroup, mode: str) -> None:
+        self._stack = stack
+        self._group = group
+        self.mode = mode
+        self.settings = {"DATABASE_TYPE": "valkey", "REPLICATION_MODE": mode, **group.settings}
+        servers = group.servers if isinstance(group, SentinelGroup) else group.nodes
+        self.names = [server.name for server in servers]
+
+    def node(self, name: str) -> ValkeyNode:
+        """A server or a sentinel."""
+        return next(part for part in self._group.parts if part.name == name and isinstance(part, ValkeyNode))
+
+    async def kill(self, name: str) -> None:
+        """By SIGKILL; it stays away until `start`."""
+        unit = self._stack.units[name]
+        unit.kill()
+        await unit.stop()
+
+    async def start(self, name: str) -> None:
+        """Starts one again that was killed, with the data and in the role that it had."""
+        await self._stack.units[name].start()
+
+    def pid(self, name: str) -> int:
+        """The process."""
+        process = self._stack.units[name].process
+        assert process is not None
+        return process.pid
+
+    async def ask(self, name: str, *words: str) -> Any:
+        """The answer of a server to a command."""
+        async with self.node(name).client() as client:
+            return await client.ask(*words)
+
+    async def info(self, name: str, section: str) -> dict[str, str]:
+        """What INFO says."""
+        lines: bytes = await self.ask(name, "INFO", section)
+        return dict(line.split(":", 1) for line in lines.decode().splitlines() if ":" in line)
+
+    async def role(self, name: str) -> str:
+        """master or slave."""
+        return (await self.info(name, "replication"))["role"]
+
+    async def scripts_run(self, name: str) -> int:
+        """How many script calls a server has got since its start."""
+        stats = await self.info(name, "commandstats")
+        called = [stats[f"cmdstat_{command}"] for command in ("eval", "evalsha") if f"cmdstat_{command}" in stats]
+        return sum(int(each.partition(",")[0].removeprefix("calls=")) for each in called)
+
+    async def owner(self, key: str) -> str:
+        """The name of the primary that has a key's slot."""
+        slot = slot_of(key)
+        asked = next(name for name in self.names if self._stack.units[name].up.is_set())
+        for first, last, primary, *_ in await self.ask(asked, "CLUSTER", "SLOTS"):
+            if first <= slot <= last:
+                return next(name for name in self.names if self.node(name).port == primary[1])
+        raise LookupError(f"nobody has slot {slot}")
+
+    async def move(self, slot: int, source: str, target: str, keys_at_once: int = 1) -> None:
+        """Moves a slot from one primary to another as valkey-cli does, key by key."""
+        source_id, target_id = [(await self.ask(name, "CLUSTER", "MYID")).decode() for name in (source, target)]
+        await self.ask(target, "CLUSTER", "SETSLOT", str(slot), "IMPORTING", source_id)
+        await self.ask(source, "CLUSTER", "SETSLOT", str(slot), "MIGRATING", target_id)
+        to, password = self.node(target), self._group.password.value
+        while keys := await self.ask(source, "CLUSTER", "GETKEYSINSLOT", str(slot), str(keys_at_once)):
+            names = [key.decode() for key in keys]
+            where = ("127.0.0.1", str(to.port), "", "0", "5000")
+            await self.ask(source, "MIGRATE", *where, "AUTH", password, "KEYS", *names)
+        for name in (target, source, *self._primaries_but(source, target)):
+            await self.ask(name, "CLUSTER", "SETSLOT", str(slot), "NODE", target_id)
+
+    def _primaries_but(self, *names: str) -> Sequence[str]:
+        return [name for name in self.names[:3] if name not in names]
+
+    @asynccontextmanager
+    async def connect(
+        self, telemetry: StoreTelemetry, *, answer_timeout_s: float = 2, own_keys: bool = False
+    ) -> AsyncIterator[Valkey]:
+        """As a service connects to it."""
+        password = self.settings.get("SENTINEL_PASSWORD", "")
+        async with valkey.connect(
+            self.settings["REDIS_URL"],
+            telemetry,
+            answer_timeout_s=answer_timeout_s,
+            start_timeout_s=10,
+            mode=self.mode,
+            sentinel_password=password,
+            own_keys=own_keys,
+        ) as connected:
+            yield connected
+
+
+@asynccontextmanager
+async def group(directory: Path, mode: str) -> AsyncIterator[Group]:
+    """A group of this mode (replica or cluster), as the leaderboards have it."""
+    layout = Layout.of(directory)
+    port = StackSettings.on_free_ports(1, replication_mode=mode).ranks_port
+    kind = SentinelGroup if mode == "replica" else ClusterGroup
+    made = kind(layout, "ranks", port, Ranks.settings)
+    stack = Stack(layout, made.parts, {}, Silent())
+    await stack.claim({})
+    await stack.start()
+    try:
+        yield Group(stack, made, mode)
+    finally:
+        await stack.stop()
