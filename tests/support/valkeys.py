@@ -1,7 +1,9 @@
-"""Groups of Valkeys, under Sentinel or in a cluster, whose servers a test may kill, start again, and move slots among."""
+"""Groups of Valkeys, under Sentinel or in a cluster: a test may kill their servers, start them again, move slots."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,16 @@ class Group:
         process = self._stack.units[name].process
         assert process is not None
         return process.pid
+
+    @contextmanager
+    def stopped(self, name: str) -> Iterator[None]:
+        """A server does nothing while the context is open, and keeps its connections."""
+        pid = self.pid(name)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     async def ask(self, name: str, *words: str) -> Any:
         """The answer of a server to a command."""
