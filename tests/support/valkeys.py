@@ -1,8 +1,10 @@
 """Groups of Valkeys, under Sentinel or in a cluster: a test may kill their servers, start them again, move slots."""
 
+import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator, Sequence
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from shared.stores import valkey
 from shared.stores.valkey import Valkey
 from shared.stores.valkey.slots import slot_of
 from shared.telemetry.store import StoreTelemetry
+
+MoveKeys = Callable[..., Awaitable[None]]
 
 
 class Group:
@@ -91,21 +95,47 @@ class Group:
                 return next(name for name in self.names if self.node(name).port == primary[1])
         raise LookupError(f"nobody has slot {slot}")
 
-    async def move(self, slot: int, source: str, target: str, keys_at_once: int = 1) -> None:
-        """Moves a slot from one primary to another as valkey-cli does, key by key."""
+    @asynccontextmanager
+    async def moving(self, slot: int, source: str, target: str) -> AsyncIterator[MoveKeys]:
+        """A slot is on its way from one primary to another while the context is open; what it has then stays behind."""
         source_id, target_id = [(await self.ask(name, "CLUSTER", "MYID")).decode() for name in (source, target)]
-        await self.ask(target, "CLUSTER", "SETSLOT", str(slot), "IMPORTING", source_id)
-        await self.ask(source, "CLUSTER", "SETSLOT", str(slot), "MIGRATING", target_id)
         to, password = self.node(target), self._group.password.value
-        while keys := await self.ask(source, "CLUSTER", "GETKEYSINSLOT", str(slot), str(keys_at_once)):
-            names = [key.decode() for key in keys]
-            where = ("127.0.0.1", str(to.port), "", "0", "5000")
-            await self.ask(source, "MIGRATE", *where, "AUTH", password, "KEYS", *names)
-        for name in (target, source, *self._primaries_but(source, target)):
-            await self.ask(name, "CLUSTER", "SETSLOT", str(slot), "NODE", target_id)
+        async with self.node(source).client() as at_source:
 
-    def _primaries_but(self, *names: str) -> Sequence[str]:
-        return [name for name in self.names[:3] if name not in names]
+            async def move_keys(*keys: str) -> None:
+                where = ("127.0.0.1", str(to.port), "", "0", "5000", "AUTH", password)
+                await at_source.ask("MIGRATE", *where, "KEYS", *keys)
+
+            await self.ask(target, "CLUSTER", "SETSLOT", str(slot), "IMPORTING", source_id)
+            await at_source.ask("CLUSTER", "SETSLOT", str(slot), "MIGRATING", target_id)
+            yield move_keys
+            for name in (target, source):
+                await self.ask(name, "CLUSTER", "SETSLOT", str(slot), "NODE", target_id)
+
+    async def tag_of(self, name: str) -> str:
+        """A hash tag whose slot a primary has."""
+        ranges = await self._slots(name)
+        tags = (uuid.uuid4().hex for _ in range(10_000))
+        return next(tag for tag in tags if any(first <= slot_of(tag) <= last for first, last in ranges))
+
+    async def move(self, slot: int, source: str, target: str) -> None:
+        """Moves a slot and its keys, some at a time, as valkey-cli does."""
+        async with self.moving(slot, source, target) as move_keys, self.node(source).client() as client:
+            while keys := await client.ask("CLUSTER", "GETKEYSINSLOT", str(slot), "5"):
+                await move_keys(*(key.decode() for key in keys))
+
+    async def move_whole(self, slot: int, source: str, target: str) -> None:
+        """Moves a slot and its keys in one step, as Valkey 9 can."""
+        target_id = (await self.ask(target, "CLUSTER", "MYID")).decode()
+        await self.ask(source, "CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", str(slot), str(slot), "NODE", target_id)
+        async with asyncio.timeout(20):
+            while not any(first <= slot <= last for first, last in await self._slots(target)):
+                await asyncio.sleep(0.01)
+
+    async def _slots(self, name: str) -> list[tuple[int, int]]:
+        port = self.node(name).port
+        answer = await self.ask(name, "CLUSTER", "SLOTS")
+        return [(first, last) for first, last, primary, *_ in answer if primary[1] == port]
 
     @asynccontextmanager
     async def connect(
