@@ -15,7 +15,7 @@ from shared.stores.valkey.slots import slot_of
 from shared.telemetry.store import StoreTelemetry
 from tests.support import valkeys
 from tests.support.board_load import Caller, check, load
-from tests.support.boards import Ranks, new_board, submission
+from tests.support.boards import Ranks, keys, new_board, submission
 from tests.support.service import Service, running
 from tests.support.valkeys import Group
 
@@ -88,6 +88,25 @@ async def test_a_batch_over_boards_of_every_shard(group: Group, ranks: Ranks) ->
         assert [entry.score for entry in page.entries] == list(range(297 + n, -1, -3))
 
 
+async def test_a_script_never_empties_a_key_that_it_fills_again(group: Group, ranks: Ranks) -> None:
+    source, target = group.names[:2]
+    board = await board_of(group, ranks, source)
+
+    def request(score: int) -> pb.SubmitScoreRequest:
+        return pb.SubmitScoreRequest(submission=submission(board, "alone", score))
+
+    await ranks.SubmitScore(request(1))
+    async with group.moving(slot_of(f"{{{board}}}"), source, target) as move_keys:
+        # A node that a slot is about to leave makes no key anew, in the middle of a script neither.
+        assert (await ranks.SubmitScore(request(2))).changed
+        many = [submission(board, "alone", score) for score in (3, 4)]
+        await ranks.BatchSubmitScores(pb.BatchSubmitScoresRequest(submissions=many))
+        await move_keys(*keys(board))
+    assert (await ranks.SubmitScore(request(5))).previous_entry.score == 4
+    await check(ranks, board, {"alone": 5})
+
+
+@pytest.mark.thorough
 @pytest.mark.parametrize("way", ["migrate", "migrateslots"])
 async def test_slots_that_are_moved_to_and_fro_under_load_fail_no_call(group: Group, ranks: Ranks, way: str) -> None:
     first, second, _ = group.names[:3]
@@ -122,20 +141,21 @@ async def test_a_call_whose_keys_are_torn_apart_waits_until_they_are_together_ag
 ) -> None:
     source, target = group.names[:2]
     tag = await group.tag_of(source)
-    keys = [f"{{{tag}}}a", f"{{{tag}}}b"]
-    assert await server.run(COUNT_BOTH, keys) == 1
-    async with group.moving(slot_of(keys[0]), source, target) as move_keys:
-        await move_keys(keys[0])
-        torn = asyncio.create_task(server.run(COUNT_BOTH, keys))
+    both = [f"{{{tag}}}a", f"{{{tag}}}b"]
+    assert await server.run(COUNT_BOTH, both) == 1
+    async with group.moving(slot_of(both[0]), source, target) as move_keys:
+        await move_keys(both[0])
+        torn = asyncio.create_task(server.run(COUNT_BOTH, both))
         # The one that has gone already is served where it is, the other where it was.
-        assert await server.run(COUNT, [keys[0]]) == 2
-        assert await server.run(COUNT, [keys[1]]) == 2
+        assert await server.run(COUNT, [both[0]]) == 2
+        assert await server.run(COUNT, [both[1]]) == 2
         await asyncio.sleep(0.5)
         assert not torn.done()
-        await move_keys(keys[1])
+        await move_keys(both[1])
     assert await asyncio.wait_for(torn, 5) == 3
 
 
+@pytest.mark.thorough
 async def test_when_a_shard_loses_its_primary_its_boards_answer_again_and_the_others_never_stop(
     group: Group, ranks: Ranks
 ) -> None:
@@ -169,6 +189,7 @@ async def test_when_a_shard_loses_its_primary_its_boards_answer_again_and_the_ot
     assert await group.scripts_run(hurt) == 0
 
 
+@pytest.mark.thorough
 async def test_roles_that_are_swapped_by_hand_fail_no_call(group: Group, ranks: Ranks, server: Valkey) -> None:
     boards = [await new_board(ranks) for _ in range(6)]
     async with load(ranks, boards) as callers:

@@ -51,6 +51,7 @@ async def until_replica(group: Group, name: str) -> None:
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.thorough
 async def test_after_the_primary_is_killed_under_load_calls_are_answered_again_and_the_old_one_gets_no_writes(
     group: Group, ranks: Ranks
 ) -> None:
@@ -78,6 +79,7 @@ async def test_after_the_primary_is_killed_under_load_calls_are_answered_again_a
     assert all(caller.lost <= 1 for caller in callers)
 
 
+@pytest.mark.thorough
 async def test_a_primary_that_hangs_is_left_for_the_one_that_the_sentinels_name(group: Group, server: Valkey) -> None:
     await server.run(PUT, ["x"], ["1"])
     with group.stopped("ranks-1"):
@@ -107,6 +109,7 @@ async def test_a_sentinel_that_is_away_or_was_away_misleads_nobody(
     assert await server.run(GET, ["x"]) == b"2"
 
 
+@pytest.mark.thorough
 async def test_a_replica_that_was_told_behind_the_sentinels_backs_gets_no_more_calls(
     group: Group, server: Valkey
 ) -> None:

@@ -87,13 +87,38 @@ class Group:
         return sum(int(each.partition(",")[0].removeprefix("calls=")) for each in called)
 
     async def owner(self, key: str) -> str:
-        """The name of the primary that has a key's slot."""
+        """The name of the primary that has a key."""
+        if self.mode == "replica":
+            roles = {await self.role(name): name for name in self.names}
+            return roles["master"]
         slot = slot_of(key)
         asked = next(name for name in self.names if self._stack.units[name].up.is_set())
         for first, last, primary, *_ in await self.ask(asked, "CLUSTER", "SLOTS"):
             if first <= slot <= last:
                 return next(name for name in self.names if self.node(name).port == primary[1])
         raise LookupError(f"nobody has slot {slot}")
+
+    async def replica_of(self, name: str) -> str:
+        """The name of a primary's replica, which has all of its data."""
+        async with asyncio.timeout(10):
+            while True:
+                said = await self.info(name, "replication")
+                replica = dict(part.split("=") for part in said.get("slave0", "port=0").split(","))
+                if replica.get("offset") == said["master_repl_offset"]:
+                    return next(each for each in self.names if self.node(each).port == int(replica["port"]))
+                await asyncio.sleep(0.05)
+
+    async def cut(self, primary: str, replica: str) -> None:
+        """From now on the replica gets nothing more of what the primary does."""
+        await self.ask(replica, "CONFIG", "SET", "masterauth", "wrong")
+        await self.ask(primary, "CLIENT", "KILL", "TYPE", "replica")
+
+    async def fail_over(self, primary: str, replica: str) -> None:
+        """Kills the primary; returns when the replica has taken over."""
+        await self.kill(primary)
+        async with asyncio.timeout(15):
+            while await self.role(replica) != "master":
+                await asyncio.sleep(0.05)
 
     @asynccontextmanager
     async def moving(self, slot: int, source: str, target: str) -> AsyncIterator[MoveKeys]:

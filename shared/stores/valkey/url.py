@@ -83,7 +83,8 @@ def _parsed(url: str, mode: str) -> Servers:
     default_port = _SENTINEL_PORT if mode == REPLICA else _PORT
     is_socket = parts.scheme == "unix"
     addresses = () if is_socket else tuple(_address(host, default_port) for host in hosts.split(","))
-    database = parts.path.strip("/") or dict(options).get("db", "0")
+    # The driver has it so: the option counts more than the path.
+    database = dict(options).get("db") or parts.path.strip("/") or "0"
     wrong = (
         (is_socket and mode != SINGLE)
         or (mode == SINGLE and (len(addresses) > 1 or len(others) < len(options)))
