@@ -19,6 +19,7 @@ from deploy.local.valkey_node import ValkeyNode
 from deploy.local.valkey_sentinel import SentinelGroup
 from shared.stores import valkey
 from shared.stores.valkey import Valkey
+from shared.stores.valkey.pipeline import UNANSWERED
 from shared.stores.valkey.slots import slot_of
 from shared.telemetry.store import StoreTelemetry
 
@@ -26,7 +27,7 @@ MoveKeys = Callable[..., Awaitable[None]]
 
 
 class Group:
-    """One that runs. `names` are its servers, without sentinels."""
+    """One that runs. `names` are its servers, `every_name` those of the sentinels too."""
 
     def __init__(self, stack: Stack, group: SentinelGroup | ClusterGroup, mode: str) -> None:
         self._stack = stack
@@ -35,6 +36,7 @@ class Group:
         self.settings = {"DATABASE_TYPE": "valkey", "REPLICATION_MODE": mode, **group.settings}
         servers = group.servers if isinstance(group, SentinelGroup) else group.nodes
         self.names = [server.name for server in servers]
+        self.every_name = [part.name for part in group.parts]
 
     def node(self, name: str) -> ValkeyNode:
         """A server or a sentinel."""
@@ -71,14 +73,25 @@ class Group:
         async with self.node(name).client() as client:
             return await client.ask(*words)
 
+    async def without_password(self, name: str) -> str:
+        """The code with which a server refuses who does not know the password."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.node(name).port)
+        writer.write(b"PING\r\n")
+        line = await reader.readline()
+        writer.close()
+        return line.decode().removeprefix("-").partition(" ")[0]
+
     async def info(self, name: str, section: str) -> dict[str, str]:
         """What INFO says."""
         lines: bytes = await self.ask(name, "INFO", section)
         return dict(line.split(":", 1) for line in lines.decode().splitlines() if ":" in line)
 
     async def role(self, name: str) -> str:
-        """master or slave."""
-        return (await self.info(name, "replication"))["role"]
+        """master or slave; nothing where the server is away, or closes the connection because its role changes."""
+        try:
+            return (await self.info(name, "replication"))["role"]
+        except UNANSWERED:
+            return ""
 
     async def scripts_run(self, name: str) -> int:
         """How many script calls a server has got since its start."""

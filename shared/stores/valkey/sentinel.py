@@ -13,6 +13,7 @@ from shared.stores.valkey.link import NotPrimaryError
 from shared.stores.valkey.pipeline import UNANSWERED, Pipeline, opened
 from shared.stores.valkey.primary import reign
 from shared.stores.valkey.url import Address, MakeConnection, Servers
+from shared.work import background
 
 
 class _Named(NamedTuple):
@@ -51,7 +52,8 @@ class Sentinels:
 
     async def _ask_all(self) -> Address | None:
         """None where no sentinel knows."""
-        asked = [asyncio.create_task(self._ask(make_connection)) for make_connection in self._sentinels]
+        owned: set[asyncio.Task[Sequence[_Named]]] = set()
+        asked = [background.once(self._ask(each), "valkey-sentinel", owned) for each in self._sentinels]
         try:
             said: list[_Named] = []
             for answer in asyncio.as_completed(asked):
