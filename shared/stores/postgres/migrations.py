@@ -85,8 +85,8 @@ async def migrate(database_url: str, service: Path, wait_s: float, within_s: flo
 
 
 async def _one_host(url: str, wait_s: float) -> str:
-    """The URL with the one of its hosts that takes writes, waited for up to `wait_s`: dbmate takes one host only. Raises
-    MigrationError where there is none."""
+    """The URL with the one of its hosts that takes writes, waited for up to `wait_s`: dbmate takes one host only.
+    Raises MigrationError where there is none."""
     if not has_several_hosts(url):
         return url
     until = asyncio.get_running_loop().time() + wait_s
@@ -109,10 +109,11 @@ def _with_host(url: str, host: str, port: int) -> str:
     parts = urlsplit(url)
     user, at, _ = parts.netloc.rpartition("@")
     options = {name: value for name, value in parse_qsl(parts.query) if name not in _ABOUT_HOSTS}
-    return (
-        f"postgres://{user}{at}{parts.path}?"
-        f"{urlencode({**options, 'host': host, 'port': port}, quote_via=quote, safe='/')}"
-    )
+    if host.startswith("/"):
+        address, options = "", {**options, "host": host, "port": str(port)}
+    else:
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"postgres://{user}{at}{address}{parts.path}?{urlencode(options, quote_via=quote, safe='/')}"
 
 
 def _for_dbmate(url: str) -> str:
