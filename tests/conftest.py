@@ -18,8 +18,17 @@ ORDER = ("test_newcomers_three.py", "unit", "interop", "integration", "wire", "e
 Players = Callable[[int], Awaitable[list[str]]]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the tests into ORDER."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--thorough`."""
+    parser.addoption("--thorough", action="store_true", help="run the tests marked thorough too, which take minutes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Puts the tests into ORDER, and leaves out the thorough ones unless they are asked for."""
+    if not config.getoption("--thorough"):
+        left_out = [item for item in items if item.get_closest_marker("thorough")]
+        items[:] = [item for item in items if not item.get_closest_marker("thorough")]
+        config.hook.pytest_deselected(items=left_out)
     items.sort(key=lambda item: next(place for place, name in enumerate(ORDER) if name in item.path.parts))
 
 
