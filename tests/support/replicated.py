@@ -81,12 +81,19 @@ class Servers:
             assert await replica.ask("SELECT pg_reload_conf()") == "t"
 
     def kill(self, part: Postgres) -> None:
-        """As a crash would."""
+        """As a crash would; it is started again."""
         self.stack.units[part.name].kill()
 
-    async def end(self, part: Postgres) -> None:
-        """Ends a server for good."""
-        await self.stack.units[part.name].stop()
+    def kill_for_good(self, part: Postgres) -> None:
+        """As a crash of its machine would: nobody starts it again, until `start`."""
+        keeper = self.stack.units[part.name]._keeper
+        assert keeper is not None
+        keeper.cancel()
+        self.kill(part)
+
+    async def start(self, part: Postgres) -> None:
+        """Starts what was killed for good."""
+        await self.stack.units[part.name].start()
 
 
 @asynccontextmanager
