@@ -13,7 +13,6 @@ from shared.stores.postgres.schema import Schema
 from shared.stores.postgres.url import has_several_hosts
 from shared.stores.replication import SINGLE, Replication
 from shared.telemetry.store import StoreTelemetry
-from shared.work.background import Job
 
 
 @asynccontextmanager
@@ -54,5 +53,5 @@ async def connect(
             )
             stack.push_async_callback(replicas.close)
             await replicas.open()
-            database.read_from(replicas, replicas.latest, Job("watch-replicas", replicas.watch_forever))
+            database.read_from(replicas, replicas.latest, replicas.jobs())
         yield database

@@ -192,10 +192,10 @@ class Postgres:
 
         return await self._retried(attempt)
 
-    def read_from(self, replicas: Reads, latest: Latest, watch: Job) -> None:
-        """From now on `reads` are the replicas, whose `watch` belongs to the background work."""
+    def read_from(self, replicas: Reads, latest: Latest, jobs: Sequence[Job]) -> None:
+        """From now on `reads` are the replicas, whose `jobs` belong to the background work."""
         self.reads, self.latest = replicas, latest
-        self._jobs.append(watch)
+        self._jobs += jobs
 
     def jobs(self) -> Sequence[Job]:
         """The background work without which connections would get lost, and replicas unwatched."""

@@ -11,7 +11,7 @@ from psycopg import errors as pg
 from psycopg_pool import PoolTimeout
 
 from shared.contract.consistency import Position
-from shared.stores.postgres.database import Transaction
+from shared.stores.postgres.database import MEND_AFTER_S, Transaction
 from shared.stores.postgres.lease import Lease
 from shared.stores.postgres.pool import Connections
 from shared.stores.postgres.positions import log_position
@@ -81,6 +81,10 @@ class Replica:
         except Exception as error:
             self._failed(error)
             return None
+
+    async def watch_pool(self) -> None:
+        """The background task that makes the pool whole, until cancelled."""
+        await self.connections.watch(MEND_AFTER_S)
 
     def lags(self) -> None:
         """Counts a read that had to go elsewhere because this replica was behind."""

@@ -17,13 +17,14 @@ from psycopg.rows import TupleRow
 
 from shared.contract.consistency import PRIMARY, Position
 from shared.stores.errors import StoreUnfit
-from shared.stores.postgres.database import MEND_AFTER_S, Transaction
+from shared.stores.postgres.database import Transaction
 from shared.stores.postgres.pool import Connections
 from shared.stores.postgres.positions import log_position
 from shared.stores.postgres.queries import Query
 from shared.stores.postgres.reads import Reads
 from shared.stores.postgres.replica import NoAnswer, Replica
 from shared.work import consistency, deadline
+from shared.work.background import Job
 from shared.work.sharing import SharedReads
 
 T = TypeVar("T")
@@ -102,13 +103,17 @@ class Replicas:
             return None
 
     async def watch_forever(self) -> None:
-        """The background task: probes the replicas every second and keeps their pools whole, until cancelled."""
-        async with asyncio.TaskGroup() as watches:
-            for replica in self._replicas:
-                watches.create_task(replica.connections.watch(MEND_AFTER_S), name=f"watch {replica.name}")
-            while True:
-                await self.probe()
-                await asyncio.sleep(PROBE_EVERY_S)
+        """The background task: probes the replicas every second, until cancelled."""
+        while True:
+            await self.probe()
+            await asyncio.sleep(PROBE_EVERY_S)
+
+    def jobs(self) -> Sequence[Job]:
+        """The background work: the probes, and for each replica what keeps its pool whole."""
+        return [
+            Job("watch-replicas", self.watch_forever),
+            *(Job(f"watch-pool-{replica.name}", replica.watch_pool) for replica in self._replicas),
+        ]
 
     async def probe(self) -> None:
         """Looks once at each replica, and says whether it takes reads."""
