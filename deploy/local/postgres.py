@@ -122,16 +122,23 @@ class Postgres(Part):
         return await program_succeeds(engines.postgres("pg_isready"), *ask)
 
     def _check_newest(self) -> None:
-        """Raises PartFailedError where the replica beside this server has what this one lacks."""
+        """Raises PartFailedError where another server's data has what this one's lacks."""
         copy = self.layout.data / REPLICA
         if not copy.exists():
+            if self.data.exists() and control.is_standby(self.data):
+                raise PartFailedError(
+                    f"{self.data} is a replica's, and its primary is missing: to go on with it alone, delete "
+                    "standby.signal in it"
+                )
             return
         if not self.data.exists():
             raise PartFailedError(
                 f"{self.data} is missing, and {copy} is a copy of it. To go on with the copy, delete standby.signal in "
                 f"it and rename it to {self.data.name}; to begin with nothing, delete the copy too"
             )
-        if not control.is_standby(copy) and control.read(copy).timeline > control.read(self.data).timeline:
+        if control.is_standby(copy):
+            return
+        if control.is_standby(self.data) or control.read(copy).timeline > control.read(self.data).timeline:
             raise PartFailedError(
                 f"{copy} was promoted, and what was written since is only there: start with REPLICATION_MODE=replica "
                 "or cluster, which go on with it"
