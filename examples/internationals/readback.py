@@ -41,8 +41,8 @@ class Found:
 
 
 class ReadBack:
-    """Reads a league back and compares it with `table`; reads bring `tokens`. `teams_read` counts the teams whose matches
-    were read."""
+    """Reads a league back and compares it with `table`; reads bring `tokens`. `teams_read` counts the teams whose
+    matches were read."""
 
     def __init__(
         self,

@@ -17,9 +17,10 @@ from grpc import aio
 from savepoint.profile.v1 import wallet_pb2 as wallet
 
 from deploy.local.replicated_postgres import ReplicatedPostgres
+from tests.integration.test_sql_replicas import pairs
 from tests.support.errors import failure
 from tests.support.frozen import frozen, processes
-from tests.support.replicated import BOUND_S, Servers, Services, adjusts, gets, grants, servers, services
+from tests.support.replicated import BOUND_S, Servers, Services, adjusts, gets, grants, served, servers, services
 
 CALLERS = 32
 RESUMES_WITHIN_S = 10
@@ -180,6 +181,25 @@ async def loses_nothing(over: Servers, suite: Services, failover: Callable[[Serv
         while await over.primary.ask("SELECT status FROM pg_stat_wal_receiver") != "streaming":
             await asyncio.sleep(0.1)
     assert list(over.primary.data.parent.glob("postgres.replaced-*"))
+
+
+@pytest.mark.thorough
+async def test_a_token_of_the_new_primary_is_not_satisfied_by_a_replica_of_the_old_one(tmp_path: Path) -> None:
+    chosen = {"replication_mode": "replica", "synchronous_replication": "true"}
+    async with servers(tmp_path / "servers", replicas=2, **chosen) as over:
+        over.several_hosts = True
+        async with services(over, tmp_path) as suite:
+            assert await pairs(suite, 500, with_token=True) == 0
+            await kill_then_promote(over)
+            async with asyncio.timeout(RESUMES_WITHIN_S):
+                while not (await suite.profile.serving() and await suite.inventory.serving()):
+                    await asyncio.sleep(0.1)
+            assert await pairs(suite, 500, with_token=True) == 0
+            # One replica is the primary now, and answers as one that has everything. The other one follows nobody.
+            before = await served(suite.profile)
+            assert await pairs(suite, 500, with_token=True) == 0
+            after = await served(suite.profile)
+            assert after["postgresql_replica_1"] - before["postgresql_replica_1"] > 50
 
 
 @pytest.mark.thorough

@@ -60,6 +60,8 @@ class Servers:
         assert self.stores.replica is not None
         further = [Further(layout, f"postgres-replica-{n}", self.stores.postgres) for n in range(2, replicas + 1)]
         self.replicas: list[ReplicatedPostgres] = [self.stores.replica, *further]
+        # Whether DATABASE_URL names the first replica too, in mode replica.
+        self.several_hosts = False
         self.stack = Stack(layout, [*self.stores.parts, *further], {}, Silent())
 
     @property
@@ -72,6 +74,8 @@ class Servers:
         environment = {**self.stores.sql(database).settings, "REDIS_URL": self.stores.cache_url}
         if environment["REPLICATION_MODE"] == "replica":
             environment["DATABASE_REPLICA_URLS"] = ",".join(replica.url(database) for replica in self.replicas)
+        if self.several_hosts:
+            environment["DATABASE_URL"] += f",{self.replicas[0].sockets}"
         return environment
 
     async def delay(self, text: str) -> None:
