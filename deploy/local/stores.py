@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from deploy.local.layout import Layout
 from deploy.local.part import Part
-from deploy.local.postgres import Postgres
+from deploy.local.postgres import USER, Postgres
+from deploy.local.replicated_postgres import ReplicatedPostgres, pair
 from deploy.local.settings import StackSettings
 from deploy.local.valkey import Cache, Ranks, Valkey
 from deploy.local.valkey_cluster import ClusterGroup
@@ -24,15 +26,25 @@ class Stores:
     """What the services keep their data in, as the settings ask for it; `parts` is all of it."""
 
     def __init__(self, layout: Layout, settings: StackSettings) -> None:
-        self.postgres, self.cache, self.ranks = Postgres(layout), Cache(layout), Ranks(layout)
+        self.postgres: Postgres
+        self.replica: ReplicatedPostgres | None = None
+        if settings.replication_mode == "single":
+            self.postgres = Postgres(layout)
+        else:
+            self.postgres, self.replica = pair(layout, synchronous=settings.synchronous_replication)
+        self.cache, self.ranks = Cache(layout), Ranks(layout)
+        servers = (self.postgres, self.replica) if self.replica else (self.postgres,)
         # Each mode keeps data of its own.
         self.cache_group = _group(layout, self.cache, settings.cache_replication_mode, settings.cache_port)
         self.ranks_group = _group(layout, self.ranks, settings.replication_mode, settings.ranks_port)
-        self.parts: tuple[Part, ...] = (self.postgres, *self.cache_group.parts, *self.ranks_group.parts)
+        self.parts: tuple[Part, ...] = (*servers, *self.cache_group.parts, *self.ranks_group.parts)
         self._settings = settings
 
     def postgres_url(self, database: str) -> str:
         """DATABASE_URL of a service that keeps SQL: `profile`, say."""
+        if self._settings.replication_mode == "cluster" and self.replica:
+            hosts = f"{self.postgres.sockets},{self.replica.sockets}"
+            return f"postgresql://{USER}@/{database}?host={quote(hosts, safe='/,')}"
         return self.postgres.url(database)
 
     @property
@@ -47,7 +59,14 @@ class Stores:
 
     def sql(self, database: str) -> Way:
         """To the tables of a service."""
-        return Way((self.postgres.name,), {"DATABASE_TYPE": "postgresql", "DATABASE_URL": self.postgres_url(database)})
+        mode = self._settings.replication_mode
+        settings = {"DATABASE_TYPE": "postgresql", "DATABASE_URL": self.postgres_url(database)}
+        if self.replica is None:
+            return Way((self.postgres.name,), settings)
+        settings["REPLICATION_MODE"] = mode
+        if mode == "replica":
+            settings["DATABASE_REPLICA_URLS"] = self.replica.url(database)
+        return Way((self.postgres.name, self.replica.name), settings)
 
     def player_cache(self) -> Way:
         """To the copies of players."""
