@@ -46,7 +46,7 @@ async def stores(runtime: Runtime[ProfileSettings]) -> AsyncIterator[Stores]:
             answer_timeout_s=CACHE_TIMEOUT_S,
             mode=settings.cache_replication_mode,
             sentinel_password=settings.sentinel_password,
-            own_keys=True,
+            tells_reign=True,
         ) as cache_server,
     ):
         cache = PlayerCache(cache_server, settings.cache_ttl_s, runtime.metrics.cache("players"), encoded)

@@ -12,7 +12,7 @@ import pytest
 
 from services.profile.messages import encoded
 from services.profile.player_cache.cache import PlayerCache
-from services.profile.player_cache.entry import tagged_key
+from services.profile.player_cache.entry import entry_key
 from shared.stores.postgres import Postgres
 from shared.stores.valkey.slots import slot_of
 from shared.telemetry.metrics import Metrics
@@ -38,13 +38,13 @@ class Field:
 
     async def process(self) -> PlayerCache:
         """A process that has just begun."""
-        connecting = self.group.connect(self._telemetry, own_keys=True)
+        connecting = self.group.connect(self._telemetry, tells_reign=True)
         server = await self._stack.enter_async_context(connecting)
         return PlayerCache(server, 3600, Metrics().cache("players"), encoded, SETTLE_S)
 
     async def find_out(self) -> None:
         """Which servers have the player."""
-        self.primary = await self.group.owner(tagged_key(self.scene.player_id))
+        self.primary = await self.group.owner(entry_key(self.scene.player_id))
         self.replica = await self.group.replica_of(self.primary)
 
     async def reads_the_truth(self, *processes: PlayerCache) -> None:
@@ -70,7 +70,7 @@ async def field(
 async def _field(mode: str, database: Postgres, telemetry: StoreTelemetry, directory: Path) -> AsyncIterator[Field]:
     async with (
         valkeys.group(directory, mode) as group,
-        group.connect(telemetry, own_keys=True) as server,
+        group.connect(telemetry, tells_reign=True) as server,
         AsyncExitStack() as stack,
     ):
         made = Field(group, await Stage(database, server).scene(), telemetry, stack)
@@ -140,6 +140,22 @@ async def test_a_writer_that_is_forgotten_commits_after_the_failover_and_dies(fi
     await field.reads_the_truth(theirs)
 
 
+async def test_a_player_whose_slot_is_back_where_it_was_is_not_read_as_before(
+    database: Postgres, store_telemetry: StoreTelemetry, tmp_path: Path
+) -> None:
+    async with _field("cluster", database, store_telemetry, tmp_path) as field:
+        ours, theirs = await settled(field)
+        await theirs.get_one(field.scene.id_text, field.scene.load)
+        await theirs.filled()
+        slot = slot_of(entry_key(field.scene.player_id))
+        target = next(name for name in field.group.names[:3] if name != field.primary)
+        await field.group.move_whole(slot, field.primary, target)
+        await write(field, ours)
+        await field.group.move_whole(slot, target, field.primary)
+        # It has not heard of any of this.
+        await field.reads_the_truth(theirs)
+
+
 async def test_a_writer_that_has_announced_itself_where_its_player_was_commits_and_dies(
     database: Postgres, store_telemetry: StoreTelemetry, tmp_path: Path
 ) -> None:
@@ -148,7 +164,7 @@ async def test_a_writer_that_has_announced_itself_where_its_player_was_commits_a
         writer = Writer(field.scene, ours)
         await writer.step()  # announces
         target = next(name for name in field.group.names[:3] if name != field.primary)
-        await field.group.move_whole(slot_of(tagged_key(field.scene.player_id)), field.primary, target)
+        await field.group.move_whole(slot_of(entry_key(field.scene.player_id)), field.primary, target)
         for _ in range(2):
             assert await theirs.get_one(field.scene.id_text, field.scene.load)
             await theirs.filled()

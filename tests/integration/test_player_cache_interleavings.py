@@ -17,7 +17,6 @@ from savepoint.profile.v1 import profile_pb2
 from services.profile.messages import encoded
 from services.profile.player import Player
 from services.profile.player_cache.cache import Loaded, PlayerCache, entry_key
-from services.profile.player_cache.entry import tagged_key
 from services.profile.players.store import QUERIES
 from shared.stores.postgres import Postgres
 from shared.stores.postgres.queries import Query
@@ -82,7 +81,7 @@ class Scene:
         self.server = server
         self.player_id = player_id
         self.id_text = str(player_id)
-        self._key = tagged_key(player_id) if server.own_keys else entry_key(player_id)
+        self._key = entry_key(player_id)
 
     def cache(self) -> PlayerCache:
         # Where there may be failovers, none has happened.

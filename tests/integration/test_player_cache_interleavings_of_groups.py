@@ -45,6 +45,6 @@ async def stage(
 ) -> AsyncIterator[Stage]:
     async with (
         valkeys.group(tmp_path_factory.mktemp("cache"), request.param) as group,
-        group.connect(store_telemetry, own_keys=True) as server,
+        group.connect(store_telemetry, tells_reign=True) as server,
     ):
         yield Stage(database, server)

@@ -177,7 +177,7 @@ class Group:
 
     @asynccontextmanager
     async def connect(
-        self, telemetry: StoreTelemetry, *, answer_timeout_s: float = 2, own_keys: bool = False
+        self, telemetry: StoreTelemetry, *, answer_timeout_s: float = 2, tells_reign: bool = False
     ) -> AsyncIterator[Valkey]:
         """As a service connects to it."""
         password = self.settings.get("SENTINEL_PASSWORD", "")
@@ -188,7 +188,7 @@ class Group:
             start_timeout_s=10,
             mode=self.mode,
             sentinel_password=password,
-            own_keys=own_keys,
+            tells_reign=tells_reign,
         ) as connected:
             yield connected
 

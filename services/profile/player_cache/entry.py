@@ -43,12 +43,6 @@ def entry_key(player_id: UUID | str) -> str:
     return f"player:1:{player_id}"
 
 
-def tagged_key(player_id: UUID | str) -> str:
-    """Likewise where servers share the players or take each other's place: the hash tag says in which slot a player
-    lies, and the driver adds the reign of the primary behind it (shared/stores/valkey/link.py)."""
-    return f"player:1:{{{player_id}}}"
-
-
 def readable(payload: bytes, encode: Encode) -> bytes | None:
     """The payload as this release has it; None for one that cannot be read. Release 0.2 keeps JSON, and may run
     beside this one: it takes our payload for one that cannot be read."""

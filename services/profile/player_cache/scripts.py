@@ -6,24 +6,47 @@ Every method raises StoreUnavailable and DeadlineReached. What it asks of many e
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 from typing import NamedTuple, TypeVar, cast
 from uuid import UUID
 
 from services.profile.player import Player, values
-from services.profile.player_cache.entry import Encode, EntryLife, Loaded, entry_key, tagged_key
-from shared.stores.valkey import Valkey, Value, load_script
+from services.profile.player_cache.entry import Encode, EntryLife, Loaded, entry_key
+from shared.stores.valkey import Script, Valkey, Value, load_script
 from shared.work.bounds import WRITER_MS
 
 T = TypeVar("T")
 
 _LUA = Path(__file__).parent / "lua"
-PEEK = load_script(_LUA / "peek.lua", "players_cache", writes=False)
-READ = load_script(_LUA / "read.lua", "players_cache", writes=False)
-FILL = load_script(_LUA / "fill.lua", "players_cache", writes=True)
-BEGIN_WRITE = load_script(_LUA / "begin_write.lua", "players_cache", writes=True)
-END_WRITE = load_script(_LUA / "end_write.lua", "players_cache", writes=True)
+_TABLE = "players_cache"
+
+
+@dataclass(frozen=True)
+class _Scripts:
+    """Those for a server alone, or those for servers that take each other's place, which begin with `reign.lua`."""
+
+    peek: Script
+    read: Script
+    fill: Script
+    begin_write: Script
+    end_write: Script
+
+    @classmethod
+    def load(cls, peek: str, first: Path | None) -> "_Scripts":
+        """`first` is what comes before each that changes entries."""
+        return cls(
+            load_script(_LUA / peek, _TABLE, writes=False),
+            *(
+                load_script(_LUA / f"{name}.lua", _TABLE, writes=name != "read", first=first)
+                for name in ("read", "fill", "begin_write", "end_write")
+            ),
+        )
+
+
+_ALONE = _Scripts.load("peek.lua", None)
+_IN_REIGNS = _Scripts.load("peek_in_reign.lua", _LUA / "reign.lua")
 
 # A reader that has not filled its entries after this time loses its lease to the next reader.
 LEASE_MS = 3_000
@@ -63,7 +86,7 @@ class CacheScripts:
         self._life = life
         self._encode = encode
         self._settle_s = settle_s
-        self._key = tagged_key if valkey.own_keys else entry_key
+        self._scripts = _IN_REIGNS if valkey.tells_reign else _ALONE
         self._at_once = 1 if valkey.apart else AT_ONCE
         self._process = secrets.token_hex(6)
         self._numbers = count()
@@ -77,20 +100,25 @@ class CacheScripts:
         if not self._settled():
             [payload] = await self.peek((player_id,))
             return payload or BYPASS
-        return cast(Look, await self._valkey.run(READ, (self._key(player_id),), (token, LEASE_MS, self._life.early_ms)))
+        return cast(
+            Look,
+            await self._valkey.run(self._scripts.read, (entry_key(player_id),), (token, LEASE_MS, self._life.early_ms)),
+        )
 
     async def peek(self, player_ids: Sequence[str]) -> list[bytes | None]:
         """The payloads of players that nothing has to be done for, None for the others, in their order. Of a batch
         nearly all are such ones."""
-        calls = [(list(map(self._key, some)), (self._life.early_ms,)) for some in self._parts(player_ids)]
-        return list(chain.from_iterable(await self._valkey.run_each(PEEK, calls)))
+        calls = [(list(map(entry_key, some)), (self._life.early_ms,)) for some in self._parts(player_ids)]
+        return list(chain.from_iterable(await self._valkey.run_each(self._scripts.peek, calls)))
 
     async def read(self, player_ids: Sequence[str], token: str) -> list[Look]:
         """Likewise `read_one` for many, in their order, which `peek` has not found."""
         if not self._settled():
             return [BYPASS] * len(player_ids)
         args = (token, LEASE_MS, self._life.early_ms)
-        return await self._valkey.run_each(READ, [((self._key(player_id),), args) for player_id in player_ids])
+        return await self._valkey.run_each(
+            self._scripts.read, [((entry_key(player_id),), args) for player_id in player_ids]
+        )
 
     async def fill(self, fills: Sequence[Fill]) -> None:
         """Puts players that were loaded under a lease; where nothing was, only the lease is ended."""
@@ -98,13 +126,13 @@ class CacheScripts:
         settled = self._settled()
         for player_id, token, loaded in fills:
             payload, version = (settled and loaded) or (b"", "")
-            calls.append(((self._key(player_id),), (token, version, payload, self._life.draw_ms())))
-        await self._valkey.run_each(FILL, calls)
+            calls.append(((entry_key(player_id),), (token, version, payload, self._life.draw_ms())))
+        await self._valkey.run_each(self._scripts.fill, calls)
 
     async def begin_write(self, player_ids: Sequence[UUID], token: str) -> None:
         """Announces a writer: from now on nobody fills these entries."""
-        calls = [(list(map(self._key, some)), (token, WRITER_MS)) for some in self._parts(player_ids)]
-        await self._valkey.run_each(BEGIN_WRITE, calls)
+        calls = [(list(map(entry_key, some)), (token, WRITER_MS)) for some in self._parts(player_ids)]
+        await self._valkey.run_each(self._scripts.begin_write, calls)
 
     async def end_write(
         self, player_ids: Sequence[UUID], token: str, written: Mapping[UUID, tuple[int, Player | None]], otherwise: str
@@ -118,8 +146,8 @@ class CacheScripts:
             for player_id in some:
                 version, player = written.get(player_id, (otherwise, None))
                 args += (version, self._encode(values(player)) if player and settled else b"", self._life.draw_ms())
-            calls.append((list(map(self._key, some)), args))
-        await self._valkey.run_each(END_WRITE, calls)
+            calls.append((list(map(entry_key, some)), args))
+        await self._valkey.run_each(self._scripts.end_write, calls)
 
     def _settled(self) -> bool:
         """Whether every announcement that the servers may have lost is over. Until then a lease proves nothing, so

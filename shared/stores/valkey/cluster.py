@@ -70,8 +70,10 @@ class Cluster(Valkey):
 
     apart = True
 
-    def __init__(self, servers: Servers, answer_timeout_s: float, telemetry: StoreTelemetry, *, own_keys: bool) -> None:
-        super().__init__(telemetry, own_keys=own_keys)
+    def __init__(
+        self, servers: Servers, answer_timeout_s: float, telemetry: StoreTelemetry, *, tells_reign: bool
+    ) -> None:
+        super().__init__(telemetry, tells_reign=tells_reign)
         self._servers = servers
         self._answer_timeout_s = answer_timeout_s
         self._nodes: dict[Address, Node] = {}
@@ -218,7 +220,7 @@ class Cluster(Valkey):
             async def find() -> MakeConnection:
                 return make_connection
 
-            link = Link(find, self._answer_timeout_s, reign, self._changed, own_keys=self.own_keys)
+            link = Link(find, self._answer_timeout_s, reign, self._changed, tells_reign=self.tells_reign)
             node = self._nodes[address] = Node(address, link, self._telemetry.metrics.background_failures)
         return node
 

@@ -27,17 +27,17 @@ async def connect(
     start_timeout_s: float = 0,
     mode: str = SINGLE,
     sentinel_password: str = "",
-    own_keys: bool = False,
+    tells_reign: bool = False,
 ) -> AsyncIterator[Valkey]:
     """What the URL names in this mode (single, replica or cluster), connected to when it is first used; closed on the
     way out. Raises StoreUnfit for a URL that the mode cannot use.
 
     With `start_timeout_s` it must answer within that time, else StoreUnavailable is raised; without, it may be down.
-    With `own_keys`, keys do not outlive a failover: for a cache that must not show what a failover has brought back.
-    A server alone knows no failover, and its keys stay as they are."""
+    With `tells_reign`, scripts are told the reign of the primary that runs them, as their last argument: for a cache
+    that must not show what a failover has brought back. A server alone knows no failover, and tells nothing."""
     servers = parse(url, mode)
     opening = _cluster if mode == CLUSTER else _one_server
-    async with opening(servers, telemetry, answer_timeout_s, sentinel_password, own_keys) as valkey:
+    async with opening(servers, telemetry, answer_timeout_s, sentinel_password, tells_reign) as valkey:
         if start_timeout_s:
             await _started(valkey, start_timeout_s)
         yield valkey
@@ -45,12 +45,12 @@ async def connect(
 
 @asynccontextmanager
 async def _one_server(
-    servers: Servers, telemetry: StoreTelemetry, answer_timeout_s: float, sentinel_password: str, own_keys: bool
+    servers: Servers, telemetry: StoreTelemetry, answer_timeout_s: float, sentinel_password: str, tells_reign: bool
 ) -> AsyncIterator[Valkey]:
     if servers.mode == REPLICA:
         # A sentinel that is slow must leave time to open a connection to the primary.
         sentinels = Sentinels(servers, sentinel_password, answer_timeout_s / 2)
-        valkey = OneServer(sentinels.find, sentinels.check, answer_timeout_s, telemetry, own_keys=own_keys)
+        valkey = OneServer(sentinels.find, sentinels.check, answer_timeout_s, telemetry, tells_reign=tells_reign)
     else:
         make_connection = servers.connection()
 
@@ -66,9 +66,9 @@ async def _one_server(
 
 @asynccontextmanager
 async def _cluster(
-    servers: Servers, telemetry: StoreTelemetry, answer_timeout_s: float, _: str, own_keys: bool
+    servers: Servers, telemetry: StoreTelemetry, answer_timeout_s: float, _: str, tells_reign: bool
 ) -> AsyncIterator[Valkey]:
-    cluster = Cluster(servers, answer_timeout_s, telemetry, own_keys=own_keys)
+    cluster = Cluster(servers, answer_timeout_s, telemetry, tells_reign=tells_reign)
     job = Job("valkey-cluster-map", cluster.stay_informed)
     try:
         async with background.running(job, telemetry.metrics.background_failures):

@@ -33,8 +33,8 @@ class Link:
     """Keeps one connection. `check` is None for a server that is alone, and so cannot lose its role.
 
     `met` is called when the connection leads to a reign that this link did not know, before anything is sent to it.
-    With `own_keys`, the reign becomes a part of each key, which is text: what a server knows from the time before it
-    was promoted, which may lack the last writes, is not seen any more."""
+    With `tells_reign`, every call gets one more argument, the reign of the server that it goes to: so a script can tell
+    what is from another reign, and may lack the last writes."""
 
     def __init__(
         self,
@@ -43,14 +43,14 @@ class Link:
         check: Check | None = None,
         met: Callable[[], None] = lambda: None,
         *,
-        own_keys: bool = False,
+        tells_reign: bool = False,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._find = find
         self._answer_timeout_s = answer_timeout_s
         self._check = check
         self._met = met
-        self._own_keys = own_keys
+        self._tells_reign = tells_reign
         self._reign = ""
         self._pipeline: Pipeline | None = None
         # Those who came while there was no connection.
@@ -85,8 +85,8 @@ class Link:
         answers, of which the second counts."""
         pipeline = self._pipeline
         connected = pipeline is not None and not pipeline.lost.is_set()
-        if connected and self._own_keys:
-            calls = self._named(calls)
+        if connected and self._tells_reign:
+            calls = self._with_reign(calls)
         batch = ScriptBatch(script, calls, _commands(script, calls, asking), self._loop.create_future(), asking)
         if pipeline is not None and connected:
             pipeline.send(batch)
@@ -142,8 +142,8 @@ class Link:
             # One that nobody waits for any more is left out.
             if batch.waiting.done():
                 continue
-            if self._own_keys and batch.script:
-                batch.calls = self._named(batch.calls)
+            if self._tells_reign and batch.script:
+                batch.calls = self._with_reign(batch.calls)
                 batch.commands = _commands(batch.script, batch.calls, batch.asking)
             pipeline.send(batch)
         self._waiting.clear()
@@ -173,9 +173,9 @@ class Link:
                 pipeline.close(NotPrimaryError("another reign has begun"))
                 return
 
-    def _named(self, calls: ScriptCalls) -> ScriptCalls:
-        """The calls with the keys of this reign: named only when it is certain which server gets them."""
-        return [([f"{key!s}:{self._reign}" for key in keys], args) for keys, args in calls]
+    def _with_reign(self, calls: ScriptCalls) -> ScriptCalls:
+        """Done only when it is certain which server gets the calls."""
+        return [(keys, (*args, self._reign)) for keys, args in calls]
 
 
 def _commands(script: Script, calls: ScriptCalls, asking: bool) -> list[bytes]:

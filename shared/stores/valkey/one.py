@@ -27,10 +27,10 @@ class OneServer(Valkey):
         answer_timeout_s: float,
         telemetry: StoreTelemetry,
         *,
-        own_keys: bool = False,
+        tells_reign: bool = False,
     ) -> None:
-        super().__init__(telemetry, own_keys=own_keys)
-        self.link = Link(find, answer_timeout_s, check, self._changed, own_keys=own_keys)
+        super().__init__(telemetry, tells_reign=tells_reign)
+        self.link = Link(find, answer_timeout_s, check, self._changed, tells_reign=tells_reign)
         self._answer_timeout_s = answer_timeout_s
         telemetry.metrics.watch_connections(STORE, lambda: int(self.link.busy))
 

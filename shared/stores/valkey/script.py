@@ -31,9 +31,10 @@ class Script:
         return packed(("EVAL", self.source, len(keys), *keys, *args))
 
 
-def load_script(path: Path, table: str, *, writes: bool) -> Script:
-    """The script of a file, named after it."""
-    return Script(path.stem, path.read_text(encoding="utf-8"), table, writes=writes)
+def load_script(path: Path, table: str, *, writes: bool, first: Path | None = None) -> Script:
+    """The script of a file, named after it; with `first`, what that file does comes before."""
+    source = "\n".join(each.read_text(encoding="utf-8") for each in (first, path) if each)
+    return Script(path.stem, source, table, writes=writes)
 
 
 def packed(words: Any) -> bytes:

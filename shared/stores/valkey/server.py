@@ -36,9 +36,9 @@ class Valkey(ABC):
     # Whether keys that share no hash tag need calls of their own.
     apart = False
 
-    def __init__(self, telemetry: StoreTelemetry, *, own_keys: bool) -> None:
-        # Whether keys get the name of the primary's reign, and so need a hash tag.
-        self.own_keys = own_keys
+    def __init__(self, telemetry: StoreTelemetry, *, tells_reign: bool) -> None:
+        # Whether scripts get one more argument: the reign of the primary that runs them (link.py).
+        self.tells_reign = tells_reign
         # By time.monotonic: when this process last met a primary that it did not know, or learned that keys have moved.
         # What others have written just before may not be seen from then on. 0 for a server that is alone.
         self.changed_at = 0.0

@@ -24,7 +24,7 @@ for i = 1, #KEYS do
         known = tonumber(value)
       elseif field == 'd' then
         doubtful = true
-      elseif field ~= 'p' and field ~= 'l' and tonumber(value) > now then
+      elseif string.sub(field, 1, 2) == 'w:' and tonumber(value) > now then
         others = true
       end
     end
