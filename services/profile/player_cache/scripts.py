@@ -126,7 +126,7 @@ class CacheScripts:
         settled = self._settled()
         for player_id, token, loaded in fills:
             payload, version = (settled and loaded) or (b"", "")
-            calls.append(((entry_key(player_id),), (token, version, payload, self._life.draw_ms())))
+            calls.append(((entry_key(player_id),), (token, self._life.draw_ms(), version, payload)))
         await self._valkey.run_each(self._scripts.fill, calls)
 
     async def begin_write(self, player_ids: Sequence[UUID], token: str) -> None:

@@ -2,6 +2,7 @@
 -- holds from another reign counts for nothing: after a failover it may lack the last announcements, and while its slot
 -- was elsewhere, others may have written without leaving a word in it. Its field e is the reign that it is of.
 --
+-- ARGV[2] a time in ms, which every one of these scripts has there: how long an entry lives of which nothing is left
 -- ARGV[last] the reign of the server that runs this; the script that follows does not see it
 local reign = table.remove(ARGV)
 for i = 1, #KEYS do
@@ -14,7 +15,6 @@ for i = 1, #KEYS do
         redis.call('HDEL', KEYS[i], old[n])
       end
     end
-    -- Whatever the script leaves in it makes it live longer.
-    redis.call('PEXPIRE', KEYS[i], 3000)
+    redis.call('PEXPIRE', KEYS[i], ARGV[2])
   end
 end
