@@ -36,6 +36,9 @@ class StackSettings(BaseSettings):
     inventory_metrics_port: int = Field(9462, ge=1, le=65535, description=_TAKES + "inventory's metrics")
     leaderboard_metrics_port: int = Field(9463, ge=1, le=65535, description=_TAKES + "leaderboard's metrics")
     gateway_metrics_port: int = Field(9464, ge=1, le=65535, description=_TAKES + "the gateway's metrics")
+    dynamodb_port: int = Field(
+        8000, ge=1, le=65535, description=_TAKES + "DynamoDB Local, where it keeps the leaderboards"
+    )
     savepoint_data: Path = Field(CHECKOUT / ".savepoint", description="takes a directory for data, logs and sockets")
     replicas: int = Field(
         1,
@@ -77,9 +80,12 @@ class StackSettings(BaseSettings):
 
     def ports(self) -> dict[str, tuple[int, ...]]:
         """Every TCP port of the stack under the name of the variable that moves it."""
-        single = ("SAVEPOINT_PORT", "GATEWAY_METRICS_PORT")
+        single = ("SAVEPOINT_PORT", "GATEWAY_METRICS_PORT", "DYNAMODB_PORT")
+        unused = () if self.leaderboard_database_type == "dynamodb" else ("DYNAMODB_PORT",)
         return {
-            name: self._ports(name.lower(), 1 if name in single else self.replicas) for name in self.port_variables()
+            name: self._ports(name.lower(), 1 if name in single else self.replicas)
+            for name in self.port_variables()
+            if name not in unused
         }
 
     def replicas_of(self, service: str) -> tuple[Replica, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from deploy.local.dynamodb import dynamodb
 from deploy.local.layout import Layout
 from deploy.local.part import Part
 from deploy.local.postgres import Postgres
@@ -23,7 +24,10 @@ class Stores:
 
     def __init__(self, layout: Layout, settings: StackSettings) -> None:
         self.postgres, self.cache, self.ranks = Postgres(layout), Cache(layout), Ranks(layout)
-        self.parts: tuple[Part, ...] = (self.postgres, self.cache, self.ranks)
+        self.dynamodb = (
+            dynamodb(layout, settings.dynamodb_port) if settings.leaderboard_database_type == "dynamodb" else None
+        )
+        self.parts: tuple[Part, ...] = (self.postgres, self.cache, self.dynamodb or self.ranks)
         self._settings = settings
 
     def postgres_url(self, database: str) -> str:
@@ -50,4 +54,6 @@ class Stores:
 
     def boards(self) -> Way:
         """To the leaderboards."""
+        if self.dynamodb:
+            return Way((self.dynamodb.name,), self.dynamodb.settings)
         return Way((self.ranks.name,), {"DATABASE_TYPE": "valkey", "REDIS_URL": self.ranks_url})

@@ -1,6 +1,6 @@
 """DynamoDB. What others need of it stands here; its driver is known inside this folder only."""
 
-from shared.stores.dynamodb.client import DynamoDb, connect
+from shared.stores.dynamodb.client import MOST_WRITES, DynamoDb, connect
 from shared.stores.dynamodb.failures import STORE, ConditionFailed, WriteConflict
 from shared.stores.dynamodb.items import (
     PARTITION,
@@ -14,12 +14,14 @@ from shared.stores.dynamodb.items import (
     Query,
     Range,
     Update,
+    Value,
     Write,
 )
 from shared.stores.dynamodb.table import EXPIRES, Access, migrate
 
 __all__ = [
     "EXPIRES",
+    "MOST_WRITES",
     "PARTITION",
     "SORT",
     "STORE",
@@ -35,6 +37,7 @@ __all__ = [
     "Query",
     "Range",
     "Update",
+    "Value",
     "Write",
     "WriteConflict",
     "connect",

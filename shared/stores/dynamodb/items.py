@@ -40,8 +40,8 @@ class Range:
 
 @dataclass(frozen=True)
 class Page:
-    """A part of a range. `items` is empty where only the `count` was asked for. `end` is the last key that was read, and
-    None where the range ends with this page."""
+    """A part of a range. `items` is empty where only the `count` was asked for. `end` is the last key that was read,
+    and None where the range ends with this page."""
 
     items: Sequence[Item]
     count: int
