@@ -66,8 +66,8 @@ class LeaderboardSettings(ServiceSettings, DynamoDbSettings):
             if self.replication_mode != "single":
                 raise SettingsError(
                     f"setting REPLICATION_MODE = {self.replication_mode!r}: with DATABASE_TYPE=dynamodb it takes "
-                    "single, since DynamoDB replicates itself: over three zones of a region, and over regions as a global "
-                    "table (deploy/README.md)"
+                    "single, since DynamoDB replicates itself: over three zones of a region, and over regions "
+                    "as a global table (deploy/README.md)"
                 )
         elif not self.redis_url:
             raise SettingsError(

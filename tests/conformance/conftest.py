@@ -114,6 +114,7 @@ async def inventory(environments: Environments, profile: Service, logs: Path) ->
 
 @pytest.fixture(scope="session")
 async def leaderboard(environments: Environments, logs: Path) -> AsyncIterator[Service]:
-    """A running leaderboard service."""
+    """A running leaderboard service, its table made where it needs one."""
+    await migrate("leaderboard", environments["leaderboard"])
     async with running("leaderboard", environments["leaderboard"], logs) as service:
         yield service
