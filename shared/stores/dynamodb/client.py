@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.contract.errors import DeadlineReached, Overloaded, StoreUnavailable
-from shared.stores.dynamodb import table as tables
 from shared.stores.dynamodb.failures import STORE, code_of, translated
 from shared.stores.dynamodb.items import (
     PARTITION,
@@ -30,7 +29,7 @@ from shared.stores.dynamodb.items import (
     values_out,
     write_out,
 )
-from shared.stores.dynamodb.table import Access
+from shared.stores.dynamodb.table import Access, open_client, wait
 from shared.stores.errors import StoreUnfit
 from shared.telemetry.store import StoreTelemetry
 from shared.work import deadline
@@ -228,8 +227,8 @@ async def connect(
 ) -> AsyncIterator[DynamoDb]:
     """The table, which must answer within `start_timeout_s`; closed on the way out. Raises StoreUnavailable; StoreUnfit
     at once when there is no such table, it has other keys, or the credentials are refused."""
-    async with tables.client(access, answer_timeout_s) as driver:
-        await tables.wait(driver, access.table, start_timeout_s)
+    async with open_client(access, answer_timeout_s) as driver:
+        await wait(driver, access.table, start_timeout_s)
         yield DynamoDb(driver, access, answer_timeout_s, telemetry)
 
 

@@ -44,7 +44,7 @@ class TableMissing(StoreUnfit):
 
 
 @asynccontextmanager
-async def client(access: Access, answer_timeout_s: float) -> AsyncIterator["DynamoDBClient"]:
+async def open_client(access: Access, answer_timeout_s: float) -> AsyncIterator["DynamoDBClient"]:
     """The driver's client. Raises StoreUnfit where no region is known."""
     config = AioConfig(
         connect_timeout=CONNECT_TIMEOUT_S,
@@ -103,7 +103,7 @@ async def migrate(access: Access, start_within_s: float, within_s: float) -> str
     """Makes the table where it is missing, waits until it can be used, and has DynamoDB delete what expires. Returns
     what was done; nothing where all was done before. Raises MigrationError."""
     try:
-        async with client(access, start_within_s) as driver:
+        async with open_client(access, start_within_s) as driver:
             return "\n".join(await _migrated(driver, access.table, start_within_s, within_s))
     except StoreUnavailable as error:
         raise MigrationError(f"{error.message} (waited {start_within_s:g} s)") from error

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from deploy.local import embedded, engines, ports
-from deploy.local.dynamodb import DynamoDbLocal, Moto, no_dynamodb_local
+from deploy.local.dynamodb import DynamoDbLocal, no_dynamodb_local
 from tests.conformance.database import Database, Environments
 
 
@@ -24,14 +24,6 @@ async def _dynamodb(directory: Path) -> AsyncIterator[Environments]:
         yield {"leaderboard": server.settings}
 
 
-@asynccontextmanager
-async def _moto(directory: Path) -> AsyncIterator[Environments]:
-    """What the embedded stack has where there is no Java."""
-    [port] = ports.free(1)
-    async with embedded.alone(directory, lambda layout: Moto(layout, port, "")) as server:
-        yield {"leaderboard": server.settings}
-
-
 _DYNAMODB_LACKS = {
     "large_batches_under_a_request_id": "a transaction of DynamoDB writes 100 items at most: that is 25 submissions "
     "with their record"
@@ -47,5 +39,4 @@ DATABASES = (
         unavailable=no_dynamodb_local,
         lacks=_DYNAMODB_LACKS,
     ),
-    Database("DynamoDB (moto)", _moto, f"moto {engines.version('moto')}", slow=True, lacks=_DYNAMODB_LACKS),
 )
