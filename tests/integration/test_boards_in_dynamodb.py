@@ -24,7 +24,7 @@ from savepoint.leaderboard.v1.leaderboard_pb2_grpc import LeaderboardServiceStub
 from deploy.local import embedded, ports
 from deploy.local.dynamodb import DynamoDbLocal, Moto, no_dynamodb_local
 from services.leaderboard.boards.dynamodb.boards import Boards
-from services.leaderboard.boards.dynamodb.graves import Graves
+from services.leaderboard.boards.dynamodb.deleted import DeletedBoards
 from services.leaderboard.boards.dynamodb.order import listed
 from services.leaderboard.boards.dynamodb.positions import Position, entry_id_of
 from services.leaderboard.boards.dynamodb.reading import read
@@ -226,7 +226,7 @@ async def test_what_a_deleted_board_leaves_is_taken_away(ranks: Ranks, table: Dy
     assert kept
     await ranks.DeleteLeaderboard(pb.DeleteLeaderboardRequest(leaderboard_id=board))
     assert len(await listed(table, kept, 1000)) == 150
-    await asyncio.gather(Graves(table).dig(), Graves(table).dig())
+    await asyncio.gather(DeletedBoards(table).remove_all(), DeletedBoards(table).remove_all())
     assert await listed(table, kept, 1000) == []
     where = [kept.where_key(f"p{number}") for number in range(150)]
     assert await table.get(dynamodb.Query("look", "select", "leaderboards"), where) == {}

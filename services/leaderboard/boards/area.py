@@ -42,7 +42,7 @@ async def _store(stores: Stores) -> AsyncIterator[BoardStore]:
             stores.dynamodb, settings.requests_kept_s, settings.dynamodb_exact_ranks, settings.dynamodb_shards
         )
         failures = stores.dynamodb.telemetry.metrics.background_failures
-        async with background.running(Job("deleted-boards", store.graves.dig_forever), failures):
+        async with background.running(Job("deleted-boards", store.deleted.remove_forever), failures):
             yield store
     else:
         raise RuntimeError("no database is open")

@@ -8,8 +8,8 @@ from typing import TypeVar
 from services.leaderboard.boards.dynamodb.items import (
     CREATE_LEADERBOARD,
     DELETE_LEADERBOARD,
+    DELETED,
     FIND_LEADERBOARD,
-    GRAVES,
     Board,
     BoardGone,
     board_key,
@@ -90,11 +90,11 @@ class Boards:
         return board
 
     async def delete(self, board: Board) -> None:
-        """Deletes a board. Its entries are out of reach from then on; graves.py takes them away. Raises BoardGone."""
+        """Deletes a board. Its entries are out of reach from then on; deleted.py takes them away. Raises BoardGone."""
         writes: list[Write] = [
             Delete(board_key(board.leaderboard_id), "g = :g", {":g": board.generation}),
             *(Delete(key) for key in board.head_keys()),
-            Put(Key(GRAVES, board.generation), item={"s": board.shards, "l": 0}),
+            Put(Key(DELETED, board.generation), item={"s": board.shards, "l": 0}),
         ]
 
         async def once() -> None:

@@ -29,11 +29,12 @@ from shared.stores.dynamodb import (
 )
 from shared.work.contention import Moved
 
-# A submission takes three writes of a transaction, and its record one.
-MOST_TOGETHER = (MOST_WRITES - 1) // 4
+# A submission takes so many writes of a transaction, and its record one more.
+WRITES_OF_ONE = 3
+MOST_TOGETHER = (MOST_WRITES - 1) // (WRITES_OF_ONE + 1)
 # Of one batch under a request_id: with one record, and the heads of all shards.
 MOST_AS_ONE = 25
-MOST_SHARDS = MOST_WRITES - 1 - 3 * MOST_AS_ONE
+MOST_SHARDS = MOST_WRITES - 1 - WRITES_OF_ONE * MOST_AS_ONE
 
 _AS_READ = "v = :v"
 _NEW = "attribute_not_exists(pk)"

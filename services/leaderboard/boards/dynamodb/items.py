@@ -8,7 +8,7 @@ entries; an entry_id is always in the same one.
 | <g>#<shard> | r<position><entry_id> | an entry | v its version, u updated_at in µs, m metadata |
 | <g>@<entry_id> | entry | where an entry stands | k sort key of it, v, u as there, m whether it has metadata |
 | request#<leaderboard_id>#<request_id> | request | an answer | f fingerprint, a answer, g, x when it expires in s |
-| graves | <g> | a deleted board | s number of shards, l until when somebody is removing it, in s |
+| deleted | <g> | a deleted board | s number of shards, l until when somebody is removing it, in s |
 
 A generation is a word for one board, which no board before or after it has: what is left of a deleted board has keys
 that nobody asks for.
@@ -26,7 +26,7 @@ from shared.stores.dynamodb import SORT, Item, Key, Query
 
 LEADERBOARDS, ENTRIES, REQUESTS = "leaderboards", "leaderboard_entries", "leaderboard_requests"
 
-GRAVES = "graves"
+DELETED = "deleted"
 _BUCKET = "b"
 
 
@@ -136,8 +136,8 @@ CREATE_LEADERBOARD = Query("create_leaderboard", "insert", LEADERBOARDS)
 FIND_LEADERBOARD = Query("find_leaderboard", "select", LEADERBOARDS)
 READ_HEADS = Query("read_heads", "select", LEADERBOARDS)
 DELETE_LEADERBOARD = Query("delete_leaderboard", "delete", LEADERBOARDS)
-FIND_GRAVES = Query("find_graves", "select", LEADERBOARDS)
-CLAIM_GRAVE = Query("claim_grave", "update", LEADERBOARDS)
+FIND_DELETED = Query("find_deleted", "select", LEADERBOARDS)
+CLAIM_DELETED = Query("claim_deleted", "update", LEADERBOARDS)
 FORGET_ENTRIES = Query("forget_entries", "delete", ENTRIES)
 READ_ENTRIES = Query("read_entries", "select", ENTRIES)
 LIST_ENTRIES = Query("list_entries", "select", ENTRIES)

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from services.leaderboard.boards.dynamodb.boards import Boards
 from services.leaderboard.boards.dynamodb.changes import MOST_AS_ONE, Changes, entry_of, write
-from services.leaderboard.boards.dynamodb.graves import Graves
+from services.leaderboard.boards.dynamodb.deleted import DeletedBoards
 from services.leaderboard.boards.dynamodb.items import (
     FIND_REQUEST,
     RECORD_REFUSAL,
@@ -57,7 +57,7 @@ class DynamoBoardStore(BoardStore):
         self._boards = Boards(database, shards)
         self._ranker = Ranker(database, exact_ranks)
         self._submits = Submits(database, self._records, self._ranker)
-        self.graves = Graves(database)
+        self.deleted = DeletedBoards(database)
 
     async def close(self) -> None:
         """Ends what is on its way."""

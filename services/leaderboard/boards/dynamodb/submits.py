@@ -1,16 +1,17 @@
 """Submissions: those of many callers to one shard of a board go in one transaction.
 
 A transaction writes the head of its shard, and two at once would be in each other's way. So there is one at a time for
-each shard, from this process; whoever comes while it is on its way goes with the next one. Other processes'
+each shard, from this process; whoever comes while it is on its way goes with the next one. Batches under a request_id
+concern several shards: they go one transaction at a time for each board. Other processes'
 transactions may still meet ours: then DynamoDB refuses one of them, which is done again.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
+from uuid import UUID
 
-from services.leaderboard.boards.dynamodb.changes import MOST_TOGETHER, Changes, Step, entry_of, write
+from services.leaderboard.boards.dynamodb.changes import MOST_TOGETHER, WRITES_OF_ONE, Changes, Step, entry_of, write
 from services.leaderboard.boards.dynamodb.items import SUBMIT_SCORES, Board, State
 from services.leaderboard.boards.dynamodb.positions import Clock, Position
 from services.leaderboard.boards.dynamodb.ranks import Ahead, Ranker
@@ -26,11 +27,17 @@ from services.leaderboard.boards.dynamodb.requests import (
 from services.leaderboard.boards.errors import leaderboard_not_found
 from services.leaderboard.boards.types import Placed, Submission, Submitted
 from shared.contract.errors import NotFound, Overloaded, RequestIdReused, StoreUnavailable
-from shared.stores.dynamodb import STORE, DynamoDb
+from shared.stores.dynamodb import MOST_WRITES, STORE, DynamoDb
 from shared.stores.requests.key import RequestKey
 from shared.work.batching import Batcher
 from shared.work.contention import undisturbed
+from shared.work.lanes import Lanes
 from shared.work.together import together
+
+_Result = Sequence[Placed | NotFound]
+
+# Batches of some four transactions, which follow each other: all of them have the time of the last one.
+_MOST_AT_ONCE = 4 * MOST_WRITES
 
 
 class _Request(NamedTuple):
@@ -40,12 +47,11 @@ class _Request(NamedTuple):
     key: RequestKey | None
 
 
-@dataclass
-class _Lane:
-    """The submissions to one shard; `users` wait for an answer."""
+class _Batch(NamedTuple):
+    """Submissions that take effect as one."""
 
-    batches: Batcher[_Request, Submitted]
-    users: int = 0
+    submissions: Sequence[Submission]
+    key: RequestKey
 
 
 class Submits:
@@ -56,34 +62,21 @@ class Submits:
         self._records = records
         self._ranker = ranker
         self._clock = Clock()
-        self._lanes: dict[tuple[Board, int], _Lane] = {}
+        self._shards: Lanes[tuple[Board, int], _Request, Submitted] = Lanes(self._shard_lane)
+        self._boards: Lanes[Board, _Batch, _Result] = Lanes(self._board_lane)
 
     async def close(self) -> None:
         """Ends what is on its way."""
-        for lane in list(self._lanes.values()):
-            await lane.batches.close()
+        await self._shards.close()
+        await self._boards.close()
 
     async def submit(self, board: Board, submission: Submission, key: RequestKey | None) -> Submitted:
         """Sets one score. Raises NotFound if that is recorded, RequestIdReused."""
-        at = (board, board.shard(submission.entry_id))
-        lane = self._lanes.get(at)
-        if lane is None:
-            # The same request twice goes in two transactions: the second one finds the record of the first.
-            batches = Batcher(partial(self._together, board), _keys, most=MOST_TOGETHER, at_once=1)
-            lane = self._lanes[at] = _Lane(batches)
-        lane.users += 1
-        try:
-            return await lane.batches.do(_Request(submission, key))
-        finally:
-            lane.users -= 1
-            if not lane.users and self._lanes.get(at) is lane:
-                del self._lanes[at]
+        return await self._shards.do((board, board.shard(submission.entry_id)), _Request(submission, key))
 
-    async def submit_as_one(
-        self, board: Board, submissions: Sequence[Submission], key: RequestKey
-    ) -> Sequence[Placed | NotFound]:
+    async def submit_as_one(self, board: Board, submissions: Sequence[Submission], key: RequestKey) -> _Result:
         """Sets up to MOST_AS_ONE scores, in one transaction with their record. Raises RequestIdReused."""
-        return await undisturbed(partial(self._as_one, board, submissions, key))
+        return await self._boards.do(board, _Batch(submissions, key))
 
     async def submit_each(self, board: Board, submissions: Sequence[Submission]) -> Sequence[Placed]:
         """Sets any number of scores, MOST_TOGETHER at a time; where it fails, some may be set."""
@@ -102,6 +95,13 @@ class Submits:
         ahead = await self._ranker.ahead(board, heads, [state.position for state in states])
         return list(map(_placed, states, ahead))
 
+    def _shard_lane(self, of: tuple[Board, int]) -> Batcher[_Request, Submitted]:
+        return Batcher(partial(self._together, of[0]), _keys, most=MOST_TOGETHER, at_once=1)
+
+    def _board_lane(self, board: Board) -> Batcher[_Batch, _Result]:
+        work = partial(self._batches_together, board)
+        return Batcher(work, _keys, weight=_size, most=_MOST_AT_ONCE, at_once=1)
+
     async def _together(self, board: Board, requests: Sequence[_Request]) -> Sequence[Submitted | Exception]:
         return await undisturbed(partial(self._attempt, board, requests))
 
@@ -113,9 +113,12 @@ class Submits:
             [record_key(board.leaderboard_id, key) for _, key in requests if key],
         )
         changes = Changes(board, found.heads, self._clock, found.entries)
-        results = [self._known(board, key, found) if key else None for _, key in requests]
+        known = [self._known(board, key, found) if key else None for _, key in requests]
+        results = {number: _replayed(board, answer) for number, answer in enumerate(known) if answer is not None}
         steps = {
-            number: changes.submit(requests[number].submission) for number, known in enumerate(results) if known is None
+            number: changes.submit(submission)
+            for number, (submission, _) in enumerate(requests)
+            if number not in results
         }
         records = []
         for number, result in zip(steps, await self._submitted(board, found, list(steps.values())), strict=True):
@@ -123,27 +126,48 @@ class Submits:
             if key := requests[number].key:
                 records.append(self._records.record(board, key, submitted_out(result)))
         await write(self._database, SUBMIT_SCORES, board, [*changes.writes(), *records])
-        return [result for result in results if result is not None]
+        return [results[number] for number in range(len(requests))]
 
-    async def _as_one(
-        self, board: Board, submissions: Sequence[Submission], key: RequestKey
-    ) -> Sequence[Placed | NotFound]:
-        at = record_key(board.leaderboard_id, key)
-        found = await read(self._database, board, [submission.entry_id for submission in submissions], [at])
-        answer = self._records.answer(board, key, found.others.get(at))
-        if answer is not None:
-            return placed_in(answer) if answer else [leaderboard_not_found(board.leaderboard_id)] * len(submissions)
+    async def _batches_together(self, board: Board, batches: Sequence[_Batch]) -> Sequence[_Result | Exception]:
+        results: list[_Result | Exception] = []
+        for some in _fitting(batches, MOST_WRITES - board.shards):
+            try:
+                results += await undisturbed(partial(self._batches_attempt, board, some))
+            except Exception as error:
+                # Those before it were done.
+                results += [error] * len(some)
+        return results
+
+    async def _batches_attempt(self, board: Board, batches: Sequence[_Batch]) -> Sequence[_Result | Exception]:
+        found = await read(
+            self._database,
+            board,
+            [submission.entry_id for submissions, _ in batches for submission in submissions],
+            [record_key(board.leaderboard_id, key) for _, key in batches],
+        )
         changes = Changes(board, found.heads, self._clock, found.entries)
-        last = {submission.entry_id: changes.submit(submission).after for submission in submissions}
-        states = [last[submission.entry_id] for submission in submissions]
-        ahead = await self._ranker.ahead(board, found.heads, [state.position for state in states])
-        placed = [
-            _placed(state, one.moved(changes.shift(state.position, submission.entry_id)))
-            for submission, state, one in zip(submissions, states, ahead, strict=True)
+        known = [self._known(board, key, found) for _, key in batches]
+        stand = [
+            _applied(changes, submissions) if answer is None else []
+            for (submissions, _), answer in zip(batches, known, strict=True)
         ]
-        record = self._records.record(board, key, placed_out(placed))
-        await write(self._database, SUBMIT_SCORES, board, [*changes.writes(), record])
-        return placed
+        positions = [state.position for states in stand for state, _ in states]
+        ahead = dict(zip(positions, await self._ranker.ahead(board, found.heads, positions), strict=True))
+        results: list[_Result | Exception] = []
+        records = []
+        for (submissions, key), answer, states in zip(batches, known, stand, strict=True):
+            if isinstance(answer, RequestIdReused):
+                results.append(answer)
+            elif answer is None:
+                placed = [_placed(state, ahead[state.position].moved(more)) for state, more in states]
+                records.append(self._records.record(board, key, placed_out(placed)))
+                results.append(placed)
+            elif answer:
+                results.append(placed_in(answer))
+            else:
+                results.append([leaderboard_not_found(board.leaderboard_id)] * len(submissions))
+        await write(self._database, SUBMIT_SCORES, board, [*changes.writes(), *records])
+        return results
 
     async def _portions(self, board: Board, submissions: Sequence[Submission]) -> Mapping[str, State]:
         """The entries as they were written."""
@@ -167,19 +191,49 @@ class Submits:
         ahead = dict(zip(positions, await self._ranker.ahead(board, found.heads, positions), strict=True))
         return [_submitted(step, ahead) for step in steps]
 
-    def _known(self, board: Board, key: RequestKey, found: Found) -> Submitted | Exception | None:
-        """What is recorded."""
+    def _known(self, board: Board, key: RequestKey, found: Found) -> str | RequestIdReused | None:
+        """What is recorded, as Records.answer has it."""
         try:
-            answer = self._records.answer(board, key, found.others.get(record_key(board.leaderboard_id, key)))
+            return self._records.answer(board, key, found.others.get(record_key(board.leaderboard_id, key)))
         except RequestIdReused as error:
             return error
-        if answer is None:
-            return None
-        return submitted_in(answer) if answer else leaderboard_not_found(board.leaderboard_id)
 
 
-def _keys(request: _Request) -> Sequence[object]:
+def _keys(request: _Request | _Batch) -> Sequence[UUID]:
+    """The same request twice goes in two transactions: the second one finds the record of the first."""
     return (request.key.request_id,) if request.key else ()
+
+
+def _size(batch: _Batch) -> int:
+    """How much it takes of a transaction."""
+    return WRITES_OF_ONE * len(batch.submissions) + 1
+
+
+def _fitting(batches: Sequence[_Batch], room: int) -> Iterator[Sequence[_Batch]]:
+    """As many at a time as a transaction takes beside the heads."""
+    some: list[_Batch] = []
+    left = room
+    for batch in batches:
+        size = _size(batch)
+        if some and size > left:
+            yield some
+            some, left = [], room
+        some.append(batch)
+        left -= size
+    if some:
+        yield some
+
+
+def _applied(changes: Changes, submissions: Sequence[Submission]) -> list[tuple[State, int]]:
+    """How the entry of each stands when all are done, and how many more entries than were read stand before it."""
+    last = {submission.entry_id: changes.submit(submission).after for submission in submissions}
+    return [(last[name], changes.shift(last[name].position, name)) for name in (one.entry_id for one in submissions)]
+
+
+def _replayed(board: Board, answer: str | RequestIdReused) -> Submitted | Exception:
+    if isinstance(answer, RequestIdReused):
+        return answer
+    return submitted_in(answer) if answer else leaderboard_not_found(board.leaderboard_id)
 
 
 def _submitted(step: Step, ahead: Mapping[Position, Ahead]) -> Submitted:

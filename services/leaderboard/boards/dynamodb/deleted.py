@@ -6,10 +6,10 @@ import time
 from collections.abc import Mapping
 
 from services.leaderboard.boards.dynamodb.items import (
-    CLAIM_GRAVE,
-    FIND_GRAVES,
+    CLAIM_DELETED,
+    DELETED,
+    FIND_DELETED,
     FORGET_ENTRIES,
-    GRAVES,
     LIST_ENTRIES,
     Board,
     sort_key,
@@ -26,39 +26,39 @@ _LEASE_S = 120
 _AT_ONCE = 100
 # Between two portions, so that calls are not held up.
 _PAUSE_S = 0.05
-_GRAVES_AT_ONCE = 10
+_BOARDS_AT_ONCE = 10
 # Generations are hexadecimal.
-_ALL = Range(GRAVES, "0", "g")
+_ALL = Range(DELETED, "0", "g")
 
 
-class Graves:
+class DeletedBoards:
     """The deleted boards of a table."""
 
     def __init__(self, database: DynamoDb) -> None:
         self._database = database
 
-    async def dig_forever(self) -> None:
+    async def remove_forever(self) -> None:
         """The background task: takes away what is left every minute, until cancelled."""
         while True:
             try:
-                await self.dig()
+                await self.remove_all()
             except SavepointError as error:
                 _log.warning("entries of deleted boards stay for now: %s", error.message)
             await asyncio.sleep(_EVERY_S)
 
-    async def dig(self) -> None:
+    async def remove_all(self) -> None:
         """Takes away all that is left of the boards that nobody else is at work on."""
         end: Key | None = None
         while True:
-            page = await self._database.query(FIND_GRAVES, _ALL, limit=_GRAVES_AT_ONCE, after=end)
-            for grave in page.items:
-                await self._remove(grave)
+            page = await self._database.query(FIND_DELETED, _ALL, limit=_BOARDS_AT_ONCE, after=end)
+            for mark in page.items:
+                await self._remove(mark)
             end = page.end
             if end is None:
                 return
 
-    async def _remove(self, grave: Item) -> None:
-        board = Board("", sort_key(grave), int(grave["s"]), 0)
+    async def _remove(self, mark: Item) -> None:
+        board = Board("", sort_key(mark), int(mark["s"]), 0)
         if not await self._write(_claim(board, "l < :now", {":now": int(time.time())})):
             return
         renew_at = time.monotonic() + _LEASE_S / 2
@@ -71,7 +71,7 @@ class Graves:
                     await self._write(_claim(board, "attribute_exists(pk)", {}))
                     renew_at = time.monotonic() + _LEASE_S / 2
                 await asyncio.sleep(_PAUSE_S)
-        await self._write(Delete(_grave_key(board)))
+        await self._write(Delete(_mark_key(board)))
 
     async def _some(self, board: Board, shard: int) -> list[Key]:
         within = Range(board.partition(shard), BEGIN, END)
@@ -80,7 +80,7 @@ class Graves:
 
     async def _write(self, write: Write) -> bool:
         try:
-            await self._database.write(CLAIM_GRAVE, [write])
+            await self._database.write(CLAIM_DELETED, [write])
         except (ConditionFailed, WriteConflict):
             return False
         return True
@@ -88,8 +88,8 @@ class Graves:
 
 def _claim(board: Board, condition: str, params: Mapping[str, int]) -> Update:
     until = int(time.time()) + _LEASE_S
-    return Update(_grave_key(board), condition, {":l": until, **params}, expression="SET l = :l")
+    return Update(_mark_key(board), condition, {":l": until, **params}, expression="SET l = :l")
 
 
-def _grave_key(board: Board) -> Key:
-    return Key(GRAVES, board.generation)
+def _mark_key(board: Board) -> Key:
+    return Key(DELETED, board.generation)
