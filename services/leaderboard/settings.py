@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
-from shared.service.settings import ServiceSettings, SettingsError, listens, shows_metrics
+from shared.service.settings import ServiceSettings, SettingsError, ValkeySettings, listens, shows_metrics
 
 DYNAMODB = "dynamodb"
 
@@ -43,7 +43,7 @@ class DynamoDbSettings(BaseSettings):
     )
 
 
-class LeaderboardSettings(ServiceSettings, DynamoDbSettings):
+class LeaderboardSettings(ServiceSettings, ValkeySettings, DynamoDbSettings):
     """REDIS_URL is the store of the boards: it must keep what it holds (appendonly yes) and never evict."""
 
     listen: str = listens("127.0.0.1:50053")
@@ -54,7 +54,7 @@ class LeaderboardSettings(ServiceSettings, DynamoDbSettings):
     redis_url: str = Field(
         "",
         pattern=r"^($|(redis|rediss|unix)://)",
-        description="takes redis://host:port/0, rediss://… or unix:///path?db=0, and is required with valkey and redis",
+        description=f"{ValkeySettings.model_fields['redis_url'].description} with valkey and redis",
     )
     requests_kept_s: int = Field(
         3600, ge=60, le=604_800, description="takes 60 to 604800 seconds that the answer to a request_id is repeated"
