@@ -33,6 +33,10 @@ down: $(READY) ## stop what `make up` started
 status: $(READY) ## show the health, address and memory of every part (JSON=1: as JSON)
 	@$(BIN)/python -m deploy.local status $(if $(JSON),--json)
 
+.PHONY: doctor
+doctor: $(READY) ## say what is ill in the stores, services and gateway, and what to do (JSON=1: as JSON)
+	@$(BIN)/python -m deploy.doctor $(if $(JSON),--json)
+
 .PHONY: demo
 demo: $(READY) ## play 49,520 real matches through the gateway (DEMO_FILE= DEMO_LIMIT= JSON=1)
 	@$(BIN)/python -m examples.internationals $(if $(JSON),--json)

@@ -40,6 +40,8 @@ TUNED = {
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
+    "shared_preload_libraries": "pg_stat_statements",
+    "pg_stat_statements.track_utility": "off",
 }
 _SETTINGS = TUNED | {"listen_addresses": "", "max_connections": str(MAX_CONNECTIONS)}
 
@@ -126,10 +128,16 @@ class Postgres(Part):
             "making the PostgreSQL data directory",
         )
         for database in DATABASES:
-            # A server for one user, with no socket: the databases exist before anything can ask for them.
-            single = self._command("postgres", "--single", "-D", str(aside), "-c", "exit_on_error=on", "postgres")
-            await run(replace(single, stdin=f"CREATE DATABASE {database}\n"), self.log, f"making database {database}")
+            # The databases exist before anything can ask for them.
+            await self._alone(aside, "postgres", f"CREATE DATABASE {database}")
+            # What the doctor reads the statistics of statements by.
+            await self._alone(aside, database, "CREATE EXTENSION pg_stat_statements")
         aside.rename(self.data)
+
+    async def _alone(self, cluster: Path, database: str, sql: str) -> None:
+        """Runs a statement by a server for one user, with no socket."""
+        single = self._command("postgres", "--single", "-D", str(cluster), "-c", "exit_on_error=on", database)
+        await run(replace(single, stdin=f"{sql}\n"), self.log, f"{sql.lower()} in {database}")
 
     def _step_down(self) -> None:
         """PostgreSQL refuses to run as root: it is run as nobody, who owns its directories."""

@@ -1,0 +1,28 @@
+"""Examines everything, all parts at once."""
+
+import asyncio
+
+from deploy.doctor.finding import Examined
+from deploy.doctor.limits import Limits
+from deploy.doctor.postgres import examine as databases
+from deploy.doctor.processes import examine as services
+from deploy.doctor.processes import gateway
+from deploy.doctor.report import Report
+from deploy.doctor.targets import Targets
+from deploy.doctor.valkey import examine as valkeys
+
+
+async def examine(targets: Targets, window_s: float, limits: Limits) -> Report:
+    """Looks at all targets; what changes is watched for `window_s`. Whatever does not answer is a finding."""
+    first = await services.first_look(targets.processes)
+    looks = [
+        databases.examine(targets.databases, services.pool_sizes(first), window_s, limits),
+        valkeys.examine(targets.valkeys, window_s, limits),
+        services.examine(targets.processes, first, window_s, limits),
+    ]
+    found = [each for group in await asyncio.gather(*looks, _gateway(targets, window_s)) for each in group]
+    return Report(targets.source, tuple(each for each in found if each.findings))
+
+
+async def _gateway(targets: Targets, window_s: float) -> list[Examined]:
+    return [await gateway.examine(targets.gateway, window_s)] if targets.gateway else []
