@@ -8,6 +8,7 @@ from rich.text import Text
 
 from deploy.doctor.finding import Examined, Finding, Severity, worst
 from deploy.doctor.report import Report
+from deploy.doctor.text import place
 
 _MARKS: Mapping[Severity, tuple[str, str]] = {
     Severity.PROBLEM: ("✗", "bold red"),
@@ -28,13 +29,12 @@ def show(report: Report, console: Console) -> None:
 
 def _part(part: Examined) -> RenderableType:
     mark, style = _MARKS[worst(part.findings)]
-    head = Text.assemble((f"{mark} {part.part}", style), ("  " + part.address, "dim"), overflow="fold")
+    head = Text.assemble((f"{mark} {part.part}", style), ("  " + place(part.address), "dim"), overflow="fold")
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
-    table.add_column(ratio=1, overflow="fold")
-    table.expand = True
+    table.add_column(overflow="fold")
     for finding in sorted(part.findings, key=lambda finding: _PLACES[finding.severity]):
         mark, style = _MARKS[finding.severity]
         # Text, never markup: a query may have brackets.

@@ -1,6 +1,7 @@
 """Figures and queries as people read them."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 _BYTES = (("GB", 1024**3), ("MB", 1024**2), ("kB", 1024))
 _SECONDS = (("d", 86_400), ("h", 3600), ("min", 60))
@@ -20,7 +21,9 @@ def duration(seconds: float) -> str:
     for unit, one in _SECONDS:
         if seconds >= 2 * one:
             return f"{seconds / one:.0f} {unit}"
-    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
+    if seconds >= 1:
+        return f"{seconds:.1f} s"
+    return f"{seconds * 1000:.0f} ms" if seconds >= 0.01 or not seconds else f"{seconds * 1000:.2g} ms"
 
 
 def percent(ratio: float) -> str:
@@ -32,6 +35,11 @@ def sql(query: str | None) -> str:
     """A statement on one line, its end cut off."""
     line = " ".join((query or "").split())
     return line if len(line) <= _LONGEST_QUERY else f"{line[: _LONGEST_QUERY - 2]} …"
+
+
+def place(address: str) -> str:
+    """An address; a path below the working directory without that."""
+    return address.removeprefix(f"{Path.cwd()}/")
 
 
 def names(given: Iterable[str], most: int = 5) -> str:

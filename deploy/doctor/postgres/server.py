@@ -27,7 +27,7 @@ _MUST = {
 _WHY = {
     "fsync": "a crash of the machine may leave the database damaged beyond repair",
     "full_page_writes": "a crash while a page is written leaves half of it, and nothing to mend it with",
-    "synchronous_commit": "an answer does not mean that the change is on the disk: a crash loses what callers were told",
+    "synchronous_commit": "an answer does not mean that a change is on the disk: a crash loses what callers were told",
     "autovacuum": "dead rows are never removed: tables grow, reads slow down, and in the end writes stop",
     "track_counts": "autovacuum does not know where it is needed",
 }

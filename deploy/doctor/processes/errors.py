@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from deploy.doctor.finding import Finding, Severity, ok
+from deploy.doctor.finding import Figure, Finding, Severity, ok
 from deploy.doctor.processes.sample import Sample
 
 CHECK = "store errors"
@@ -67,6 +67,6 @@ def look(before: Sample, after: Sample) -> list[Finding]:
         severity = known.now if now else known.before
         if total and severity is not Severity.OK:
             what = f"{kind} at {store}: {now} just now, {total} since the process began"
-            figures = {"store": store, "kind": kind, "now": now, "total": total}
+            figures: dict[str, Figure] = {"store": store, "kind": kind, "now": now, "total": total}
             found.append(Finding(CHECK, severity, what, known.why, known.do, figures))
     return found or [ok(CHECK, "none that matters", total=totals.total())]

@@ -1,6 +1,6 @@
 """A process's pool of connections to PostgreSQL."""
 
-from deploy.doctor.finding import Finding, graded, ok, problem
+from deploy.doctor.finding import Figure, Finding, graded, ok, problem
 from deploy.doctor.processes.sample import Sample
 from deploy.doctor.text import duration
 
@@ -23,7 +23,7 @@ def look(before: Sample, after: Sample, window_s: float) -> list[Finding]:
         active = [int(sample.total("db_connections_active", store=store)) for sample in (before, after)]
         waiting = [int(sample.total("db_connections_waiting", store=store)) for sample in (before, after)]
         what = f"{active[1]} of {most} connections to {store} are in use, {waiting[1]} callers wait for one"
-        figures = {"store": store, "active": active[1], "size": most, "waiting": waiting[1]}
+        figures: dict[str, Figure] = {"store": store, "active": active[1], "size": most, "waiting": waiting[1]}
         if min(active) >= most:
             what = f"all {most} connections to {store} were in use {duration(window_s)} ago and are now; "
             what += f"{waiting[1]} callers wait for one"

@@ -1,0 +1,551 @@
+"""The doctor finds each illness, made on a real engine, and none where all is well."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import psycopg
+import pytest
+from redis.asyncio import Redis
+from savepoint.profile.v1 import profile_pb2, wallet_pb2
+from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
+from savepoint.profile.v1.wallet_pb2_grpc import WalletServiceStub
+
+from deploy.doctor.examine import examine
+from deploy.doctor.finding import Finding, Severity
+from deploy.doctor.limits import LIMITS
+from deploy.doctor.named import WITH_TABLES
+from deploy.doctor.postgres import defined
+from deploy.doctor.report import Report
+from deploy.doctor.targets import Database, Gateway, Process, Targets, ValkeyServer, boards, cache
+from deploy.local import ports
+from deploy.local.embedded import stack
+from deploy.local.part import Command
+from deploy.local.postgres import Postgres
+from deploy.local.stores import Stores
+from deploy.local.valkey import Cache, Ranks
+from shared.stores.postgres.migrations import by_version
+from tests.support import databases
+from tests.support.parts import alone
+from tests.support.service import ROOT, migrate, running
+
+WINDOW_S = 0.2
+LOCKED = 12
+
+Session = psycopg.AsyncConnection[tuple[Any, ...]]
+
+
+async def looked(*targets: Database | ValkeyServer | Process, gateway: Gateway | None = None, **limits: Any) -> Report:
+    """What the doctor finds about these, with some of its limits set otherwise."""
+    given = Targets(
+        "what a test made",
+        tuple(each for each in targets if isinstance(each, Database)),
+        tuple(each for each in targets if isinstance(each, ValkeyServer)),
+        tuple(each for each in targets if isinstance(each, Process)),
+        gateway,
+    )
+    return await examine(given, WINDOW_S, replace(LIMITS, **limits))
+
+
+def found(report: Report, check: str, severity: Severity = Severity.PROBLEM) -> list[Finding]:
+    """The findings of a check that are so bad. Each says why it matters and what to do."""
+    findings = [
+        each for part in report.parts for each in part.findings if (each.check, each.severity) == (check, severity)
+    ]
+    assert severity is Severity.OK or all(each.why and each.do for each in findings)
+    return findings
+
+
+def problems(report: Report) -> list[Finding]:
+    return [each for part in report.parts for each in part.findings if each.severity is Severity.PROBLEM]
+
+
+async def until(condition: Callable[[], Awaitable[bool]], within_s: float = 10) -> None:
+    async with asyncio.timeout(within_s):
+        while not await condition():
+            await asyncio.sleep(0.05)
+
+
+async def doctor(*options: str, **environment: str) -> tuple[int, str, str]:
+    """The command as an operator runs it: exit code, output, errors."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "deploy.doctor", "--watch-s", str(WINDOW_S), *options),
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "LANG": "C.UTF-8", **environment},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(30):
+        output, errors = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, output.decode(), errors.decode()
+
+
+@asynccontextmanager
+async def sessions(url: str, count: int) -> AsyncIterator[list[Session]]:
+    async with AsyncExitStack() as stacked:
+        yield [
+            await stacked.enter_async_context(await psycopg.AsyncConnection.connect(url, autocommit=True))
+            for _ in range(count)
+        ]
+
+
+@pytest.fixture
+async def database(stores: Stores) -> AsyncIterator[Database]:
+    """A database of profile's, migrated, that a test may do anything to."""
+    url = await databases.create(stores, "doctor")
+    await migrate("profile", {"DATABASE_URL": url, "REDIS_URL": stores.cache_url})
+    yield Database("profile", "profile", url)
+    name = url.partition("@/")[2].partition("?")[0]
+    await databases.run(stores.postgres_url("postgres"), f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def empty(stores: Stores) -> AsyncIterator[Database]:
+    """A database with nothing in it, of no service."""
+    url = await databases.create(stores, "doctor")
+    yield Database("empty", "", url)
+    name = url.partition("@/")[2].partition("?")[0]
+    await databases.run(stores.postgres_url("postgres"), f"DROP DATABASE {name} WITH (FORCE)")
+
+
+# --- all is well
+
+
+async def test_a_stack_that_is_well_has_no_problem_until_a_service_freezes(tmp_path: Path) -> None:
+    async with stack(tmp_path) as running_stack:
+        data = {"SAVEPOINT_DATA": str(tmp_path)}
+        code, output, errors = await doctor("--json", **data)
+        report = json.loads(output)
+        bad = [each for part in report["parts"] for each in part["findings"] if each["severity"] != "ok"]
+        assert (code, bad, errors, report["well"]) == (0, [], "", True)
+        parts = {part["part"] for part in report["parts"]}
+        assert parts >= {"database profile", "Valkey cache", "Valkey boards", "service leaderboard", "gateway"}
+
+        code, output, errors = await doctor(**data, COLUMNS="80")
+        assert (code, errors) == (0, "")
+        assert "No problem" in output.splitlines()[-1] + output.splitlines()[-2]
+        assert "\x1b" not in output
+        assert max(map(len, output.splitlines())) <= 80
+
+        os.kill(running_stack.pid("leaderboard"), signal.SIGSTOP)
+        try:
+            # The gateway asks for its health once or twice, a second each.
+            await asyncio.sleep(3)
+            code, output, errors = await doctor("--json", **data)
+        finally:
+            os.kill(running_stack.pid("leaderboard"), signal.SIGCONT)
+        ill = {
+            (part["part"], each["check"])
+            for part in json.loads(output)["parts"]
+            for each in part["findings"]
+            if each["severity"] == "problem"
+        }
+        assert (code, errors) == (1, "")
+        assert ill >= {("service leaderboard", "health"), ("service leaderboard", "metrics"), ("gateway", "clusters")}
+        assert not [part for part, _ in ill if "profile" in part or "Valkey" in part]
+
+
+async def test_nothing_to_look_at_is_said_with_what_to_do(tmp_path: Path) -> None:
+    code, output, errors = await doctor(SAVEPOINT_DATA=str(tmp_path))
+    assert (code, output) == (2, "")
+    assert "make up" in errors
+    assert "--database" in errors
+    code, _, errors = await doctor("--valkey", "ranks=redis://127.0.0.1", SAVEPOINT_DATA=str(tmp_path))
+    assert code == 2
+    assert "boards=" in errors
+
+
+async def test_what_is_named_in_the_environment_is_looked_at_and_no_password_is_shown(
+    database: Database, stores: Stores, tmp_path: Path
+) -> None:
+    url = database.url.replace("savepoint@", "savepoint:hidden@")
+    code, output, errors = await doctor(
+        SAVEPOINT_DATA=str(tmp_path), PROFILE_DATABASE_URL=url, CACHE_REDIS_URL=stores.cache_url
+    )
+    assert (code, errors) == (0, ""), output
+    assert "database profile" in output
+    assert "Valkey cache" in output
+    assert "hidden" not in output
+
+
+@pytest.mark.parametrize("service", WITH_TABLES)
+async def test_the_indexes_that_migrations_define_are_those_that_they_make(stores: Stores, service: str) -> None:
+    url = await databases.create(stores, "doctor")
+    await migrate(service, {"DATABASE_URL": url, "REDIS_URL": stores.cache_url})
+    made = await databases.rows(
+        url,
+        "SELECT indexname, tablename FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'schema_migrations'"
+        " AND NOT EXISTS (SELECT FROM pg_class WHERE oid = tablename::regclass AND relispartition)",
+    )
+    versions = by_version(ROOT / "services" / service)
+    assert defined.indexes(versions[version] for version in sorted(versions)) == dict(made)
+    assert len(made) > 5
+
+
+# --- a store that does not answer
+
+
+async def test_what_does_not_answer_is_a_problem_and_no_traceback(tmp_path: Path) -> None:
+    [port] = ports.free(1)
+    nobody = f"127.0.0.1:{port}"
+    report = await looked(
+        Database("profile", "profile", f"postgresql://savepoint@{nobody}/profile"),
+        Database("inventory", "inventory", f"postgresql://savepoint@/inventory?host={tmp_path}"),
+        cache(f"redis://{nobody}/0"),
+        boards(f"unix://{tmp_path}/none.sock"),
+        Process("profile", "profile", nobody, nobody),
+        gateway=Gateway(nobody, nobody),
+    )
+    assert len(found(report, "connection")) == 4
+    assert len(found(report, "health")) == 2
+    assert len(found(report, "metrics")) == 2
+
+
+async def test_a_store_that_is_frozen_is_a_problem_within_seconds(tmp_path: Path) -> None:
+    async with alone(Ranks, tmp_path) as (part, pid):
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            [finding] = problems(await looked(boards(part.url)))
+            assert (finding.check, time.monotonic() - began < 8) == ("connection", True)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+
+# --- PostgreSQL
+
+
+async def test_a_database_that_is_well(database: Database) -> None:
+    await databases.run(database.url, "CREATE EXTENSION pg_stat_statements")
+    report = await looked(database)
+    assert problems(report) == []
+    assert len(found(report, "migrations", Severity.OK)) == 1
+    assert len(found(report, "indexes", Severity.OK)) == 1
+    assert len(found(report, "statements", Severity.OK)) == 1
+
+
+async def test_it_changes_nothing_and_lasts_no_longer_than_it_may(database: Database) -> None:
+    async with sessions(database.url, 1) as [watcher]:
+        before = await (await watcher.execute("SELECT pg_current_xact_id()")).fetchone()
+        await looked(database)
+        after = await (await watcher.execute("SELECT pg_current_xact_id()")).fetchone()
+        assert before is not None
+        assert after is not None
+        # The watcher's own question takes one; services that run beside may take others.
+        left = await databases.rows(
+            database.url, "SELECT 1 FROM pg_stat_activity WHERE application_name = 'savepoint-doctor'"
+        )
+        assert left == []
+
+
+async def test_a_missing_migration(database: Database) -> None:
+    await databases.run(database.url, "DELETE FROM schema_migrations WHERE version = '0007'")
+    [finding] = found(await looked(database), "migrations")
+    assert "1 of 7 are missing: 0007" in finding.what
+    assert "services.profile migrate" in finding.do
+
+
+async def test_a_database_that_is_newer_than_the_code(database: Database) -> None:
+    await databases.run(database.url, "INSERT INTO schema_migrations VALUES ('9999')")
+    [finding] = found(await looked(database), "migrations")
+    assert "9999" in finding.what
+
+
+async def test_indexes_that_are_missing_or_invalid_or_unused(database: Database) -> None:
+    await databases.run(database.url, "DROP INDEX players_mmr_idx")
+    await databases.run(database.url, "ALTER TABLE wallet_ledger DROP CONSTRAINT wallet_ledger_pkey")
+    await databases.run(database.url, "INSERT INTO players (username, email) VALUES ('ann', 'a@b.c'), ('bob', 'b@b.c')")
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        await databases.run(database.url, "CREATE UNIQUE INDEX CONCURRENTLY players_broken ON players (mmr)")
+    report = await looked(database, index_unused_after_s=0, index_unused_bytes=0)
+    missing, invalid = found(report, "indexes")
+    assert missing.figures["missing"] == "players_mmr_idx,wallet_ledger_pkey"
+    assert "CONCURRENTLY" in missing.do
+    assert invalid.figures["invalid"] == "players_broken"
+    [unused] = found(report, "indexes", Severity.NOTICE)
+    assert "players_level_idx" in str(unused.figures["unused"])
+    assert "_key" not in str(unused.figures["unused"])
+    assert found(await looked(database), "indexes", Severity.NOTICE) == []
+
+
+async def test_who_waits_for_whom(database: Database) -> None:
+    await databases.run(database.url, "INSERT INTO players (username, email) VALUES ('ann', 'a@b.c')")
+    async with sessions(database.url, 3) as [holder, *waiters]:
+        await holder.execute("BEGIN")
+        await holder.execute("UPDATE players SET mmr = 1")
+        waiting = [asyncio.create_task(each.execute("UPDATE players SET mmr = 2")) for each in waiters]
+        await asyncio.sleep(0.5)
+        [finding] = found(await looked(database, lock_wait_s=0.2), "lock waits")
+        await holder.execute("ROLLBACK")
+        await asyncio.gather(*waiting)
+        assert finding.figures["blocker"] == holder.info.backend_pid
+        assert finding.figures["waiters"] == 2
+        assert "SET mmr = 2" in finding.what
+        assert "idle in transaction" in finding.what
+        assert f"pg_terminate_backend({holder.info.backend_pid})" in finding.do
+    assert found(await looked(database, lock_wait_s=0.2), "lock waits") == []
+
+
+async def test_transactions_that_last(database: Database) -> None:
+    async with sessions(database.url, 2) as [idle, busy]:
+        await idle.execute("BEGIN")
+        await idle.execute("SELECT 1 FROM players")
+        working = asyncio.create_task(busy.execute("SELECT pg_sleep(2)"))
+        await asyncio.sleep(0.6)
+        report = await looked(database, idle_in_transaction_s=0.5, transaction_notice_s=0.5)
+        [finding] = found(report, "transactions")
+        assert finding.figures["pid"] == idle.info.backend_pid
+        [finding] = found(report, "transactions", Severity.NOTICE)
+        assert finding.figures["pid"] == busy.info.backend_pid
+        busy.cancel()
+        with suppress(psycopg.errors.QueryCanceled):
+            await working
+        await idle.execute("ROLLBACK")
+
+
+async def test_a_deadlock(database: Database) -> None:
+    await databases.run(database.url, "INSERT INTO players (username, email) VALUES ('ann', 'a@b.c'), ('bob', 'b@b.c')")
+    assert len(found(await looked(database), "deadlocks", Severity.OK)) == 1
+
+    async def provoke() -> None:
+        async with sessions(database.url, 2) as pair:
+            for one, name in zip(pair, ("ann", "bob"), strict=True):
+                await one.execute("SET deadlock_timeout = '20ms'")
+                await one.execute("BEGIN")
+                await one.execute("UPDATE players SET mmr = 1 WHERE username = %s", (name,))
+            crossed = [
+                one.execute("UPDATE players SET mmr = 1 WHERE username = %s", (name,))
+                for one, name in zip(pair, ("bob", "ann"), strict=True)
+            ]
+            ends = await asyncio.gather(*crossed, return_exceptions=True)
+            assert [type(end) for end in ends].count(psycopg.errors.DeadlockDetected) == 1
+            for one in pair:
+                await one.execute("ROLLBACK")
+
+    await provoke()
+    # A session tells the statistics when it ends.
+    async with asyncio.timeout(5):
+        while not (findings := found(await looked(database), "deadlocks", Severity.NOTICE)):
+            await asyncio.sleep(0.1)
+    assert findings[0].figures["deadlocks"] == 1
+    assert "one order" in findings[0].do
+
+
+async def test_slow_statements(empty: Database) -> None:
+    [finding] = found(await looked(empty), "statements", Severity.NOTICE)
+    assert "CREATE EXTENSION" in finding.do
+    await databases.run(empty.url, "CREATE SCHEMA elsewhere; CREATE EXTENSION pg_stat_statements SCHEMA elsewhere")
+    await databases.run(empty.url, "SELECT 'once', pg_sleep(0.12)")
+    for _ in range(5):
+        await databases.run(empty.url, "SELECT 'often', 'and always', pg_sleep(0.12)")
+    report = await looked(empty, statement_problem_ms=110)
+    [often] = found(report, "statements")
+    assert often.figures["calls"] == 5
+    assert "pg_sleep" in often.what
+    [once] = found(report, "statements", Severity.NOTICE)
+    assert once.figures["calls"] == 1
+
+
+async def test_tables_that_are_read_as_a_whole(empty: Database) -> None:
+    await databases.run(empty.url, "CREATE TABLE scores AS SELECT n FROM generate_series(1, 20000) n")
+    async with sessions(empty.url, 1) as [session]:
+        for _ in range(6):
+            await session.execute("SELECT sum(n) FROM scores")
+
+    async def seen() -> bool:
+        return bool(found(await looked(empty, scans=5), "scans", Severity.NOTICE))
+
+    await until(seen)
+    [finding] = found(await looked(empty, scans=5), "scans", Severity.NOTICE)
+    assert finding.figures["table"] == "scores"
+    assert found(await looked(empty), "scans", Severity.NOTICE) == []
+
+
+async def test_dead_rows_that_autovacuum_may_not_remove(empty: Database) -> None:
+    await databases.run(
+        empty.url,
+        "CREATE TABLE bags (n int) WITH (autovacuum_enabled = off); INSERT INTO bags SELECT generate_series(1, 20000)",
+    )
+    await databases.run(empty.url, "UPDATE bags SET n = n + 1")
+
+    async def seen() -> bool:
+        return any(each.figures["dead"] == 20_000 for each in found(await looked(empty), "dead rows"))
+
+    await until(seen)
+    [finding] = found(await looked(empty), "dead rows")
+    assert "autovacuum is off for it" in finding.what
+    assert "VACUUM bags" in finding.do
+
+
+class IllPostgres(Postgres):
+    """A server that loses data, never cleans up, and takes few connections."""
+
+    def command(self) -> Command:
+        command = super().command()
+        wrong = ("fsync=off", "synchronous_commit=off", "autovacuum=off", "max_connections=12", "wal_level=replica")
+        return replace(command, argv=(*command.argv, *(part for each in wrong for part in ("-c", each))))
+
+
+async def test_a_server_that_is_set_wrong_is_full_and_keeps_its_log(tmp_path: Path) -> None:
+    async with alone(IllPostgres, tmp_path) as (part, _):
+        target = Database("profile", "", part.url("profile"))
+        await databases.run(target.url, "SELECT pg_create_physical_replication_slot('forgotten', true)")
+        await databases.run(target.url, "CREATE TABLE log AS SELECT repeat('x', 1000) FROM generate_series(1, 3000)")
+        report = await looked(target, slot_problem_bytes=1024 * 1024)
+        assert {each.figures["setting"] for each in found(report, "settings")} == {
+            *("fsync", "synchronous_commit", "autovacuum")
+        }
+        [slot] = found(report, "replication")
+        assert slot.figures["slot"] == "forgotten"
+        assert isinstance(slot.figures["kept_bytes"], int)
+        assert slot.figures["kept_bytes"] > 1024 * 1024
+        assert "pg_drop_replication_slot('forgotten')" in slot.do
+        assert found(report, "connections") == []
+
+        async with sessions(target.url, 8):
+            [full] = found(await looked(target), "connections")
+            assert full.figures["used"] == 9
+            assert full.figures["room"] == 9
+        async with sessions(target.url, 12):
+            # Not even the superuser's reserve is left.
+            [refused] = found(await looked(target), "connections")
+            assert "it takes no more" in refused.what
+
+
+async def test_a_pool_that_is_exhausted(database: Database, stores: Stores, tmp_path: Path) -> None:
+    environment = {"DATABASE_URL": database.url, "REDIS_URL": stores.cache_url, "CONNECTION_POOL_SIZE": "5"}
+    async with running("profile", environment, tmp_path) as service:
+        process = Process("profile", "profile", service.address, service.metrics_address)
+        assert problems(await looked(process)) == []
+        players, wallets = ProfileServiceStub(service.channel), WalletServiceStub(service.channel)
+        ids = []
+        for number in range(LOCKED):
+            request = profile_pb2.CreatePlayerRequest(username=f"p{number}", email=f"p{number}@example.com")
+            ids.append((await players.CreatePlayer(request)).player.player_id)
+        async with sessions(database.url, 1) as [holder]:
+            await holder.execute("BEGIN")
+            await holder.execute("SELECT FROM players FOR UPDATE")
+            calls = [
+                wallets.AdjustCoins(
+                    wallet_pb2.AdjustCoinsRequest(
+                        request_id=str(uuid.uuid4()), player_id=player_id, delta=1, reason="test"
+                    ),
+                    timeout=15,
+                )
+                for player_id in ids
+            ]
+            waiting = [asyncio.ensure_future(call) for call in calls]
+            await asyncio.sleep(1)
+            report = await looked(process, database, idle_in_transaction_s=0.5, lock_wait_s=0.05)
+            await holder.execute("ROLLBACK")
+            await asyncio.gather(*waiting)
+        [pool] = found(report, "pool")
+        assert (pool.figures["active"], pool.figures["size"]) == (5, 5)
+        assert isinstance(pool.figures["waiting"], int)
+        assert pool.figures["waiting"] > 0
+        assert "CONNECTION_POOL_SIZE" in pool.do
+        assert found(report, "store errors", Severity.NOTICE)
+        assert found(report, "transactions")[0].figures["pid"] == holder.info.backend_pid
+        assert problems(await looked(process)) == []
+
+
+# --- Valkey
+
+
+class IllBoards(Ranks):
+    """A store that keeps nothing and throws away what it has."""
+
+    settings: ClassVar[dict[str, str]] = {"appendonly": "no", "maxmemory": "4mb", "maxmemory-policy": "allkeys-lru"}
+
+
+class IllCache(Cache):
+    """A cache that never makes room."""
+
+    settings: ClassVar[dict[str, str]] = {"appendonly": "no", "maxmemory": "4mb", "maxmemory-policy": "noeviction"}
+
+
+async def test_boards_that_may_be_lost(tmp_path: Path) -> None:
+    async with alone(IllBoards, tmp_path) as (part, _), Redis.from_url(part.url) as client:
+        await client.eval("for n = 1, 5000 do redis.call('SET', 'board' .. n, string.rep('x', 1000)) end", 0)
+        report = await looked(boards(part.url))
+        assert len(found(report, "append-only log")) == 1
+        assert len(found(report, "policy")) == 1
+        [evictions] = found(report, "evictions")
+        assert evictions.figures["evicted"]
+        assert found(report, "memory")
+
+
+async def test_a_cache_that_cannot_make_room(tmp_path: Path) -> None:
+    async with alone(IllCache, tmp_path) as (part, _):
+        report = await looked(cache(part.url))
+        [finding] = problems(report)
+        assert finding.check == "policy"
+        assert "volatile-lru" in finding.do
+
+
+async def test_a_cache_that_is_too_small(tmp_path: Path) -> None:
+    async with alone(Cache, tmp_path) as (part, _), Redis.from_url(part.url) as client:
+        await client.config_set("maxmemory", "4mb")
+        await client.set("forever", "x")
+        stop = asyncio.Event()
+
+        async def thrash() -> None:
+            script = """for n = 1, 200 do
+                local key = ARGV[1] .. ':' .. n
+                redis.call('GET', key)
+                redis.call('SET', key, string.rep('x', 1000), 'EX', 100)
+            end"""
+            for number in range(10_000):
+                await client.eval(script, 0, str(number))
+                if number > 40:
+                    thrashing.set()
+                if stop.is_set():
+                    break
+
+        thrashing = asyncio.Event()
+        work = asyncio.create_task(thrash())
+        await thrashing.wait()
+        report = await looked(cache(part.url))
+        stop.set()
+        await work
+        [evictions] = found(report, "evictions")
+        assert "maxmemory" in evictions.do
+        [hits] = found(report, "hits", Severity.NOTICE)
+        assert hits.figures["hit_ratio"] == 0
+        [lasting] = found(report, "lasting keys", Severity.NOTICE)
+        assert lasting.figures["lasting"] == 1
+
+
+async def test_what_holds_a_server_up(tmp_path: Path) -> None:
+    async with alone(Ranks, tmp_path) as (part, _), Redis.from_url(part.url) as client:
+        assert problems(await looked(boards(part.url))) == []
+        await client.eval("local s = redis.call('TIME')[1] + 0; for n = 1, 3000000 do local x = n % 7 end; return s", 0)
+        await client.zadd("board", {f"entry-{number}": number for number in range(2000)})
+        report = await looked(boards(part.url), slow_command_problem_ms=10, big_key_bytes=10_000)
+        [slow] = found(report, "slow commands")
+        assert "eval" in slow.what.lower()
+        [big] = found(report, "big keys", Severity.NOTICE)
+        assert big.figures["key"] == "board"
+
+
+async def test_connections_that_are_turned_away(tmp_path: Path) -> None:
+    async with alone(Ranks, tmp_path) as (part, _), Redis.from_url(part.url) as client:
+        await client.config_set("maxclients", 3)
+        held = [await asyncio.open_unix_connection(part.socket) for _ in range(4)]
+        await asyncio.sleep(0.1)
+        for _, writer in held:
+            writer.close()
+            await writer.wait_closed()
+        await asyncio.sleep(0.1)
+        [finding] = found(await looked(boards(part.url)), "clients", Severity.NOTICE)
+        assert finding.figures["rejected"]
