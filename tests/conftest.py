@@ -13,14 +13,27 @@ from deploy.local.stores import Stores
 from tests.support.service import Service, migrate, running
 
 # First the three that every newcomer tries; then from the quick ones to the whole.
-ORDER = ("test_newcomers_three.py", "unit", "interop", "integration", "wire", "e2e")
+ORDER = ("test_newcomers_three.py", "unit", "interop", "conformance", "integration", "wire", "e2e")
 
 Players = Callable[[int], Awaitable[list[str]]]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Which databases the conformance suites run against: the quick ones, unless told otherwise."""
+    parser.addoption("--every-database", action="store_true", help="the conformance suites on every database")
+    parser.addoption("--on", default="", help='the conformance suites on this database alone, say "PostgreSQL 16"')
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the tests into ORDER."""
+    """Puts the tests into ORDER, and what shares servers into one process: a file, a database of the conformance
+    suites."""
     items.sort(key=lambda item: next(place for place, name in enumerate(ORDER) if name in item.path.parts))
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        database = callspec.params.get("database") if callspec and "conformance" in item.path.parts else None
+        item.add_marker(
+            pytest.mark.xdist_group(f"{item.path.parent.name} on {database.name}" if database else str(item.path))
+        )
 
 
 @pytest.fixture(scope="session")

@@ -7,14 +7,14 @@ import uuid
 from typing import TYPE_CHECKING
 
 import grpc
+import psycopg
 import pytest
 from grpc import aio
+from psycopg.rows import class_row
 from savepoint.profile.v1 import wallet_pb2 as pb
 from savepoint.profile.v1.wallet_pb2_grpc import WalletServiceStub
 
 from services.profile.wallets.types import LedgerEntry
-from shared.stores.postgres import Postgres
-from shared.stores.postgres.queries import Query
 
 if TYPE_CHECKING:
     from savepoint.profile.v1.wallet_pb2_grpc import WalletServiceAsyncStub
@@ -22,13 +22,6 @@ if TYPE_CHECKING:
 from tests.conftest import Players
 from tests.support.errors import failure
 from tests.support.service import Service
-
-LEDGER = Query(
-    "ledger", "select", "wallet_ledger", "SELECT * FROM wallet_ledger WHERE player_id = %(player_id)s ORDER BY entry_id"
-)
-
-# No RPC holds coins yet.
-HOLD = Query("hold", "update", "players", "UPDATE players SET held_coins = %(held)s WHERE player_id = %(player_id)s")
 
 
 @pytest.fixture
@@ -54,8 +47,15 @@ async def coins(wallets: "WalletServiceAsyncStub", *player_ids: str) -> list[int
     return [(await wallets.GetWallet(pb.GetWalletRequest(player_id=i))).wallet.coins for i in player_ids]
 
 
+async def ledger(tables: psycopg.AsyncConnection, player_id: str) -> list[LedgerEntry]:
+    """A player's entries, in their order."""
+    async with tables.cursor(row_factory=class_row(LedgerEntry)) as cursor:
+        await cursor.execute("SELECT * FROM wallet_ledger WHERE player_id = %s ORDER BY entry_id", (player_id,))
+        return await cursor.fetchall()
+
+
 async def test_an_adjustment_changes_the_wallet_and_enters_the_ledger(
-    wallets: "WalletServiceAsyncStub", players: Players, database: Postgres
+    wallets: "WalletServiceAsyncStub", players: Players, tables: psycopg.AsyncConnection
 ) -> None:
     [player_id] = await players(1)
     await wallets.AdjustCoins(adjust(player_id, 500))
@@ -64,7 +64,7 @@ async def test_an_adjustment_changes_the_wallet_and_enters_the_ledger(
     assert (answer.entry.delta, answer.entry.coins_after) == (-120, 380)
     assert not answer.entry.HasField("transfer_id")
     assert not answer.entry.HasField("counterparty_player_id")
-    entries = await database.fetch(LEDGER, {"player_id": uuid.UUID(player_id)}, LedgerEntry)
+    entries = await ledger(tables, player_id)
     assert [(entry.delta, entry.coins_after, entry.kind) for entry in entries] == [
         (500, 500, "ADJUSTMENT"),
         (-120, 380, "ADJUSTMENT"),
@@ -72,7 +72,7 @@ async def test_an_adjustment_changes_the_wallet_and_enters_the_ledger(
 
 
 async def test_a_transfer_moves_coins_and_enters_both_ledgers(
-    wallets: "WalletServiceAsyncStub", players: Players, database: Postgres
+    wallets: "WalletServiceAsyncStub", players: Players, tables: psycopg.AsyncConnection
 ) -> None:
     sender, receiver = await players(2)
     await wallets.AdjustCoins(adjust(sender, 100))
@@ -84,7 +84,7 @@ async def test_a_transfer_moves_coins_and_enters_both_ledgers(
         (sender, "TRANSFER_OUT", -70, receiver),
         (receiver, "TRANSFER_IN", 70, sender),
     ):
-        entry = (await database.fetch(LEDGER, {"player_id": uuid.UUID(player_id)}, LedgerEntry))[-1]
+        entry = (await ledger(tables, player_id))[-1]
         assert (entry.kind, entry.delta, entry.reference) == (kind, delta, "order 7")
         assert (str(entry.transfer_id), str(entry.counterparty_player_id)) == (answer.transfer_id, other)
 
@@ -202,11 +202,12 @@ async def test_what_cannot_be_paid_changes_nothing_and_says_why(
 
 
 async def test_held_coins_are_not_spent(
-    wallets: "WalletServiceAsyncStub", players: Players, database: Postgres
+    wallets: "WalletServiceAsyncStub", players: Players, tables: psycopg.AsyncConnection
 ) -> None:
     sender, receiver = await players(2)
     await wallets.AdjustCoins(adjust(sender, 100))
-    assert await database.execute(HOLD, {"held": 70, "player_id": uuid.UUID(sender)}, repeatable=False) == 1
+    # No RPC holds coins yet.
+    await tables.execute("UPDATE players SET held_coins = 70 WHERE player_id = %s", (sender,))
     for call in (wallets.AdjustCoins(adjust(sender, -31)), wallets.TransferCoins(transfer(sender, receiver, 31))):
         failed = await failure(call)
         assert (failed.code, failed.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "INSUFFICIENT_COINS")

@@ -16,7 +16,6 @@ from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 if TYPE_CHECKING:
     from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceAsyncStub
 
-from deploy.local.stores import Stores
 from services.profile.players.store import PlayerOrder
 from services.profile.players.types import POSITION, PlayerPosition
 from shared.contract.paging import Pages
@@ -74,12 +73,11 @@ async def test_a_name_that_only_looks_like_another_is_refused(
 
 
 async def test_a_name_that_an_earlier_release_took_is_found_and_can_be_changed(
-    stub: "ProfileServiceAsyncStub", stores: Stores
+    stub: "ProfileServiceAsyncStub", tables: psycopg.AsyncConnection
 ) -> None:
     made = (await stub.CreatePlayer(new())).player
     odd = f"{made.username[:20]}\u200bx"
-    async with await psycopg.AsyncConnection.connect(stores.postgres_url("profile"), autocommit=True) as database:
-        await database.execute("UPDATE players SET username = %s WHERE player_id = %s", (odd, made.player_id))
+    await tables.execute("UPDATE players SET username = %s WHERE player_id = %s", (odd, made.player_id))
     found = (await stub.LookupPlayer(pb.LookupPlayerRequest(username=odd))).player
     assert (found.player_id, found.username) == (made.player_id, odd)
     mended = f"{made.username[:20]} ø"

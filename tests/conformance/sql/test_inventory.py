@@ -11,7 +11,6 @@ from google.protobuf.struct_pb2 import Struct
 from savepoint.inventory.v1 import inventory_pb2 as pb
 from savepoint.inventory.v1.inventory_pb2_grpc import InventoryServiceStub
 
-from deploy.local.stores import Stores
 from tests.conftest import Players
 from tests.support.errors import failure
 from tests.support.service import Service, running
@@ -233,11 +232,11 @@ async def test_a_player_whom_profile_does_not_know_gets_nothing(items: Items, pl
 
 
 async def test_known_players_need_no_profile_service(
-    stores: Stores, players: Players, tmp_path_factory: pytest.TempPathFactory, items: Items
+    inventory: Service, players: Players, tmp_path_factory: pytest.TempPathFactory, items: Items
 ) -> None:
     known, unknown = await players(2)
     await items.GrantItem(grant(known))
-    environment = {"DATABASE_URL": stores.postgres_url("inventory"), "PROFILE_TARGET": "127.0.0.1:1"}
+    environment = {**inventory.environment, "PROFILE_TARGET": "127.0.0.1:1"}
     async with running("inventory", environment, tmp_path_factory.mktemp("alone")) as alone:
         lonely: Items = InventoryServiceStub(alone.channel)
         assert (await lonely.GrantItem(grant(known))).item.quantity == 2
