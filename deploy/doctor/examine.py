@@ -2,6 +2,7 @@
 
 import asyncio
 
+from deploy.doctor import machine
 from deploy.doctor.finding import Examined
 from deploy.doctor.limits import Limits
 from deploy.doctor.postgres import examine as databases
@@ -21,6 +22,8 @@ async def examine(targets: Targets, window_s: float, limits: Limits) -> Report:
         services.examine(targets.processes, first, window_s, limits),
     ]
     found = [each for group in await asyncio.gather(*looks, _gateway(targets, window_s)) for each in group]
+    if targets.data is not None:
+        found.append(machine.examine(targets.data, limits))
     return Report(targets.source, tuple(each for each in found if each.findings))
 
 

@@ -53,6 +53,9 @@ class Limits:
     cache_hit_ratio: float = 0.95
     cache_blocks: int = 100_000
     checkpoints: int = 10
+    # PostgreSQL's log alone may take max_wal_size, 4 GB.
+    disk_notice_bytes: int = 8 * _GB
+    disk_problem_bytes: int = _GB
     # Memory of a Valkey, of its maxmemory or of the machine's.
     memory_notice_ratio: float = 0.8
     memory_problem_ratio: float = 0.95

@@ -17,9 +17,10 @@ ENVIRONMENT = {
     "CACHE_REDIS_URL": "redis://…, the player cache",
     "BOARDS_REDIS_URL": "redis://…, where the leaderboards are",
     "DATABASE_URL, REDIS_URL": "as one of the services has them",
-    "SERVICES": "profile=host:port,… where services answer calls, several after commas",
-    "METRICS": "profile=host:port,… where services show their metrics",
-    "GATEWAY, GATEWAY_METRICS": "host:port, where the gateway is and shows its metrics",
+    "DOCTOR_SERVICES": "profile=host:port,… where services answer calls, several after commas",
+    "DOCTOR_METRICS": "profile=host:port,… where services show their metrics",
+    "DOCTOR_GATEWAY": "host:port, where the gateway answers calls",
+    "DOCTOR_GATEWAY_METRICS": "host:port, where the gateway shows its metrics",
 }
 
 
@@ -42,11 +43,11 @@ def targets(options: argparse.Namespace, environment: Mapping[str, str]) -> Targ
         url = environment.get("DATABASE_URL", "")
         found = found.and_also(stores_of(_service_of(url), environment))
     processes = _processes(
-        options.service or _listed(environment.get("SERVICES", "")),
-        options.metrics or _listed(environment.get("METRICS", "")),
+        options.service or _listed(environment.get("DOCTOR_SERVICES", "")),
+        options.metrics or _listed(environment.get("DOCTOR_METRICS", "")),
     )
-    rpc = options.gateway or environment.get("GATEWAY", "")
-    metrics = options.gateway_metrics or environment.get("GATEWAY_METRICS", "")
+    rpc = options.gateway or environment.get("DOCTOR_GATEWAY", "")
+    metrics = options.gateway_metrics or environment.get("DOCTOR_GATEWAY_METRICS", "")
     gateway = Gateway(rpc, metrics) if rpc or metrics else None
     return found.and_also(Targets("", processes=tuple(processes), gateway=gateway))
 

@@ -1,6 +1,7 @@
 """What the embedded stack runs, from its state file."""
 
 from deploy.doctor.targets import Gateway, Process, Targets, stores_of
+from deploy.doctor.text import place
 from deploy.local import state
 from deploy.local.layout import Layout
 from deploy.local.ports import HOST
@@ -16,7 +17,7 @@ def running(settings: StackSettings) -> Targets | None:
         return None
     settings = StackSettings.model_validate(recorded.settings)
     suite = Suite(layout, settings)
-    found = Targets(f"the embedded stack in {layout.data}")
+    found = Targets(f"the embedded stack in {place(str(layout.data))}", data=layout.data)
     for each in suite.services:
         process = Process(each.name, each.service, each.address, each.environment["METRICS_LISTEN"])
         stores = stores_of(each.service, each.environment)

@@ -46,15 +46,11 @@ def _lines(finding: Finding, style: str) -> Iterator[Text]:
     if finding.severity is Severity.OK:
         yield Text(finding.what)
         return
-    yield Text(_sentence(finding.what), style)
+    yield Text(finding.what, style)
     if finding.why:
-        yield Text(_sentence(finding.why))
+        yield Text(finding.why)
     if finding.do:
-        yield Text.assemble(("→ ", "bold"), _sentence(finding.do))
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '…')) else '.'}"
+        yield Text.assemble(("→ ", "bold"), finding.do)
 
 
 def _summary(report: Report) -> Text:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 _TABLES = ("postgres://", "postgresql://")
 _VALKEY = ("redis://", "rediss://", "unix://")
@@ -46,13 +47,14 @@ class Gateway:
 
 @dataclass(frozen=True)
 class Targets:
-    """All of it. `source` says where it is known from."""
+    """All of it. `source` says where it is known from; `data` is where an embedded stack keeps its data."""
 
     source: str
     databases: tuple[Database, ...] = ()
     valkeys: tuple[ValkeyServer, ...] = ()
     processes: tuple[Process, ...] = ()
     gateway: Gateway | None = None
+    data: Path | None = None
 
     def __bool__(self) -> bool:
         return bool(self.databases or self.valkeys or self.processes or self.gateway)

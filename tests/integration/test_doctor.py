@@ -3,9 +3,11 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sys
 import time
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
@@ -23,6 +25,7 @@ from deploy.doctor.finding import Finding, Severity
 from deploy.doctor.limits import LIMITS
 from deploy.doctor.named import WITH_TABLES
 from deploy.doctor.postgres import defined
+from deploy.doctor.postgres.session import QUERIES, session
 from deploy.doctor.report import Report
 from deploy.doctor.targets import Database, Gateway, Process, Targets, ValkeyServer, boards, cache
 from deploy.local import ports
@@ -73,11 +76,11 @@ async def until(condition: Callable[[], Awaitable[bool]], within_s: float = 10) 
             await asyncio.sleep(0.05)
 
 
-async def doctor(*options: str, **environment: str) -> tuple[int, str, str]:
+async def doctor(*options: str, cwd: Path = ROOT, **environment: str) -> tuple[int, str, str]:
     """The command as an operator runs it: exit code, output, errors."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "deploy.doctor", "--watch-s", str(WINDOW_S), *options),
-        cwd=ROOT,
+        cwd=cwd,
         env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "LANG": "C.UTF-8", **environment},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -121,15 +124,15 @@ async def empty(stores: Stores) -> AsyncIterator[Database]:
 
 async def test_a_stack_that_is_well_has_no_problem_until_a_service_freezes(tmp_path: Path) -> None:
     async with stack(tmp_path) as running_stack:
-        data = {"SAVEPOINT_DATA": str(tmp_path)}
-        code, output, errors = await doctor("--json", **data)
+        data = str(tmp_path)
+        code, output, errors = await doctor("--json", SAVEPOINT_DATA=data)
         report = json.loads(output)
         bad = [each for part in report["parts"] for each in part["findings"] if each["severity"] != "ok"]
         assert (code, bad, errors, report["well"]) == (0, [], "", True)
         parts = {part["part"] for part in report["parts"]}
         assert parts >= {"database profile", "Valkey cache", "Valkey boards", "service leaderboard", "gateway"}
 
-        code, output, errors = await doctor(**data, COLUMNS="80")
+        code, output, errors = await doctor(SAVEPOINT_DATA=data, COLUMNS="80")
         assert (code, errors) == (0, "")
         assert "No problem" in output.splitlines()[-1] + output.splitlines()[-2]
         assert "\x1b" not in output
@@ -139,7 +142,7 @@ async def test_a_stack_that_is_well_has_no_problem_until_a_service_freezes(tmp_p
         try:
             # The gateway asks for its health once or twice, a second each.
             await asyncio.sleep(3)
-            code, output, errors = await doctor("--json", **data)
+            code, output, errors = await doctor("--json", SAVEPOINT_DATA=data)
         finally:
             os.kill(running_stack.pid("leaderboard"), signal.SIGCONT)
         ill = {
@@ -174,6 +177,17 @@ async def test_what_is_named_in_the_environment_is_looked_at_and_no_password_is_
     assert "database profile" in output
     assert "Valkey cache" in output
     assert "hidden" not in output
+
+
+async def test_it_runs_with_what_its_image_has(stores: Stores, tmp_path: Path) -> None:
+    for folder in ("shared", "services", "deploy/doctor"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    shutil.copy(ROOT / "deploy" / "__init__.py", tmp_path / "deploy")
+    code, output, errors = await doctor(cwd=tmp_path, CACHE_REDIS_URL=stores.cache_url)
+    assert (code, errors) == (0, ""), output
+    code, _, errors = await doctor(cwd=tmp_path)
+    assert code == 2
+    assert "nothing else is named" in errors
 
 
 @pytest.mark.parametrize("service", WITH_TABLES)
@@ -234,18 +248,34 @@ async def test_a_database_that_is_well(database: Database) -> None:
     assert len(found(report, "statements", Severity.OK)) == 1
 
 
-async def test_it_changes_nothing_and_lasts_no_longer_than_it_may(database: Database) -> None:
-    async with sessions(database.url, 1) as [watcher]:
-        before = await (await watcher.execute("SELECT pg_current_xact_id()")).fetchone()
-        await looked(database)
-        after = await (await watcher.execute("SELECT pg_current_xact_id()")).fetchone()
-        assert before is not None
-        assert after is not None
-        # The watcher's own question takes one; services that run beside may take others.
-        left = await databases.rows(
-            database.url, "SELECT 1 FROM pg_stat_activity WHERE application_name = 'savepoint-doctor'"
-        )
-        assert left == []
+async def test_it_cannot_write_and_waits_for_nobody_for_long(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(QUERIES, "write", replace(QUERIES["server"], sql="CREATE TABLE written ()"))
+    monkeypatch.setitem(QUERIES, "wait", replace(QUERIES["server"], sql="SELECT pg_sleep(60)"))
+    async with session(database.url) as asked:
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            await asked.rows("write")
+        began = time.monotonic()
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            await asked.rows("wait")
+        assert time.monotonic() - began < 5
+        # A question that failed is in nobody's way.
+        assert await asked.rows("server")
+
+
+async def test_a_user_who_sees_only_its_own_sessions_is_told_so(database: Database) -> None:
+    name = f"weak_{uuid.uuid4().hex[:8]}"
+    await databases.run(database.url, f"CREATE ROLE {name} LOGIN")
+    try:
+        report = await looked(replace(database, url=database.url.replace("savepoint@", f"{name}@")))
+        [rights] = found(report, "rights", Severity.NOTICE)
+        assert "pg_monitor" in rights.do
+        [migrations] = found(report, "schema", Severity.NOTICE)
+        assert "schema_migrations" in migrations.what
+        assert problems(report) == []
+    finally:
+        await databases.run(database.url, f"DROP ROLE {name}")
 
 
 async def test_a_missing_migration(database: Database) -> None:

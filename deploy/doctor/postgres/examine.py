@@ -35,6 +35,12 @@ from shared.stores.errors import StoreUnfit
 from shared.stores.postgres.migrations import by_version
 
 _LIMITED = ("too many clients", "remaining connection slots", "too many connections")
+_BLIND = notice(
+    "rights",
+    "this user sees what its own sessions do, and no others",
+    "lock waits, long transactions and slow statements of others stay hidden",
+    "GRANT pg_monitor to it",
+)
 # Each question has its own bound; this one is for all questions to a server or a database together.
 _WITHIN_S = 15
 Look = Callable[[], Awaitable[list[Finding]]]
@@ -73,6 +79,8 @@ async def _reach(database: Database, stack: AsyncExitStack) -> _Open | Examined:
         # libpq's own timeout does not bound everything, such as the look-up of a name.
         async with asyncio.timeout(CONNECT_S * 2):
             opened = await stack.enter_async_context(session(database.url))
+            if opened.cockroach:
+                return Examined(part, address, (_cockroach(opened.cockroach),))
             return _Open(database, opened, await opened.row("server"))
     except StoreUnfit as error:
         why, do = "nothing else can be looked at", "name it as postgresql://user:password@host:port/database"
@@ -87,6 +95,11 @@ async def _reach(database: Database, stack: AsyncExitStack) -> _Open | Examined:
             do += "CONNECTION_POOL_SIZE"
             return Examined(part, address, (problem("connections", f"it takes no more: {said}", why, do),))
         return Examined(part, address, (_unreachable(said),))
+
+
+def _cockroach(version: str) -> Finding:
+    why, do = "it has other statistics than PostgreSQL", "look at its own console"
+    return notice("connection", f"it answers, and is CockroachDB {version}: nothing more is looked at", why, do)
 
 
 def _unreachable(said: str) -> Finding:
@@ -117,6 +130,7 @@ async def _server(on_it: Sequence[_Open], pool_sizes: Mapping[str, int], limits:
         *server.version(asked.version, date.today()),
         ok("up", f"for {duration(first.who['up_s'])}", up_s=round(first.who["up_s"])),
         *server.settings(settings),
+        *([] if first.who["sees_all"] else [_BLIND]),
         *await _all(looks, _WITHIN_S),
     ]
     return Examined(part, address, tuple(found))

@@ -28,9 +28,8 @@ async def look(session: Session, defined: Mapping[str, str], limits: Limits) -> 
         do = f"REINDEX INDEX CONCURRENTLY {one}"
         found.append(problem(CHECK, what, why, do, invalid=",".join(row["name"] for row in invalid)))
     found.extend(await _unused(session, limits))
-    return found or [
-        ok(CHECK, f"all {len(defined)} that the migrations make are there; none is INVALID", indexes=len(rows))
-    ]
+    there_are = f"all {len(defined)} that the migrations make are there" if defined else f"{len(rows)} are there"
+    return found or [ok(CHECK, f"{there_are}; none is INVALID", indexes=len(rows))]
 
 
 async def _unused(session: Session, limits: Limits) -> list[Finding]:

@@ -33,9 +33,9 @@ class Session:
         return self._connection.info.server_version
 
     @property
-    def lost(self) -> bool:
-        """Whether the connection is gone."""
-        return self._connection.closed
+    def cockroach(self) -> str:
+        """CockroachDB's version; empty where it is another server."""
+        return self._connection.info.parameter_status("crdb_version") or ""
 
     async def rows(self, query: str, *, schema: str = "", **params: Any) -> list[Row]:
         """The rows of a query of queries.sql. Raises psycopg.Error."""

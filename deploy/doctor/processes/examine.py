@@ -34,21 +34,32 @@ async def examine(processes: Sequence[Process], first: Samples, window_s: float,
 
 
 async def _examine(process: Process, before: Sample | Exception | None, window_s: float, limits: Limits) -> Examined:
-    found: list[Finding] = []
-    if process.rpc:
-        why = "the gateway sends it no calls; where it is the only one, its calls end in UNAVAILABLE"
-        do = "see its log: one that is NOT_SERVING says there which store it misses; one that is down wants a start"
-        found.append(await health.look(process.rpc, why, do))
-    if process.metrics:
+    looks = (_health(process), _metrics(process, before, window_s, limits))
+    found = [each for group in await asyncio.gather(*looks) for each in group]
+    return Examined(f"service {process.name}", process.rpc or process.metrics, tuple(found))
+
+
+async def _health(process: Process) -> list[Finding]:
+    if not process.rpc:
+        return []
+    why = "the gateway sends it no calls; where it is the only one, its calls end in UNAVAILABLE"
+    do = "see its log: one that is NOT_SERVING says there which store it misses; one that is down wants a start"
+    return [await health.look(process.rpc, why, do)]
+
+
+async def _metrics(
+    process: Process, before: Sample | Exception | None, window_s: float, limits: Limits
+) -> list[Finding]:
+    if before is None:
+        return []
+    after: Sample | Exception = before
+    if isinstance(before, Sample):
         await asyncio.sleep(window_s)
         after = await _scrape(process)
-        if isinstance(before, Sample) and isinstance(after, Sample):
-            found.extend(_of_metrics(before, after, window_s, limits))
-        else:
-            said = after if isinstance(after, Exception) else before
-            why, do = "nobody sees its errors, pools and calls", "see whether it runs, and its METRICS_LISTEN"
-            found.append(problem("metrics", f"no metrics at {process.metrics}: {said}", why, do))
-    return Examined(f"service {process.name}", process.rpc or process.metrics, tuple(found))
+        if isinstance(after, Sample):
+            return _of_metrics(before, after, window_s, limits)
+    why, do = "nobody sees its errors, pools and calls", "see whether it runs, and its METRICS_LISTEN"
+    return [problem("metrics", f"no metrics at {process.metrics}: {after}", why, do)]
 
 
 def _of_metrics(before: Sample, after: Sample, window_s: float, limits: Limits) -> list[Finding]:
