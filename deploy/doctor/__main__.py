@@ -20,6 +20,7 @@ _PIPE_WIDTH = 120
 _SEVERAL = (
     ("database", "SERVICE=URL", "a service's database: profile=postgresql://user@host/profile"),
     ("valkey", "NAME=URL", "cache=redis://… (the player cache) or boards=redis://…"),
+    ("mongodb", "NAME=URL", "gamelog=mongodb://… (the game log)"),
     ("service", "SERVICE=HOST:PORT", "where a service answers calls"),
     ("metrics", "SERVICE=HOST:PORT", "where a service shows its metrics"),
 )

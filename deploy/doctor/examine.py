@@ -5,6 +5,7 @@ import asyncio
 from deploy.doctor import machine
 from deploy.doctor.finding import Examined
 from deploy.doctor.limits import Limits
+from deploy.doctor.mongodb import examine as mongodbs
 from deploy.doctor.postgres import examine as databases
 from deploy.doctor.processes import examine as services
 from deploy.doctor.processes import gateway
@@ -19,6 +20,7 @@ async def examine(targets: Targets, window_s: float, limits: Limits) -> Report:
     looks = [
         databases.examine(targets.databases, services.pool_sizes(first), window_s, limits),
         valkeys.examine(targets.valkeys, window_s, limits),
+        mongodbs.examine(targets.mongodbs, limits),
         services.examine(targets.processes, first, window_s, limits),
     ]
     found = [each for group in await asyncio.gather(*looks, _gateway(targets, window_s)) for each in group]

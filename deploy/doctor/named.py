@@ -7,16 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from deploy.doctor.targets import Database, Gateway, Process, Targets, boards, cache, stores_of
+from deploy.doctor.targets import Gateway, MongoServer, Process, Targets, boards, cache, databases, stores_of
 
 SERVICES_FOLDER = Path(__file__).resolve().parents[2] / "services"
 # Those that keep tables.
 WITH_TABLES = tuple(sorted(path.parent.name for path in SERVICES_FOLDER.glob("*/migrations")))
 ENVIRONMENT = {
     **{f"{name.upper()}_DATABASE_URL": f"postgresql://…, the database of {name}" for name in WITH_TABLES},
-    "CACHE_REDIS_URL": "redis://…, the player cache",
-    "BOARDS_REDIS_URL": "redis://…, where the leaderboards are",
-    "DATABASE_URL, REDIS_URL": "as one of the services has them",
+    "…_DATABASE_REPLICA_URLS": "likewise, the URLs of its replicas, with commas between them",
+    "CACHE_REDIS_URL": "redis://…, the player cache; or its sentinels or nodes, with commas between them",
+    "BOARDS_REDIS_URL": "likewise, where the leaderboards are",
+    "GAMELOG_MONGODB_URL": "mongodb://…, where the game log is",
+    "DATABASE_URL, REDIS_URL": "and the like, as one of the services has them",
     "DOCTOR_SERVICES": "profile=host:port,… where services answer calls, several after commas",
     "DOCTOR_METRICS": "profile=host:port,… where services show their metrics",
     "DOCTOR_GATEWAY": "host:port, where the gateway answers calls",
@@ -32,14 +34,18 @@ def targets(options: argparse.Namespace, environment: Mapping[str, str]) -> Targ
     """What is named; options come before the environment. Raises NotUnderstoodError."""
     found = Targets("what was named")
     for service, url in {**_databases(environment), **dict(_pairs("--database", options.database))}.items():
-        found = found.and_also(Targets("", databases=(Database(service, service, url),)))
+        replicas = environment.get(f"{service.upper()}_DATABASE_REPLICA_URLS", "")
+        found = found.and_also(Targets("", databases=databases(service, url, replicas)))
     stores = {"cache": environment.get("CACHE_REDIS_URL", ""), "boards": environment.get("BOARDS_REDIS_URL", "")}
     for name, url in {**stores, **dict(_pairs("--valkey", options.valkey))}.items():
         if name not in stores:
             raise NotUnderstoodError(f"--valkey takes cache=redis://… or boards=redis://…, not {name}=")
         if url:
             found = found.and_also(Targets("", valkeys=(cache(url) if name == "cache" else boards(url),)))
-    if not (found.databases or found.valkeys):
+    mongodb_urls = {"gamelog": environment.get("GAMELOG_MONGODB_URL", ""), **dict(_pairs("--mongodb", options.mongodb))}
+    mongodbs = tuple(MongoServer(name, url) for name, url in mongodb_urls.items() if url)
+    found = found.and_also(Targets("", mongodbs=mongodbs))
+    if not (found.databases or found.valkeys or found.mongodbs):
         url = environment.get("DATABASE_URL", "")
         found = found.and_also(stores_of(_service_of(url), environment))
     processes = _processes(

@@ -1,10 +1,17 @@
 """What is looked at."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
 _TABLES = ("postgres://", "postgresql://")
+_MONGODB = ("mongodb://", "mongodb+srv://")
+# A URL may have commas itself, between its hosts.
+_BETWEEN_URLS = re.compile(r",\s*(?=postgres(?:ql)?://)")
 _VALKEY = ("redis://", "rediss://", "unix://")
 
 
@@ -25,6 +32,14 @@ class ValkeyServer:
     name: str
     url: str
     keeps: bool
+
+
+@dataclass(frozen=True)
+class MongoServer:
+    """A MongoDB, or a replica set of several."""
+
+    name: str
+    url: str
 
 
 @dataclass(frozen=True)
@@ -52,12 +67,13 @@ class Targets:
     source: str
     databases: tuple[Database, ...] = ()
     valkeys: tuple[ValkeyServer, ...] = ()
+    mongodbs: tuple[MongoServer, ...] = ()
     processes: tuple[Process, ...] = ()
     gateway: Gateway | None = None
     data: Path | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.databases or self.valkeys or self.processes or self.gateway)
+        return bool(self.databases or self.valkeys or self.mongodbs or self.processes or self.gateway)
 
     def and_also(self, others: "Targets") -> "Targets":
         """Both, each thing once: several processes of a service have the same stores."""
@@ -65,6 +81,7 @@ class Targets:
             self,
             databases=tuple(dict.fromkeys((*self.databases, *others.databases))),
             valkeys=tuple(dict.fromkeys((*self.valkeys, *others.valkeys))),
+            mongodbs=tuple(dict.fromkeys((*self.mongodbs, *others.mongodbs))),
             processes=tuple(dict.fromkeys((*self.processes, *others.processes))),
             gateway=self.gateway or others.gateway,
         )
@@ -74,11 +91,43 @@ def stores_of(service: str, environment: Mapping[str, str]) -> Targets:
     """The stores that a service's environment names. A Valkey beside a DATABASE_URL is a cache; alone, it is where the
     service keeps its data."""
     database_url, redis_url = environment.get("DATABASE_URL", ""), environment.get("REDIS_URL", "")
-    databases = (Database(service or "unnamed", service, database_url),) if database_url.startswith(_TABLES) else ()
+    mongodb_url = environment.get("MONGODB_URL", "")
+    servers: tuple[Database, ...] = ()
+    if database_url.startswith(_TABLES):
+        servers = databases(service, database_url, environment.get("DATABASE_REPLICA_URLS", ""))
     valkeys: tuple[ValkeyServer, ...] = ()
     if redis_url.startswith(_VALKEY):
         valkeys = (cache(redis_url) if database_url else boards(redis_url),)
-    return Targets("", databases, valkeys)
+    mongodbs = (MongoServer(service or "unnamed", mongodb_url),) if mongodb_url.startswith(_MONGODB) else ()
+    return Targets("", servers, valkeys, mongodbs)
+
+
+def databases(service: str, url: str, replica_urls: str = "") -> tuple[Database, ...]:
+    """A service's database on each of the URL's servers, and on each of the replicas, whose URLs commas separate."""
+    name = service or "unnamed"
+    hosts = _hosts(url)
+    found = [Database(f"{name} (host {n + 1})", service, one) for n, one in enumerate(hosts)]
+    if len(hosts) < 2:
+        found = [Database(name, service, url)]
+    replicas = [each for each in _BETWEEN_URLS.split(replica_urls) if each]
+    names = [f"{name} replica"] if len(replicas) == 1 else [f"{name} replica {n + 1}" for n in range(len(replicas))]
+    found += [Database(each, service, replica) for each, replica in zip(names, replicas, strict=True)]
+    return tuple(found)
+
+
+def _hosts(url: str) -> list[str]:
+    """A connection string for each host of a URL; none where it cannot be read."""
+    try:
+        options = conninfo_to_dict(url)
+    except ProgrammingError:
+        return []
+    hosts, ports = str(options.get("host") or "").split(","), str(options.get("port") or "").split(",")
+    every = ports if len(ports) == len(hosts) else ports[:1] * len(hosts)
+    return [
+        # Whichever it is, primary or replica: each is looked at.
+        make_conninfo(url, host=host, port=port or None, target_session_attrs="any")
+        for host, port in zip(hosts, every, strict=True)
+    ]
 
 
 def cache(url: str) -> ValkeyServer:

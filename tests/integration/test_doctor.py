@@ -27,11 +27,25 @@ from deploy.doctor.named import WITH_TABLES
 from deploy.doctor.postgres import defined
 from deploy.doctor.postgres.session import QUERIES, session
 from deploy.doctor.report import Report
-from deploy.doctor.targets import Database, Gateway, Process, Targets, ValkeyServer, boards, cache
+from deploy.doctor.targets import (
+    Database,
+    Gateway,
+    MongoServer,
+    Process,
+    Targets,
+    ValkeyServer,
+    boards,
+    cache,
+)
+from deploy.doctor.targets import (
+    databases as databases_of,
+)
 from deploy.local import ports
 from deploy.local.embedded import stack
+from deploy.local.layout import Layout
 from deploy.local.part import Command
 from deploy.local.postgres import Postgres
+from deploy.local.process import run
 from deploy.local.stores import Stores
 from deploy.local.valkey import Cache, Ranks
 from shared.stores.postgres.migrations import by_version
@@ -45,12 +59,15 @@ CALLERS = 12
 Session = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
-async def looked(*targets: Database | ValkeyServer | Process, gateway: Gateway | None = None, **limits: Any) -> Report:
+async def looked(
+    *targets: Database | ValkeyServer | MongoServer | Process, gateway: Gateway | None = None, **limits: Any
+) -> Report:
     """What the doctor finds about these, with some of its limits set otherwise."""
     given = Targets(
         "what a test made",
         tuple(each for each in targets if isinstance(each, Database)),
         tuple(each for each in targets if isinstance(each, ValkeyServer)),
+        tuple(each for each in targets if isinstance(each, MongoServer)),
         tuple(each for each in targets if isinstance(each, Process)),
         gateway,
     )
@@ -315,9 +332,10 @@ async def test_who_waits_for_whom(database: Database) -> None:
         await holder.execute("UPDATE players SET mmr = 1")
         waiting = [asyncio.create_task(each.execute("UPDATE players SET mmr = 2")) for each in waiters]
         await asyncio.sleep(0.5)
-        [finding] = found(await looked(database, lock_wait_s=0.2), "lock waits")
+        report = await looked(database, lock_wait_s=0.2)
         await holder.execute("ROLLBACK")
         await asyncio.gather(*waiting)
+        [finding] = found(report, "lock waits")
         assert finding.figures["blocker"] == holder.info.backend_pid
         assert finding.figures["waiters"] == 2
         assert "SET mmr = 2" in finding.what
@@ -452,6 +470,50 @@ async def test_a_server_that_is_set_wrong_is_full_and_keeps_its_log(tmp_path: Pa
             assert "it takes no more" in refused.what
 
 
+async def test_replicas_that_stand_still_and_a_second_primary(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    async with alone(Postgres, tmp_path / "one") as (primary, _):
+
+        class Copy(Postgres):
+            """A streaming replica of it."""
+
+            async def prepare(self) -> None:
+                self.sockets.mkdir(mode=0o700)
+                shutil.chown(self.sockets, *_owner(primary.sockets))
+                self._step_down()
+                self.data.mkdir(mode=0o700)
+                shutil.chown(self.data, *_owner(primary.sockets))
+                options = ("-h", str(primary.sockets), "-U", "savepoint", "-D", str(self.data), "-R", "-c", "fast")
+                await run(self._command("pg_basebackup", *options), self.log, "copying the primary")
+
+        async with alone(Copy, tmp_path / "two") as (copy, _):
+            sockets = f"{primary.sockets},{copy.sockets}"
+            both = databases_of("", f"postgresql://savepoint@/profile?host={sockets}")
+            [_, copied] = [each.url for each in both]
+            report = await looked(*both)
+            assert problems(report) == []
+            of_primary, of_copy = found(report, "replication", Severity.OK)
+            assert "streaming" in of_primary.what
+            assert "this is a replica" in of_copy.what
+
+            await databases.run(copied, "SELECT pg_wal_replay_pause()")
+            [paused] = found(await looked(*both), "replication")
+            assert "pg_wal_replay_resume" in paused.do
+            await databases.run(primary.url("profile"), "CREATE TABLE news AS SELECT generate_series(1, 1000) n")
+            await asyncio.sleep(0.5)
+            report = await looked(*both, lag_notice_s=0.3, lag_problem_s=0.4, lag_problem_bytes=1000)
+            assert len(found(report, "replication")) == 2
+
+            await databases.run(copied, "SELECT pg_wal_replay_resume()")
+            await databases.run(copied, "SELECT pg_promote()")
+            [second] = found(await looked(*both), "primaries")
+            assert "stop all but one" in second.do
+
+
+def _owner(path: Path) -> tuple[int, int]:
+    return path.stat().st_uid, path.stat().st_gid
+
+
 async def test_a_pool_that_is_exhausted(database: Database, stores: Stores, tmp_path: Path) -> None:
     environment = {"DATABASE_URL": database.url, "REDIS_URL": stores.cache_url, "CONNECTION_POOL_SIZE": "5"}
     async with running("profile", environment, tmp_path) as service:
@@ -473,6 +535,7 @@ async def test_a_pool_that_is_exhausted(database: Database, stores: Stores, tmp_
             blocker = holder.info.backend_pid
         [pool] = found(report, "pool")
         assert (pool.figures["active"], pool.figures["size"], pool.figures["waiting"]) == (5, 5, CALLERS - 5)
+        assert "all 5 connections" in pool.what
         assert "CONNECTION_POOL_SIZE" in pool.do
         [lock] = found(report, "lock waits")
         assert (lock.figures["blocker"], lock.figures["waiters"]) == (blocker, 5)
@@ -571,3 +634,117 @@ async def test_connections_that_are_turned_away(tmp_path: Path) -> None:
         await asyncio.sleep(0.1)
         [finding] = found(await looked(boards(part.url)), "clients", Severity.NOTICE)
         assert finding.figures["rejected"]
+
+
+class Node(Ranks):
+    """A Valkey on a TCP port too."""
+
+    options: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, layout: Layout) -> None:
+        super().__init__(layout)
+        # A node of a cluster listens 10,000 above its port too.
+        [self.port] = [port for port in ports.free(20) if port < 50_000][:1]
+        self.tcp = f"127.0.0.1:{self.port}"
+
+    def command(self) -> Command:
+        command = super().command()
+        tcp = ("--port", str(self.port), "--bind", "127.0.0.1")
+        return replace(command, argv=(*command.argv, *tcp, *self.options))
+
+
+class ClusterNode(Node):
+    """One that belongs to a cluster, and has no slots yet."""
+
+    options: ClassVar[tuple[str, ...]] = ("--cluster-enabled", "yes", "--cluster-require-full-coverage", "yes")
+
+
+async def test_a_cluster_without_all_of_its_slots(tmp_path: Path) -> None:
+    async with alone(ClusterNode, tmp_path) as (part, _), Redis.from_url(part.url) as client:
+        # Named twice, as two addresses that lead to the same cluster.
+        named = boards(f"redis://{part.tcp},localhost:{part.port}")
+        [finding] = found(await looked(named), "cluster")
+        assert "0 of 16384 slots" in finding.what
+        await client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)  # type: ignore[no-untyped-call]
+
+        async def whole() -> bool:
+            return bool(found(await looked(named), "cluster", Severity.OK))
+
+        await until(whole)
+
+
+async def test_a_sentinel_that_is_alone_and_misses_its_primary(tmp_path: Path) -> None:
+    async with alone(Node, tmp_path / "primary") as (primary, pid):
+
+        class Replica(Node):
+            options = ("--replicaof", "127.0.0.1", str(primary.port), "--repl-timeout", "2")
+
+        class Sentinel(Node):
+            name = "sentinel"
+
+            async def prepare(self) -> None:
+                await super().prepare()
+                watch = f"sentinel monitor savepoint 127.0.0.1 {primary.port} 2"
+                down = "sentinel down-after-milliseconds savepoint 300"
+                listen = f"port {self.port}\nunixsocket {self.socket}"
+                (self.data / "sentinel.conf").write_text(f"{listen}\n{watch}\n{down}\n")
+
+            def command(self) -> Command:
+                whole = super().command()
+                return replace(whole, argv=(whole.argv[0], str(self.data / "sentinel.conf"), "--sentinel"))
+
+        async with (
+            alone(Replica, tmp_path / "replica") as (replica, _),
+            alone(Sentinel, tmp_path / "sentinel") as (sentinel, _),
+        ):
+            named = boards(f"redis://{sentinel.tcp}/0?primary=savepoint")
+
+            def of(report: Report, place: str) -> list[Finding]:
+                return [each for part in report.parts for each in part.findings if part.address == place]
+
+            async def alone_among_sentinels() -> bool:
+                report = await looked(named)
+                # Both servers are known, by the sentinel alone.
+                return bool(of(report, primary.tcp) and of(report, replica.tcp)) and "NOQUORUM" in str(
+                    found(report, "sentinel")
+                )
+
+            await until(alone_among_sentinels)
+            os.kill(pid, signal.SIGSTOP)
+            try:
+
+                async def missed() -> bool:
+                    report = await looked(named)
+                    return "the primary does not answer" in str(found(report, "sentinel")) and bool(
+                        found(report, "connection") and found(report, "replication")
+                    )
+
+                await until(missed, 20)
+            finally:
+                os.kill(pid, signal.SIGCONT)
+
+
+# --- MongoDB
+
+
+async def test_a_mongodb(tmp_path: Path) -> None:
+    [port] = ports.free(1)
+    url = f"mongodb://127.0.0.1:{port}/savepoint_gamelog"
+    [finding] = problems(await looked(MongoServer("gamelog", url)))
+    assert finding.check == "connection"
+    server = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "secantus", "--host", "127.0.0.1", "--port", str(port)),
+        *("--storage-path", str(tmp_path), "--log-level", "WARNING"),
+    )
+    try:
+
+        async def up() -> bool:
+            return not problems(await looked(MongoServer("gamelog", url)))
+
+        await until(up, 20)
+        report = await looked(MongoServer("gamelog", url))
+        assert len(found(report, "version", Severity.OK)) == 1
+        assert "savepoint_gamelog" in found(report, "sizes", Severity.OK)[0].what
+    finally:
+        server.terminate()
+        await server.wait()

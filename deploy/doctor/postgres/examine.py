@@ -30,7 +30,7 @@ from deploy.doctor.postgres import (
 )
 from deploy.doctor.postgres.session import CONNECT_S, Row, Session, session
 from deploy.doctor.targets import Database
-from deploy.doctor.text import duration
+from deploy.doctor.text import duration, names
 from shared.stores.errors import StoreUnfit
 from shared.stores.postgres.migrations import by_version
 
@@ -64,13 +64,28 @@ async def examine(
         reached = await asyncio.gather(*(_reach(database, stack) for database in databases))
         opened = [each for each in reached if isinstance(each, _Open)]
         dead = [each for each in reached if isinstance(each, Examined)]
-        servers: dict[str, list[_Open]] = {}
+        servers: dict[tuple[str, str], list[_Open]] = {}
         for each in opened:
-            servers.setdefault(each.who["identifier"], []).append(each)
+            # A replica has its primary's identifier.
+            servers.setdefault((each.who["identifier"], each.who["started"]), []).append(each)
         # A session answers one question at a time: first the servers are looked at, then the databases.
         of_servers = await asyncio.gather(*(_server(on_it, pool_sizes, limits) for on_it in servers.values()))
         of_databases = await asyncio.gather(*(_database(each, window_s, limits) for each in opened))
-        return [*dead, *of_servers, *of_databases]
+        return [*dead, *_primaries([on_it[0] for on_it in servers.values()]), *of_servers, *of_databases]
+
+
+def _primaries(servers: Sequence[_Open]) -> list[Examined]:
+    """Servers that began as one, and of which more than one takes writes."""
+    found = []
+    for identifier in {each.who["identifier"] for each in servers}:
+        primaries = [each for each in servers if each.who["identifier"] == identifier and not each.who["replica"]]
+        if len(primaries) > 1:
+            where = names(_address(each.target.url) for each in primaries)
+            why = "each takes writes that the other does not have: what one of them took is lost in the end"
+            do = "stop all but one at once, the one that services write to; make replicas of the others (pg_rewind)"
+            finding = problem("primaries", f"{len(primaries)} copies of one server take writes", why, do)
+            found.append(Examined("PostgreSQL", where, (finding,)))
+    return found
 
 
 async def _reach(database: Database, stack: AsyncExitStack) -> _Open | Examined:

@@ -7,6 +7,7 @@
 SELECT (SELECT system_identifier::text FROM pg_control_system()) AS identifier,
        version() AS version,
        pg_is_in_recovery() AS replica,
+       pg_postmaster_start_time()::text AS started,
        pg_has_role('pg_read_all_stats', 'USAGE') AS sees_all,
        extract(epoch FROM now() - pg_postmaster_start_time())::float8 AS up_s
 

@@ -13,7 +13,7 @@ from deploy.doctor.finding import Examined, Finding, notice, ok, problem
 from deploy.doctor.limits import Limits
 from deploy.doctor.targets import ValkeyServer
 from deploy.doctor.text import duration
-from deploy.doctor.valkey import keys, memory, persistence, replication, slow, traffic
+from deploy.doctor.valkey import keys, memory, persistence, replication, slow, topology, traffic
 from deploy.doctor.valkey.server import ANSWER_S, Info, count, server
 
 Look = Callable[[], Awaitable[list[Finding]]]
@@ -21,8 +21,11 @@ _WITHIN_S = 10
 
 
 async def examine(servers: Sequence[ValkeyServer], window_s: float, limits: Limits) -> list[Examined]:
-    """What is found about each of them. Takes a little longer than `window_s`."""
-    return list(await asyncio.gather(*(_examine(each, window_s, limits) for each in servers)))
+    """What is found about each of them, and about the sentinels or nodes that lead to them. Takes a little longer than
+    `window_s`."""
+    meant = await asyncio.gather(*map(topology.servers_of, servers))
+    found = await asyncio.gather(*(_examine(each, window_s, limits) for some, _ in meant for each in some))
+    return [*(each for _, ways in meant for each in ways), *found]
 
 
 async def _examine(target: ValkeyServer, window_s: float, limits: Limits) -> Examined:
