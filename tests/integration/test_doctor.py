@@ -117,14 +117,22 @@ async def sessions(url: str, count: int) -> AsyncIterator[list[Session]]:
         ]
 
 
-@pytest.fixture
-async def database(stores: Stores) -> AsyncIterator[Database]:
-    """A database of profile's, migrated, that a test may do anything to."""
+@pytest.fixture(scope="module")
+async def migrated(stores: Stores) -> AsyncIterator[str]:
+    """The name of a database with profile's migrations, to be copied."""
     url = await databases.create(stores, "doctor")
     await migrate("profile", {"DATABASE_URL": url, "REDIS_URL": stores.cache_url})
-    yield Database("profile", "profile", url)
-    name = url.partition("@/")[2].partition("?")[0]
-    await databases.run(stores.postgres_url("postgres"), f"DROP DATABASE {name} WITH (FORCE)")
+    yield name_of(url)
+    await drop(stores, name_of(url))
+
+
+@pytest.fixture
+async def database(stores: Stores, migrated: str) -> AsyncIterator[Database]:
+    """A database of profile's, migrated, that a test may do anything to."""
+    name = f"doctor_{uuid.uuid4().hex[:8]}"
+    await databases.run(stores.postgres_url("postgres"), f"CREATE DATABASE {name} TEMPLATE {migrated}")
+    yield Database("profile", "profile", stores.postgres_url(name))
+    await drop(stores, name)
 
 
 @pytest.fixture
@@ -132,7 +140,14 @@ async def empty(stores: Stores) -> AsyncIterator[Database]:
     """A database with nothing in it, of no service."""
     url = await databases.create(stores, "doctor")
     yield Database("empty", "", url)
-    name = url.partition("@/")[2].partition("?")[0]
+    await drop(stores, name_of(url))
+
+
+def name_of(url: str) -> str:
+    return url.partition("@/")[2].partition("?")[0]
+
+
+async def drop(stores: Stores, name: str) -> None:
     await databases.run(stores.postgres_url("postgres"), f"DROP DATABASE {name} WITH (FORCE)")
 
 
@@ -741,7 +756,7 @@ async def test_a_mongodb(tmp_path: Path) -> None:
         async def up() -> bool:
             return not problems(await looked(MongoServer("gamelog", url)))
 
-        await until(up, 20)
+        await until(up, 40)
         report = await looked(MongoServer("gamelog", url))
         assert len(found(report, "version", Severity.OK)) == 1
         assert "savepoint_gamelog" in found(report, "sizes", Severity.OK)[0].what

@@ -34,6 +34,7 @@ async def _examine(target: MongoServer, limits: Limits) -> Examined:
     try:
         parsed = parse_uri(target.url)
         address = ",".join(f"{host}:{port}" for host, port in parsed["nodelist"])
+        await _reach(parsed["nodelist"])
         client: Client = AsyncMongoClient(
             target.url, serverSelectionTimeoutMS=_ANSWER_MS, socketTimeoutMS=_ANSWER_MS, connectTimeoutMS=_ANSWER_MS
         )
@@ -45,6 +46,22 @@ async def _examine(target: MongoServer, limits: Limits) -> Examined:
         said = " ".join(str(error).split())[:300] or f"no answer within {_WITHIN_S} s"
         findings = [problem("connection", said, why, do)]
     return Examined(f"MongoDB {target.name}", address, tuple(findings))
+
+
+async def _reach(nodes: Sequence[tuple[str, int]]) -> None:
+    """Raises OSError or TimeoutError where none of them takes a connection. The driver would say so only after a while,
+    and leave a socket open that it was about to use."""
+    for number, (host, port) in enumerate(nodes):
+        try:
+            async with asyncio.timeout(_ANSWER_MS / 1000):
+                _, writer = await asyncio.open_connection(host, port)
+        except OSError:
+            if number == len(nodes) - 1:
+                raise
+        else:
+            writer.close()
+            await writer.wait_closed()
+            return
 
 
 async def _look(client: Client, database: str, limits: Limits) -> list[Finding]:
