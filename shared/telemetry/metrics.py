@@ -10,6 +10,7 @@
 | db_connections_max | gauge | store |
 | db_connections_waiting | gauge | store |
 | db_connections_lost_total | counter | store |
+| db_replica_lag_seconds | gauge | store |
 | db_errors_total | counter | store, kind |
 | cache_hit_ratio | gauge | cache |
 | cache_lookups_total | counter | cache, result |
@@ -83,6 +84,12 @@ class Metrics:
             ("store",),
             registry=self._registry,
         )
+        self._replica_lag = Gauge(
+            "db_replica_lag_seconds",
+            "How far a replica is behind its primary; NaN where it does not answer.",
+            ("store",),
+            registry=self._registry,
+        )
         self._errors = Counter("db_errors", "Queries that failed, by kind.", ("store", "kind"), registry=self._registry)
         self._hit_ratio = Gauge(
             "cache_hit_ratio",
@@ -126,6 +133,10 @@ class Metrics:
         """Shows `size` as db_connections_max and `waiting()` as db_connections_waiting of this store."""
         self._most.labels(store).set(size)
         self._waiting.labels(store).set_function(waiting)
+
+    def watch_replica_lag(self, store: str, lag_s: Callable[[], float]) -> None:
+        """Shows `lag_s()` as db_replica_lag_seconds of this replica."""
+        self._replica_lag.labels(store).set_function(lag_s)
 
     def connections_lost(self, store: str) -> Counter:
         """Counts connections that this store's pool has lost."""

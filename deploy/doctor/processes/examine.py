@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from deploy.doctor.finding import Examined, Finding, problem
 from deploy.doctor.limits import Limits
-from deploy.doctor.processes import answers, errors, health, pools, upkeep
+from deploy.doctor.processes import answers, errors, health, pools, replicas, upkeep
 from deploy.doctor.processes.sample import Sample, scrape
 from deploy.doctor.targets import Process
 
@@ -66,6 +66,7 @@ def _of_metrics(before: Sample, after: Sample, window_s: float, limits: Limits) 
     return [
         *answers.look(before, after, window_s, limits),
         *pools.look(before, after, window_s),
+        *replicas.look(after, limits),
         *errors.look(before, after),
         *upkeep.cache(before, after, limits),
         *upkeep.background(before, after),

@@ -12,8 +12,9 @@ _DO = (
 
 
 def size(sample: Sample) -> int:
-    """How many connections the process may open to PostgreSQL; 0 where it does not say so."""
-    return int(sample.total("db_connections_max"))
+    """How many connections the process may open to PostgreSQL, and as many to each replica; 0 where it does not say
+    so."""
+    return int(sample.total("db_connections_max", store="postgresql"))
 
 
 def look(before: Sample, after: Sample, window_s: float) -> list[Finding]:
