@@ -1,6 +1,7 @@
 """What the doctor makes of what it is told, without a server: what is looked at, and what metrics mean."""
 
 import argparse
+import math
 from datetime import date
 
 import pytest
@@ -9,7 +10,7 @@ from deploy.doctor.finding import Finding, Severity
 from deploy.doctor.limits import LIMITS
 from deploy.doctor.named import NotUnderstoodError, targets
 from deploy.doctor.postgres import server
-from deploy.doctor.processes import answers, errors, gateway, pools, upkeep
+from deploy.doctor.processes import answers, errors, gateway, pools, replicas, upkeep
 from deploy.doctor.processes.sample import Sample
 from deploy.doctor.targets import stores_of
 
@@ -169,3 +170,14 @@ def test_a_gateway_that_reaches_some_of_the_processes() -> None:
     [finding] = gateway.clusters(counted(2), counted(1))
     assert finding.severity is Severity.PROBLEM
     assert "1 of 2" in finding.what
+
+
+def test_a_replica_that_lags_or_does_not_answer() -> None:
+    def judged(lag_s: float) -> list[Severity]:
+        lags: list[tuple[dict[str, str], float]] = [({"store": "postgresql_replica_1"}, lag_s)]
+        return severities(replicas.look(sample(db_replica_lag_seconds=lags), LIMITS))
+
+    assert judged(0.1) == [Severity.OK]
+    assert judged(3) == [Severity.NOTICE]
+    assert judged(60) == [Severity.PROBLEM]
+    assert judged(math.nan) == [Severity.PROBLEM]
