@@ -17,6 +17,24 @@ async def redis_answers(socket: Path) -> bool:
     return await _answer(asyncio.open_unix_connection(socket), b"PING\r\n") == b"+PONG\r\n"
 
 
+async def mongodb_answers(host: str, port: int) -> bool:
+    """Whether a MongoDB at this address says that it takes writes."""
+    # Imported late, so that only a stack with MongoDB loads its driver.
+    from pymongo import AsyncMongoClient
+    from pymongo.errors import PyMongoError
+
+    within_ms = int(_ASK_S * 1000)
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
+        host, port, directConnection=True, serverSelectionTimeoutMS=within_ms, timeoutMS=within_ms
+    )
+    try:
+        return bool((await client.admin.command("hello")).get("isWritablePrimary"))
+    except PyMongoError:
+        return False
+    finally:
+        await client.close()
+
+
 async def http_ok(port: int, path: str) -> bool:
     """Whether GET at this loopback port answers 200."""
     request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from deploy.local.layout import Layout
+from deploy.local.mongodb import MongoDb
 from deploy.local.part import Part
 from deploy.local.postgres import Postgres
 from deploy.local.settings import StackSettings
@@ -24,6 +25,9 @@ class Stores:
     def __init__(self, layout: Layout, settings: StackSettings) -> None:
         self.postgres, self.cache, self.ranks = Postgres(layout), Cache(layout), Ranks(layout)
         self.parts: tuple[Part, ...] = (self.postgres, self.cache, self.ranks)
+        self.mongodb = MongoDb(layout, settings.mongodb_port) if settings.gamelog_database_type == "mongodb" else None
+        if self.mongodb:
+            self.parts += (self.mongodb,)
         self._settings = settings
 
     def postgres_url(self, database: str) -> str:
@@ -51,3 +55,9 @@ class Stores:
     def boards(self) -> Way:
         """To the leaderboards."""
         return Way((self.ranks.name,), {"DATABASE_TYPE": "valkey", "REDIS_URL": self.ranks_url})
+
+    def game_log(self) -> Way:
+        """To the events."""
+        if self.mongodb is None:
+            return self.sql("gamelog")
+        return Way((self.mongodb.name,), {"DATABASE_TYPE": "mongodb", "MONGODB_URL": self.mongodb.url("gamelog")})

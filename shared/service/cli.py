@@ -3,8 +3,9 @@ others have no `migrate`."""
 
 import argparse
 import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import uvloop
 
@@ -20,11 +21,18 @@ from shared.work.bounds import MIGRATE_WITHIN_S
 S = TypeVar("S", bound=ServiceSettings)
 
 
-def main(name: str, kind: type[S], build: Build[S], folder: Path | None = None) -> None:
+# Brings the database to this version, within so many seconds. Returns what was done, nothing where there was nothing to
+# do. Raises MigrationError.
+Migrate = Callable[[S, float], Coroutine[Any, Any, str]]
+
+
+def main(
+    name: str, kind: type[S], build: Build[S], folder: Path | None = None, migrate: Migrate[S] | None = None
+) -> None:
     """Does what the command line says and exits: 0, or 1 with a line on stderr that says why.
 
     `folder` is the service's own folder, if it has migrations: they are in folders called `migrations`, in it or in its
-    areas."""
+    areas. `migrate` does them in another way than by those at DATABASE_URL."""
     parser = argparse.ArgumentParser(prog=f"python -m services.{name}", description=f"Savepoint's {name} service.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -32,7 +40,7 @@ def main(name: str, kind: type[S], build: Build[S], folder: Path | None = None) 
     commands.add_parser("health", help="exit 0 if the service at LISTEN is SERVING")
     commands.add_parser("settings", help="list the settings with what they take and their defaults")
     if folder:
-        migration = commands.add_parser("migrate", help="bring the database at DATABASE_URL to this version, then exit")
+        migration = commands.add_parser("migrate", help="bring the database to this version, then exit")
         migration.add_argument(
             "--within",
             type=float,
@@ -51,7 +59,12 @@ def main(name: str, kind: type[S], build: Build[S], folder: Path | None = None) 
         elif command == "settings":
             print(_settings_table(kind))
         elif folder:
-            print(_migrated(kind, folder, arguments.within) or "nothing to migrate: the database is at this version")
+            done = (
+                uvloop.run(migrate(load(kind), arguments.within))
+                if migrate
+                else _migrated(kind, folder, arguments.within)
+            )
+            print(done or "nothing to migrate: the database is at this version")
     except (SettingsError, StartError, BackgroundError, MigrationError, NotServingError) as error:
         print(error, file=sys.stderr)
         sys.exit(1)

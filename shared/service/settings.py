@@ -12,7 +12,7 @@ from shared.rpc.host import ConnectionRules, Tls
 from shared.work.bounds import LONGEST_CALL_S
 
 # Values that hold a password are not repeated in a message.
-_SECRET = {"DATABASE_URL", "REDIS_URL"}
+_SECRET = {"DATABASE_URL", "REDIS_URL", "MONGODB_URL"}
 
 
 class SettingsError(Exception):

@@ -25,6 +25,8 @@ def values(directory: Path) -> dict[str, str | int]:
         "INVENTORY_PORT": 50052,
         "LEADERBOARD_HOST": "leaderboard",
         "LEADERBOARD_PORT": 50053,
+        "GAMELOG_HOST": "gamelog",
+        "GAMELOG_PORT": 50054,
         "ADMIN_SOCKET": "admin.sock",
         "HEALTH_LUA": str(directory / "health.lua"),
     }
@@ -93,5 +95,7 @@ def test_no_route_ends_a_call_sooner_than_its_service_would(tmp_path: Path) -> N
     assert len(to_services) >= 7
     # Without it, Envoy resets a stream after 15 s.
     assert [route for route in to_services if "timeout: 0s" not in route] == []
-    [watch] = [route for route in to_services if "Health/Watch" in route]
-    assert "max_stream_duration: {max_stream_duration: 0s}" in watch
+    endless = [route for route in to_services if "max_stream_duration: {max_stream_duration: 0s}" in route]
+    assert ["AppendEventStream" in endless[0], "Health/Watch" in endless[-1]] == [True, True]
+    [tail] = [route for route in to_services if "TailEvents" in route]
+    assert "route: *endless" in tail
