@@ -4,7 +4,7 @@ Whatever marks events get when they are made, an event with a lower mark may bec
 mark: then a reader who has gone past it never sees it. So a write takes a number before it begins, and gives it back
 once its events are stored. Readers read up to the lowest number that is out, and no further. All of it is one document:
 
-    {_id: "log", next: the number taken last, open: [{n: a number that is out, at: when it was taken}, …]}
+    {_id: "log", next: the number taken last, open: [{n: a number that is out, at: when it was taken, in ms}, …]}
 
 A writer that dies keeps its number. After ABANDONED_S, by the server's clock, the number counts as given back, and
 readers go on. If its writer is alive after all, it finds that its number is gone when it gives it back: it then moves
@@ -28,15 +28,16 @@ PLACES = 2**20
 _SUSPECT_AFTER_S = 5.0
 
 _LOG = {"_id": "log"}
+_NOW_MS = {"$toLong": "$$NOW"}
 _KEPT = {
     "$filter": {
         "input": "$open",
         "as": "one",
-        "cond": {"$gt": ["$$one.at", {"$subtract": ["$$NOW", int(ABANDONED_S * 1000)]}]},
+        "cond": {"$gt": ["$$one.at", {"$subtract": [_NOW_MS, int(ABANDONED_S * 1000)]}]},
     }
 }
 _NEXT = {"$add": ["$next", 1]}
-_TAKE = [{"$set": {"next": _NEXT, "open": {"$concatArrays": [_KEPT, [{"n": _NEXT, "at": "$$NOW"}]]}}}]
+_TAKE = [{"$set": {"next": _NEXT, "open": {"$concatArrays": [_KEPT, [{"n": _NEXT, "at": _NOW_MS}]]}}}]
 _FORGET_ABANDONED = [{"$set": {"open": _KEPT}}]
 
 

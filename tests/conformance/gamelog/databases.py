@@ -43,7 +43,6 @@ DATABASES = (
         "MongoDB",
         partial(_embedded, database_type="mongodb"),
         f"SecantusDB {engines.version('secantusdb')}",
-        quick=True,
     ),
     Database("MongoDB of one's own", _given, "mongod", unavailable=_not_given),
 )
