@@ -38,9 +38,7 @@ class StackSettings(BaseSettings):
     leaderboard_metrics_port: int = Field(9463, ge=1, le=65535, description=_TAKES + "leaderboard's metrics")
     gamelog_metrics_port: int = Field(9465, ge=1, le=65535, description=_TAKES + "the game log's metrics")
     gateway_metrics_port: int = Field(9464, ge=1, le=65535, description=_TAKES + "the gateway's metrics")
-    mongodb_port: int = Field(
-        27017, ge=1, le=65535, description=_TAKES + "MongoDB, with GAMELOG_DATABASE_TYPE=mongodb"
-    )
+    mongodb_port: int = Field(27017, ge=1, le=65535, description=_TAKES + "MongoDB, with GAMELOG_DATABASE_TYPE=mongodb")
     savepoint_data: Path = Field(CHECKOUT / ".savepoint", description="takes a directory for data, logs and sockets")
     replicas: int = Field(
         1,

@@ -36,7 +36,9 @@ async def _mongodb(settings: GameLogSettings, within_s: float) -> str:
         ):
             return await mongodb_schema.migrate(database, kept_s(settings.retention_days))
     except TimeoutError as error:
-        raise MigrationError(f"the indexes were not made within {within_s:g} s; the server goes on with them") from error
+        raise MigrationError(
+            f"the indexes were not made within {within_s:g} s; the server goes on with them"
+        ) from error
     except SavepointError as error:
         raise MigrationError(error.message) from error
     except StoreUnfit as error:

@@ -18,10 +18,10 @@ from typing import Any
 
 from services.gamelog.mongodb_schema import EVENTS, POSITIONS
 from shared.stores.mongodb import Mongo, Session
-from shared.work.bounds import LONGEST_CALL_S
+from shared.work.bounds import BATCH_BOUND_S
 
-# Much longer than any write takes: the server ends one that takes longer than its call.
-ABANDONED_S = 2 * LONGEST_CALL_S
+# Much longer than any write takes, which its batch gives BATCH_BOUND_S.
+ABANDONED_S = 3 * BATCH_BOUND_S
 # An event's position is its write's number and its place in that write in one.
 PLACES = 2**20
 # How long the lowest number has to be the same before anybody asks whether it was abandoned.

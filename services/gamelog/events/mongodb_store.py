@@ -1,11 +1,11 @@
 """Events in MongoDB: a document for each, which goes by a TTL index.
 
-    _id           the event's id
-    fingerprint   16 bytes
-    time          in microseconds since 1970
-    at            the same as a date, which has milliseconds only: the TTL index takes nothing else
-    type, player_id, match_id, payload    where there are any
-    position      in the order in which events were stored: mongodb_positions.py
+_id           the event's id
+fingerprint   16 bytes
+time          in microseconds since 1970
+at            the same as a date, which has milliseconds only: the TTL index takes nothing else
+type, player_id, match_id, payload    where there are any
+position      in the order in which events were stored: mongodb_positions.py
 """
 
 from collections.abc import Mapping, Sequence

@@ -109,7 +109,9 @@ class GameLogServicer(GameLogServiceServicer):
         times = _range(request, Range(now - self._retention, now + LONGEST_AHEAD))
         bucket_s, path = _bucket_s(request, times), _value_path(request)
         size = fields.page_size(request.page_size, default=AGGREGATES, most=MOST_AGGREGATES)
-        asked = [request.HasField(name) and getattr(request, name).ToNanoseconds() for name in ("start_time", "end_time")]
+        asked = [
+            request.HasField(name) and getattr(request, name).ToNanoseconds() for name in ("start_time", "end_time")
+        ]
         pages = Pages("AggregateEvents", wanted, asked, bucket_s, path)
         after = pages.key(request.page_token, AGGREGATE_POSITION)
         if after is not None:
@@ -122,9 +124,7 @@ class GameLogServicer(GameLogServiceServicer):
             response.next_page_token = pages.token(position, AGGREGATE_POSITION)
         return response
 
-    async def TailEvents(
-        self, request: pb.TailEventsRequest, context: Context
-    ) -> AsyncIterator[pb.TailEventsResponse]:
+    async def TailEvents(self, request: pb.TailEventsRequest, context: Context) -> AsyncIterator[pb.TailEventsResponse]:
         wanted, after = _filter(request.filter), _resumed(request)
         async with aclosing(self._tails.follow(wanted, after)) as followed:
             async for events, end in followed:

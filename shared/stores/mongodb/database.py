@@ -97,7 +97,13 @@ class Mongo:
         return await self._run("aggregate", "select", collection, aggregate)
 
     async def change_one(
-        self, collection: str, wanted: Mapping[str, Any], change: Any, *, repeatable: bool, session: Session | None = None
+        self,
+        collection: str,
+        wanted: Mapping[str, Any],
+        change: Any,
+        *,
+        repeatable: bool,
+        session: Session | None = None,
     ) -> Document:
         """Changes the one document that fits, and makes it where there is none. Returns it as it is then.
 
@@ -136,7 +142,9 @@ class Mongo:
                 await self._database[collection].create_index(keys, name=name, **options)
             except errors.OperationFailure as error:
                 if error.code in (85, 86):
-                    raise StoreUnfit(f"the index {name} of {collection} is another one than this version needs") from error
+                    raise StoreUnfit(
+                        f"the index {name} of {collection} is another one than this version needs"
+                    ) from error
                 raise
 
         await self._run("make_index", "update", collection, make)
@@ -233,9 +241,7 @@ class Mongo:
 
 
 @asynccontextmanager
-async def connect(
-    url: str, pool_size: int, start_timeout_s: float, telemetry: StoreTelemetry
-) -> AsyncIterator[Mongo]:
+async def connect(url: str, pool_size: int, start_timeout_s: float, telemetry: StoreTelemetry) -> AsyncIterator[Mongo]:
     """A database that answers; closed on the way out. Raises StoreUnavailable when it does not within
     `start_timeout_s`, StoreUnfit for a URL that is none, and for one without a database."""
     database = Mongo(_database(url, pool_size, telemetry), telemetry)

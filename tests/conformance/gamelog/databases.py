@@ -22,7 +22,7 @@ async def _embedded(directory: Path, database_type: str) -> AsyncIterator[Enviro
 
 
 @asynccontextmanager
-async def _given(_: Path) -> AsyncIterator[Environments]:
+async def _given(directory: Path) -> AsyncIterator[Environments]:
     server, _, options = _URL.partition("?")
     url = f"{server.rstrip('/')}/savepoint_{uuid.uuid4().hex[:12]}?{options}"
     yield {"gamelog": {"DATABASE_TYPE": "mongodb", "MONGODB_URL": url}}

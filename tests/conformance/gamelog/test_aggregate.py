@@ -18,7 +18,7 @@ Key = tuple[datetime, str]
 
 
 async def every(log: Log, request: pb.AggregateEventsRequest) -> list[pb.Aggregate]:
-    found = []
+    found: list[pb.Aggregate] = []
     while True:
         page = await log.AggregateEvents(request, timeout=30)
         found += page.aggregates
@@ -43,8 +43,8 @@ def bucket_of(one: pb.Event, seconds: int) -> datetime:
 def check(found: Sequence[pb.Aggregate], events: Sequence[pb.Event], seconds: int | None, path: str) -> None:
     """Compares with what Python makes of the events: counts and ends exactly, sums as the contract promises."""
     groups: defaultdict[Key, list[pb.Event]] = defaultdict(list)
-    for one in events:
-        groups[bucket_of(one, seconds) if seconds else START, one.type].append(one)
+    for member in events:
+        groups[bucket_of(member, seconds) if seconds else START, member.type].append(member)
     assert [(one.bucket_time.ToDatetime(UTC), one.type) for one in found] == sorted(groups)
     for one in found:
         members = groups[one.bucket_time.ToDatetime(UTC), one.type]
@@ -112,15 +112,20 @@ async def test_it_is_what_python_makes_of_the_same_events(
 
 
 async def test_without_a_field_events_are_counted(log: Log, there: list[pb.Event], player: str) -> None:
-    request = pb.AggregateEventsRequest(filter=pb.EventFilter(player_id=player), start_time=at(START), bucket_seconds=3600)
+    request = pb.AggregateEventsRequest(
+        filter=pb.EventFilter(player_id=player), start_time=at(START), bucket_seconds=3600
+    )
     check(await every(log, request), there, 3600, "nothing")
 
 
 async def test_pages_hold_each_aggregate_once(log: Log, there: list[pb.Event], player: str) -> None:
-    for seconds, times in ((60, {"start_time": at(START), "end_time": at(START + timedelta(hours=6))}), (None, {})):
+    for seconds in (60, None):
         request = pb.AggregateEventsRequest(
-            filter=pb.EventFilter(player_id=player), bucket_seconds=seconds, value_field="whole", page_size=1000, **times
+            filter=pb.EventFilter(player_id=player), bucket_seconds=seconds, value_field="whole", page_size=1000
         )
+        if seconds:
+            request.start_time.CopyFrom(at(START))
+            request.end_time.CopyFrom(at(START + timedelta(hours=6)))
         whole = await every(log, request)
         request.page_token = ""
         request.page_size = 7 if seconds else 2
@@ -149,7 +154,12 @@ async def test_a_filter_narrows_what_is_counted(log: Log, there: list[pb.Event],
 
 async def test_sums_of_integers_are_exact_up_to_2_53_and_infinite_beyond_the_largest_double(log: Log) -> None:
     player = new_id()
-    numbers = {"int": [2**52, 2**52 - 1, 1], "tenth": [0.1] * 10, "huge": [1.7e308, 1.7e308], "large": [2.0**60, 1.5]}
+    numbers: dict[str, list[float]] = {
+        "int": [2**52, 2**52 - 1, 1],
+        "tenth": [0.1] * 10,
+        "huge": [1.7e308, 1.7e308],
+        "large": [2.0**60, 1.5],
+    }
     events = [event(kind, player_id=player, time=START, n=n) for kind, values in numbers.items() for n in values]
     await append(log, *events)
     request = pb.AggregateEventsRequest(filter=pb.EventFilter(player_id=player), start_time=at(START), value_field="n")
@@ -161,10 +171,11 @@ async def test_sums_of_integers_are_exact_up_to_2_53_and_infinite_beyond_the_lar
 
 
 async def test_too_many_buckets_are_refused(log: Log) -> None:
-    times = {"start_time": at(START), "end_time": at(START + timedelta(seconds=10_000))}
-    await log.AggregateEvents(pb.AggregateEventsRequest(bucket_seconds=1, **times))
-    times["end_time"] = at(START + timedelta(seconds=10_000, microseconds=1))
-    failed = await failure(log.AggregateEvents(pb.AggregateEventsRequest(bucket_seconds=1, **times)))
+    request = pb.AggregateEventsRequest(bucket_seconds=1, start_time=at(START))
+    request.end_time.CopyFrom(at(START + timedelta(seconds=10_000)))
+    await log.AggregateEvents(request)
+    request.end_time.CopyFrom(at(START + timedelta(seconds=10_000, microseconds=1)))
+    failed = await failure(log.AggregateEvents(request))
     assert (failed.reason, failed.field) == ("FIELD_INVALID", "bucket_seconds")
     # 31 days of minutes, where the request names no times.
     assert (await failure(log.AggregateEvents(pb.AggregateEventsRequest(bucket_seconds=60)))).field == "bucket_seconds"

@@ -16,16 +16,26 @@ DUPLICATE, CONFLICT = pb.APPEND_OUTCOME_DUPLICATE, pb.APPEND_OUTCOME_CONFLICT
 
 
 async def of_player(log: Log, player_id: str) -> list[pb.Event]:
-    return await every(log, pb.QueryEventsRequest(filter=pb.EventFilter(player_id=player_id), order=2))
+    return await every(
+        log, pb.QueryEventsRequest(filter=pb.EventFilter(player_id=player_id), order=pb.EVENT_ORDER_OLDEST_FIRST)
+    )
 
 
 async def test_an_event_comes_back_as_it_was_sent(log: Log) -> None:
     player, match, time = new_id(), new_id(), hour_ago() + timedelta(microseconds=123_457)
-    sent = event(
-        "match.goal", player_id=player, match_id=match, time=time,
-        minute=90, xg=0.07, text="é \U0001f9ea \"\\", flags=[True, None, {"deep": [1, 2.5]}], empty={}, huge=1e300,
-        **{"a.b": 1, "$set": {"$x.y": "z"}, "": 0},
-    )  # fmt: skip
+    sent = event("match.goal", player_id=player, match_id=match, time=time)
+    sent.payload.update(
+        {
+            **{
+                "minute": 90,
+                "xg": 0.07,
+                "text": 'é \U0001f9ea "\\',
+                "flags": [True, None, {"deep": [1, 2.5]}],
+                "empty": {},
+            },
+            **{"huge": 1e300, "tiny": 5e-324, "a.b": 1, "$set": {"$x.y": "z"}, "": 0},
+        }
+    )
     bare = event("x", player_id=player, time=time + timedelta(seconds=1))
     answer = await append(log, sent, bare)
     assert (answer.stored, len(answer.not_stored)) == (2, 0)

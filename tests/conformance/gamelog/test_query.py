@@ -64,7 +64,7 @@ def fits(one: pb.Event, wanted: pb.EventFilter) -> bool:
 @pytest.mark.parametrize("order", [pb.EVENT_ORDER_NEWEST_FIRST, pb.EVENT_ORDER_OLDEST_FIRST])
 @pytest.mark.parametrize("what", FILTERS)
 async def test_a_filter_finds_what_fits_in_order_page_by_page(
-    log: Log, there: list[pb.Event], what: str, order: "pb.EventOrder.ValueType"
+    log: Log, there: list[pb.Event], what: str, order: pb.EventOrder
 ) -> None:
     wanted = FILTERS[what]
     expected = [one for one in there if fits(one, wanted)]
@@ -78,7 +78,7 @@ async def test_a_filter_finds_what_fits_in_order_page_by_page(
 
 @pytest.mark.parametrize("order", [pb.EVENT_ORDER_UNSPECIFIED, pb.EVENT_ORDER_OLDEST_FIRST])
 async def test_times_are_from_the_start_on_and_before_the_end(
-    log: Log, there: list[pb.Event], order: "pb.EventOrder.ValueType"
+    log: Log, there: list[pb.Event], order: pb.EventOrder
 ) -> None:
     for start, end in ((10, 20), (0, 1), (23, 49)):
         begins, ends = START + timedelta(hours=start), START + timedelta(hours=end, microseconds=1)

@@ -11,10 +11,8 @@ from uuid import UUID
 import psycopg
 import pytest
 from psycopg.rows import dict_row
-from pymongo import AsyncMongoClient
 from savepoint.gamelog.v1 import gamelog_pb2 as pb
 
-from services.gamelog.events import mongodb_positions
 from services.gamelog.events.mongodb_positions import PLACES, Positions
 from services.gamelog.events.sql_store import QUERIES
 from shared.stores import mongodb
@@ -24,6 +22,7 @@ from shared.telemetry.store import StoreTelemetry
 from shared.telemetry.traces import Traces
 from tests.conformance.database import Environments
 from tests.support.events import Log, Tail, append, event, ids, new_id
+from tests.support.log_positions import grow_old
 
 QUIET_S = 1.5
 
@@ -54,6 +53,9 @@ class OfPostgres:
 
     async def end(self) -> None:
         await self._connection.commit()
+
+    async def die(self) -> None:
+        await self._connection.close()
 
 
 class OfMongo:
@@ -145,9 +147,9 @@ async def test_a_writer_that_died_holds_readers_up_for_a_bounded_time(
         await append(log, quick)
         if isinstance(slow, OfMongo):
             # As long ago as it takes.
-            await _grow_old(environments, slow.number)
+            await grow_old(environments["gamelog"]["MONGODB_URL"], slow.number)
         else:
-            await slow._connection.close()
+            await slow.die()
         assert ids(await tail.until(1, within_s=30)) == [quick.event_id]
 
 
@@ -161,15 +163,7 @@ async def test_a_writer_that_was_taken_for_dead_stores_its_events_where_readers_
     async with Tail(log, player_id=player) as tail:
         await slow.begin(*late)
         await append(log, quick)
-        await _grow_old(environments, slow.number)
+        await grow_old(environments["gamelog"]["MONGODB_URL"], slow.number)
         assert ids(await tail.until(1, within_s=30)) == [quick.event_id]
         await slow.end()
         assert ids(await tail.until(4)) == ids([quick, *late])
-
-
-async def _grow_old(environments: Environments, number: int) -> None:
-    """Lets a write seem to have begun so long ago that nobody waits for it any more."""
-    before = int(mongodb_positions.ABANDONED_S * 1000) + 1000
-    async with AsyncMongoClient(environments["gamelog"]["MONGODB_URL"]) as client:
-        positions = client.get_default_database()["positions"]
-        await positions.update_one({"open.n": number}, {"$inc": {"open.$.at": -before}})

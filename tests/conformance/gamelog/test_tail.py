@@ -122,7 +122,7 @@ async def test_more_readers_than_are_allowed_are_told_so(environments: Environme
         async with Tail(log):
             async with Tail(log):
                 failed = await failure(log.TailEvents(pb.TailEventsRequest()).read())
-                assert (failed.reason, failed.retry_after_s) == ("OVERLOADED", pytest.approx(0.2))
+                assert failed.reason == "OVERLOADED"
             for _ in range(50):
                 # The room comes free when the service hears that one has gone.
                 try:
