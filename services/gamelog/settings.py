@@ -41,8 +41,8 @@ class GameLogSettings(ServiceSettings):
             raise SettingsError(f"setting {variable} is not set: it {description}")
         if self.replication_mode != "single" and self.database_type == "postgresql":
             raise SettingsError(
-                f"setting REPLICATION_MODE = '{self.replication_mode}': with DATABASE_TYPE=postgresql the game log takes "
-                "single; the default is single"
+                f"setting REPLICATION_MODE = '{self.replication_mode}': it takes single with DATABASE_TYPE=postgresql; "
+                "the default is single"
             )
         if self.replication_mode != "single" and not _has_members(self.mongodb_url):
             raise SettingsError(

@@ -118,7 +118,7 @@ def test_the_game_log_refuses_other_databases_with_those_that_it_takes(
 @pytest.mark.parametrize("mode", ["replica", "cluster"])
 def test_the_game_log_is_replicated_where_its_url_says_so(environment: pytest.MonkeyPatch, mode: str) -> None:
     environment.setenv("REPLICATION_MODE", mode)
-    with pytest.raises(SettingsError, match=f"REPLICATION_MODE = '{mode}': .* takes single"):
+    with pytest.raises(SettingsError, match=f"REPLICATION_MODE = '{mode}': it takes single"):
         load(GameLogSettings)
     environment.setenv("DATABASE_TYPE", "mongodb")
     environment.setenv("MONGODB_URL", f"{MONGODB}?retryWrites=true")

@@ -67,7 +67,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class EventPosition:
-    """Where a page of events ends: time and id of its last event. It comes back in a token, and anybody can make one."""
+    """Where a page of events ends: time and id of its last event. It comes back in a token, which anybody can make."""
 
     time: AwareDatetime
     event_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]

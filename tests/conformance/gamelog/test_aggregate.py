@@ -185,3 +185,13 @@ async def test_too_many_buckets_are_refused(log: Log) -> None:
 async def test_a_field_that_cannot_be_named_is_refused(log: Log, path: str) -> None:
     failed = await failure(log.AggregateEvents(pb.AggregateEventsRequest(value_field=path)))
     assert (failed.reason, failed.field) == ("FIELD_INVALID", "value_field")
+
+
+@pytest.mark.parametrize("seconds", [-(2**31), -1, 0, 366 * 86_400 + 1, 2**31 - 1])
+async def test_a_bucket_that_is_too_short_or_too_long_is_refused(log: Log, seconds: int) -> None:
+    failed = await failure(log.AggregateEvents(pb.AggregateEventsRequest(bucket_seconds=seconds)))
+    assert (failed.reason, failed.field) == ("FIELD_INVALID", "bucket_seconds")
+
+
+async def test_the_longest_bucket_is_taken(log: Log) -> None:
+    await log.AggregateEvents(pb.AggregateEventsRequest(bucket_seconds=366 * 86_400))
