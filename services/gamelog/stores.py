@@ -33,8 +33,8 @@ class Stores:
 
 @asynccontextmanager
 async def stores(runtime: Runtime[GameLogSettings]) -> AsyncIterator[Stores]:
-    """The database, while the context is open. Raises StoreUnavailable when it does not answer, StoreUnfit when it lacks
-    migrations."""
+    """The database, while the context is open. Raises StoreUnavailable when it does not answer, StoreUnfit when it
+    lacks migrations."""
     opened = _mongodb(runtime) if runtime.settings.database_type == "mongodb" else _postgresql(runtime)
     async with opened as open_stores:
         yield open_stores

@@ -113,7 +113,7 @@ def test_more_connections_than_postgres_takes_are_refused_before_anything_starts
     up = savepoint("up", "--replicas", "9")
     assert up.returncode == 2
     assert up.stderr == (
-        "REPLICAS=9 with CONNECTION_POOL_SIZE=20 may open 360 connections to PostgreSQL, which takes 200 from the "
+        "REPLICAS=9 with CONNECTION_POOL_SIZE=20 may open 540 connections to PostgreSQL, which takes 300 from the "
         "services: lower one of the two\n"
     )
 

@@ -47,11 +47,11 @@ BEGIN
     FOREACH day IN ARRAY days LOOP
         name := 'events_' || to_char(day, 'YYYYMMDD');
         CONTINUE WHEN to_regclass(name) IS NOT NULL;
-        -- One after the other, and looked for again once it is our turn.
         PERFORM pg_advisory_xact_lock(hashtextextended('events', 0));
-        CONTINUE WHEN to_regclass(name) IS NOT NULL;
-        -- Locked before the check, so that rows inserted after the check go into the new partition.
+        -- Locked before the checks, so that rows inserted after them go into the new partition. It is the lock of a table,
+        -- and not the one above, that lets us see what others have made meanwhile.
         LOCK TABLE events_default IN ACCESS EXCLUSIVE MODE;
+        CONTINUE WHEN to_regclass(name) IS NOT NULL;
         CONTINUE WHEN EXISTS (SELECT FROM events_default WHERE time >= day AND time < day + 1);
         -- Attached, because CREATE TABLE … PARTITION OF would lock out every insert.
         EXECUTE format('CREATE TABLE %I (LIKE events INCLUDING ALL)', name);
