@@ -9,7 +9,7 @@ from services.gamelog.events.store import EventStore
 from services.gamelog.events.types import NewEvent, Outcome
 from shared.contract.errors import DeadlineReached
 from shared.work import deadline
-from shared.work.bounds import BATCH_BOUND_S
+from shared.work.bounds import LONGEST_CALL_S
 
 T = TypeVar("T")
 Batch = Sequence[NewEvent]
@@ -63,5 +63,5 @@ async def _first(
 
 async def _store(store: EventStore, batch: Batch) -> Sequence[Outcome]:
     # The stream itself may have no deadline.
-    with deadline.within(BATCH_BOUND_S):
+    with deadline.within(LONGEST_CALL_S):
         return await store.append(batch)

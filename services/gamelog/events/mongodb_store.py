@@ -44,6 +44,9 @@ from shared.work.batching import Batcher
 PART = 200
 # What one write stores of several callers' batches, or of one's.
 MOST_IN_A_WRITE = 1000
+# A write of a thousand documents is work for a server: more of them at once would only wait for each other there, and
+# come nearer to the end of their time.
+WRITES_AT_ONCE = 2
 _SECOND = 1_000_000
 
 
@@ -55,7 +58,7 @@ class MongoEventStore:
         self._positions = Positions(database)
         self._kept_s = kept_s(retention_days)
         self._appends: Batcher[Sequence[NewEvent], Sequence[Outcome]] = Batcher(
-            self._append_all, lambda _: (), weight=len, most=MOST_IN_A_WRITE
+            self._append_all, lambda _: (), weight=len, most=MOST_IN_A_WRITE, at_once=WRITES_AT_ONCE
         )
 
     async def append(self, events: Sequence[NewEvent]) -> Sequence[Outcome]:
