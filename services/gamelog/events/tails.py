@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from services.gamelog.events.store import EventStore
 from services.gamelog.events.types import Event, Filter, LogPosition
-from shared.contract.errors import Overloaded
+from shared.contract.errors import FieldInvalid, Overloaded
 from shared.work import deadline
 from shared.work.bounds import BATCH_BOUND_S
 
@@ -34,15 +34,22 @@ class Tails:
 
     async def follow(self, wanted: Filter, after: LogPosition | None) -> AsyncGenerator[News, None]:
         """What is stored after a position, or from now on, in order and without end. First of all, without events,
-        where that begins. Raises Overloaded, and whatever the store raises."""
+        where that begins. Raises Overloaded, FieldInvalid for a position that this log never had, and whatever the
+        store raises."""
         loop = asyncio.get_running_loop()
         with self._one_more():
-            after = after or await self._look()
+            end = await self._look(lately_s=0)
+            after = after or end
+            if _is_before(end, after):
+                # The database was replaced by an older one: what comes now might stand before this position.
+                raise FieldInvalid(
+                    "resume_token", "must be of this log, and lies beyond its end; begin anew without it"
+                )
             yield [], after
             told = loop.time()
             while True:
                 end = await self._look()
-                while (after.write, after.place) < (end.write, end.place):
+                while _is_before(after, end):
                     with deadline.within(BATCH_BOUND_S):
                         passage = await self._store.read_log(wanted, after, end, PART)
                     if passage.end == after:
@@ -66,11 +73,15 @@ class Tails:
         finally:
             self._room += 1
 
-    async def _look(self) -> LogPosition:
-        """The end of the log as it was a moment ago, or is now."""
+    async def _look(self, lately_s: float = _LATELY_S) -> LogPosition:
+        """The end of the log as it is now, or was no longer ago than that."""
         loop = asyncio.get_running_loop()
-        if self._end is None or loop.time() - self._end[1] > _LATELY_S:
+        if self._end is None or loop.time() - self._end[1] >= lately_s:
             begun = loop.time()
             with deadline.within(BATCH_BOUND_S):
                 self._end = (await self._store.end_of_log(), begun)
         return self._end[0]
+
+
+def _is_before(one: LogPosition, other: LogPosition) -> bool:
+    return (one.write, one.place) < (other.write, other.place)

@@ -9,6 +9,8 @@ import pytest
 from savepoint.gamelog.v1 import gamelog_pb2 as pb
 from savepoint.gamelog.v1.gamelog_pb2_grpc import GameLogServiceStub
 
+from services.gamelog.events.types import LOG_POSITION, LogPosition
+from shared.contract.paging import Pages
 from tests.conformance.database import Environments
 from tests.support.errors import failure
 from tests.support.events import Log, Tail, append, event, hour_ago, ids, new_id
@@ -112,6 +114,13 @@ async def test_what_was_no_resume_token_is_refused(log: Log) -> None:
         assert (failed.code, failed.field) == (grpc.StatusCode.INVALID_ARGUMENT, "resume_token")
     failed = await failure(log.TailEvents(pb.TailEventsRequest(filter=pb.EventFilter(types=["A"]))).read())
     assert failed.field == "filter.types[0]"
+
+
+async def test_a_token_from_beyond_the_end_of_the_log_is_refused(log: Log) -> None:
+    # As one is after the database was replaced by an older copy.
+    beyond = Pages("TailEvents").token(LogPosition(2**40, 0), LOG_POSITION)
+    failed = await failure(log.TailEvents(pb.TailEventsRequest(resume_token=beyond)).read())
+    assert (failed.reason, failed.field) == ("FIELD_INVALID", "resume_token")
 
 
 async def test_more_readers_than_are_allowed_are_told_so(environments: Environments, logs: Path) -> None:
