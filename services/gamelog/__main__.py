@@ -18,7 +18,7 @@ AREAS = (events,)
 async def build(runtime: Runtime[GameLogSettings]) -> AsyncIterator[Hosted]:
     """The service, its store open while the context is open."""
     async with stores(runtime) as open_stores, opened(AREAS, open_stores) as served:
-        yield Hosted(served, open_stores.essential, open_stores.background)
+        yield Hosted(served, open_stores.essential, open_stores.background, open_stores.latest)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,10 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from shared.service.settings import ServiceSettings, SettingsError, listens, shows_metrics
+from shared.service.settings import ReplicationSettings, ServiceSettings, listens, shows_metrics
 
 
-class GameLogSettings(ServiceSettings):
+class GameLogSettings(ServiceSettings, ReplicationSettings):
     """DATABASE_TYPE says where the events are: in PostgreSQL at DATABASE_URL or in MongoDB at MONGODB_URL."""
 
     listen: str = listens("127.0.0.1:50054")
@@ -34,22 +34,21 @@ class GameLogSettings(ServiceSettings):
 
     @model_validator(mode="after")
     def _served(self) -> Self:
-        """Raises SettingsError for what does not go together."""
+        """Raises ValueError for what does not go together."""
         variable = "DATABASE_URL" if self.database_type == "postgresql" else "MONGODB_URL"
         if not getattr(self, variable.lower()):
             description = type(self).model_fields[variable.lower()].description
-            raise SettingsError(f"setting {variable} is not set: it {description}")
-        if self.replication_mode != "single" and self.database_type == "postgresql":
-            raise SettingsError(
-                f"setting REPLICATION_MODE = '{self.replication_mode}': it takes single with DATABASE_TYPE=postgresql; "
-                "the default is single"
-            )
-        if self.replication_mode != "single" and not _has_members(self.mongodb_url):
-            raise SettingsError(
+            raise ValueError(f"setting {variable} is not set: it {description}")
+        if self.database_type == "mongodb" and self.replication_mode != "single" and not _has_members(self.mongodb_url):
+            raise ValueError(
                 f"setting REPLICATION_MODE = '{self.replication_mode}': it takes a MONGODB_URL with several hosts, "
                 "mongodb+srv:// or the option replicaSet; the default is single"
             )
         return self
+
+    def _mode(self) -> str | None:
+        # What goes with the mode in PostgreSQL does not concern MongoDB, whose URL says all.
+        return self.replication_mode if self.database_type == "postgresql" else None
 
 
 def _has_members(url: str) -> bool:

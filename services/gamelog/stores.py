@@ -1,6 +1,6 @@
 """What the areas of the game log service share: its database, one of two kinds."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from services.gamelog.settings import GameLogSettings
 from shared.rpc.health import Ping
 from shared.service.hosted import Runtime
 from shared.work.background import Failures, Job
+from shared.work.consistency import Latest
 
 if TYPE_CHECKING:
     from shared.stores.mongodb import Mongo
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Stores:
     """Open and answering. `database` is of the kind that DATABASE_TYPE names; `background` is what it wants to be done,
-    and `failures` counts where that goes wrong."""
+    and `failures` counts where that goes wrong. `latest` is set where reads may go to replicas of PostgreSQL."""
 
     settings: GameLogSettings
     database: "Postgres | Mongo"
-    essential: dict[str, Ping]
-    background: tuple[Job, ...]
+    essential: Mapping[str, Ping]
+    background: Sequence[Job]
     failures: Failures
+    latest: Latest | None = None
 
 
 @asynccontextmanager
@@ -51,10 +53,10 @@ async def _postgresql(runtime: Runtime[GameLogSettings]) -> AsyncIterator[Stores
         settings.store_start_timeout_s,
         runtime.store_telemetry(postgres.STORE),
         service=Path(__file__).parent,
+        replication=settings.replication(),
     ) as database:
-        watch = Job("watch-pool", database.watch_forever, vital=True)
         failures = runtime.metrics.background_failures
-        yield Stores(settings, database, {postgres.STORE: database.ping}, (watch,), failures)
+        yield Stores(settings, database, {postgres.STORE: database.ping}, database.jobs(), failures, database.latest)
 
 
 @asynccontextmanager

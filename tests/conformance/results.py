@@ -1,7 +1,7 @@
 """What became of the conformance suites, database by database: build/stores.json, and the README's table of it.
 
-`make test-stores` writes the file. `python -m tests.conformance` shows it; with --publish it keeps it in docs/ and puts the
-table into the README, which a test compares.
+`make test-stores` writes the file. `python -m tests.conformance` shows it; with --publish it keeps it in docs/ and puts
+the table into the README, which a test compares.
 """
 
 import json

@@ -12,7 +12,9 @@ from savepoint.gamelog.v1.gamelog_pb2_grpc import GameLogServiceStub
 
 from deploy.local import embedded
 from deploy.local.embedded import RunningStack
+from shared.contract.consistency import KEY
 from tests.support.events import Log, Tail, append, event, every, ids, new_id
+from tests.support.service import migrate, running
 
 # The gateway ends any other call after 35 s.
 LONGER_THAN_CALLS_S = 37
@@ -77,3 +79,23 @@ async def test_streams_outlast_the_longest_call(suite: RunningStack, gateway: ai
         answer = await log.AppendEventStream(slowly())
         assert answer.stored == 2
         assert ids(await tail.until(2)) == ids(events)
+
+
+async def test_a_query_that_brings_the_append_s_token_sees_it_on_a_replica(tmp_path: Path) -> None:
+    async with embedded.stores(tmp_path, replication_mode="replica") as stores:
+        environment = stores.game_log().settings
+        assert environment["DATABASE_REPLICA_URLS"]
+        await migrate("gamelog", environment)
+        async with running("gamelog", environment, tmp_path) as service:
+            log: Log = GameLogServiceStub(service.channel)
+            player = new_id()
+            async with Tail(log, player_id=player) as tail:
+                for count in range(1, 30):
+                    call = log.AppendEvents(pb.AppendEventsRequest(events=[event("a", player_id=player)]))
+                    await call
+                    token = [(key, value) for key, value in await call.trailing_metadata() if key == KEY]
+                    request = pb.QueryEventsRequest(filter=pb.EventFilter(player_id=player))
+                    assert len((await log.QueryEvents(request, metadata=token)).events) == count
+                await tail.until(29)
+            # They were asked: the primary would have answered as well.
+            assert 'store="postgresql_replica_1"' in await service.scrape()

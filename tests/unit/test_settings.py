@@ -8,7 +8,7 @@ from services.gamelog.settings import GameLogSettings
 from services.inventory.settings import InventorySettings
 from services.leaderboard.settings import LeaderboardSettings
 from services.profile.settings import ProfileSettings
-from shared.service.settings import SettingsError, load
+from shared.service.settings import PostgresSettings, SettingsError, load
 
 GOOD = {"DATABASE_URL": "postgresql://u:secret@host/db", "REDIS_URL": "redis://host:6379/0"}
 
@@ -118,8 +118,6 @@ def test_the_game_log_refuses_other_databases_with_those_that_it_takes(
 @pytest.mark.parametrize("mode", ["replica", "cluster"])
 def test_the_game_log_is_replicated_where_its_url_says_so(environment: pytest.MonkeyPatch, mode: str) -> None:
     environment.setenv("REPLICATION_MODE", mode)
-    with pytest.raises(SettingsError, match=f"REPLICATION_MODE = '{mode}': it takes single"):
-        load(GameLogSettings)
     environment.setenv("DATABASE_TYPE", "mongodb")
     environment.setenv("MONGODB_URL", f"{MONGODB}?retryWrites=true")
     with pytest.raises(SettingsError, match=f"REPLICATION_MODE = '{mode}': it takes a MONGODB_URL with several hosts"):
@@ -134,3 +132,53 @@ def test_the_retention_has_its_ends(environment: pytest.MonkeyPatch, days: str) 
     environment.setenv("RETENTION_DAYS", days)
     with pytest.raises(SettingsError, match=f"RETENTION_DAYS = '{days}': it takes 1 to 3650 days"):
         load(GameLogSettings)
+
+
+REPLICAS = "postgresql://u:secret@r1/db, postgresql://u:secret@r2,r3/db?target_session_attrs=any"
+
+
+def test_replicas_go_with_their_mode_and_no_other(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("REPLICATION_MODE", "replica")
+    with pytest.raises(
+        SettingsError, match="DATABASE_REPLICA_URLS is not set, and REPLICATION_MODE=replica requires it"
+    ):
+        load(ProfileSettings)
+    environment.setenv("DATABASE_REPLICA_URLS", REPLICAS)
+    environment.setenv("REPLICA_WAIT_MS", "250")
+    replication = load(InventorySettings).replication()
+    assert replication.replica_urls == (
+        "postgresql://u:secret@r1/db",
+        "postgresql://u:secret@r2,r3/db?target_session_attrs=any",
+    )
+    assert (replication.mode, replication.wait_s, replication.most_behind_s) == ("replica", 0.25, 30)
+    for mode in ("single", "cluster"):
+        environment.setenv("REPLICATION_MODE", mode)
+        with pytest.raises(SettingsError, match=f"REPLICATION_MODE={mode} does not take it") as refused:
+            load(ProfileSettings)
+        assert "secret" not in str(refused.value)
+    environment.delenv("DATABASE_REPLICA_URLS")
+    assert load(ProfileSettings).replication().mode == "cluster"
+
+
+def test_replica_urls_are_urls_and_their_password_is_not_repeated(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("REPLICATION_MODE", "replica")
+    environment.setenv("DATABASE_REPLICA_URLS", "u:secret@r1")
+    with pytest.raises(SettingsError, match="DATABASE_REPLICA_URLS") as refused:
+        load(ProfileSettings)
+    assert "secret" not in str(refused.value)
+
+
+def test_the_game_log_s_replicas_are_postgresql_s_alone(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("REPLICATION_MODE", "replica")
+    with pytest.raises(SettingsError, match="DATABASE_REPLICA_URLS is not set"):
+        load(GameLogSettings)
+    environment.setenv("DATABASE_REPLICA_URLS", REPLICAS)
+    assert len(load(GameLogSettings).replication().replica_urls) == 2
+    environment.delenv("DATABASE_REPLICA_URLS")
+    environment.setenv("REPLICATION_MODE", "cluster")
+    assert load(GameLogSettings).replication().mode == "cluster"
+
+
+def test_migrations_do_not_ask_for_the_mode(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("DATABASE_REPLICA_URLS", REPLICAS)
+    assert load(PostgresSettings).replication().mode == "single"

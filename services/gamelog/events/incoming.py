@@ -8,7 +8,7 @@ from typing import TypeVar
 from services.gamelog.events.store import EventStore
 from services.gamelog.events.types import NewEvent, Outcome
 from shared.contract.errors import DeadlineReached
-from shared.work import deadline
+from shared.work import background, deadline
 from shared.work.bounds import LONGEST_CALL_S
 
 T = TypeVar("T")
@@ -25,18 +25,19 @@ async def stored(
     """Each batch with what became of its events, in the order in which they came. Raises what the store and `batches`
     raise; then some of those that had come are stored."""
     under_way: deque[tuple[Batch, asyncio.Task[Sequence[Outcome]]]] = deque()
+    tasks: set[asyncio.Task[Sequence[Outcome]]] = set()
     try:
         async for batch in batches:
             if len(under_way) == AT_ONCE:
                 yield await _first(under_way)
-            under_way.append((batch, asyncio.create_task(_store(store, batch), name="batch of a stream")))
+            under_way.append((batch, background.once(_store(store, batch), "batch of a stream", tasks)))
         while under_way:
             yield await _first(under_way)
     finally:
-        tasks = [task for _, task in under_way]
-        for task in tasks:
+        left = list(tasks)
+        for task in left:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*left, return_exceptions=True)
 
 
 async def never_silent(messages: AsyncIterator[T]) -> AsyncGenerator[T, None]:

@@ -64,7 +64,8 @@ class _Dropped:
 
 
 class SqlEventStore:
-    """An EventStore. A batch is one statement: all of it is stored, or none."""
+    """An EventStore. A batch is one statement: all of it is stored, or none. Where there are replicas, they answer
+    queries and count; the log is read from the primary, which alone knows which writes are under way."""
 
     def __init__(self, database: Postgres, retention_days: int) -> None:
         self._database = database
@@ -99,7 +100,7 @@ class SqlEventStore:
                 "end": times.end,
                 "limit": part,
             }
-            found = [Event(*row) for row in await self._database.fetch_rows(query, params)]
+            found = [Event(*row) for row in await self._database.reads.fetch_rows(query, params)]
             events += found
             if len(found) < part:
                 return Page(events[:limit], more=len(events) > limit)
@@ -124,7 +125,7 @@ class SqlEventStore:
             "after_type": after.type if after else "",
             "limit": limit + 1,
         }
-        rows = await self._database.fetch_rows(QUERIES[f"aggregate{index}"], params)
+        rows = await self._database.reads.fetch_rows(QUERIES[f"aggregate{index}"], params)
         return Page([_aggregate(row) for row in rows[:limit]], more=len(rows) > limit)
 
     async def end_of_log(self) -> LogPosition:
@@ -178,6 +179,8 @@ class SqlEventStore:
         """Those of events that are there. Raises StoreUnavailable where one has gone meanwhile."""
         if not event_ids:
             return {}
+        # Who is told that an event is there may rely on it.
+        await self._database.confirm()
         found = await self._database.fetch_rows(QUERIES["find_fingerprints"], {"event_ids": _ids(event_ids)})
         if len(found) < len(event_ids):
             # Its retention has just ended: what to do with the event that came can be said when it comes again.

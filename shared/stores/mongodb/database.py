@@ -269,7 +269,7 @@ def _database(url: str, pool_size: int, telemetry: StoreTelemetry) -> AsyncDatab
             event_listeners=[Counted(telemetry.metrics, STORE)],
         )
         return client.get_default_database()
-    except (errors.ConfigurationError, errors.InvalidURI, ValueError) as error:
+    except (errors.ConfigurationError, errors.InvalidURI, ValueError):
         # The driver's message may repeat the password.
         raise StoreUnfit(
             "setting MONGODB_URL cannot be read: it takes mongodb://user:password@host:port/database?options, "
