@@ -86,6 +86,15 @@ async def leaderboard(stores: Stores, logs: Path) -> AsyncIterator[Service]:
 
 
 @pytest.fixture(scope="session")
+async def gamelog(stores: Stores, logs: Path) -> AsyncIterator[Service]:
+    """A running game log service."""
+    environment = stores.game_log().settings
+    await migrate("gamelog", environment)
+    async with running("gamelog", environment, logs) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
 def players(profile: Service) -> Players:
     """Makes so many new players and returns their ids."""
 

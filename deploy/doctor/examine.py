@@ -3,6 +3,7 @@
 import asyncio
 
 from deploy.doctor import machine
+from deploy.doctor.dynamodb import examine as dynamo_tables
 from deploy.doctor.finding import Examined
 from deploy.doctor.limits import Limits
 from deploy.doctor.mongodb import examine as mongodbs
@@ -21,6 +22,7 @@ async def examine(targets: Targets, window_s: float, limits: Limits) -> Report:
         databases.examine(targets.databases, services.pool_sizes(first), window_s, limits),
         valkeys.examine(targets.valkeys, window_s, limits),
         mongodbs.examine(targets.mongodbs, limits),
+        dynamo_tables.examine(targets.dynamo_tables),
         services.examine(targets.processes, first, window_s, limits),
     ]
     found = [each for group in await asyncio.gather(*looks, _gateway(targets, window_s)) for each in group]

@@ -7,7 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from deploy.doctor.targets import Gateway, MongoServer, Process, Targets, boards, cache, databases, stores_of
+from deploy.doctor.targets import (
+    Gateway,
+    MongoServer,
+    Process,
+    Targets,
+    boards,
+    cache,
+    databases,
+    dynamo_table,
+    stores_of,
+)
 
 SERVICES_FOLDER = Path(__file__).resolve().parents[2] / "services"
 # Those that keep tables.
@@ -18,6 +28,7 @@ ENVIRONMENT = {
     "CACHE_REDIS_URL": "redis://…, the player cache; or its sentinels or nodes, with commas between them",
     "BOARDS_REDIS_URL": "likewise, where the leaderboards are",
     "GAMELOG_MONGODB_URL": "mongodb://…, where the game log is",
+    "DYNAMODB_TABLE": "where the leaderboards are; AWS_REGION, DYNAMODB_ENDPOINT_URL as they are",
     "DATABASE_URL, REDIS_URL": "and the like, as one of the services has them",
     "DOCTOR_SERVICES": "profile=host:port,… where services answer calls, several after commas",
     "DOCTOR_METRICS": "profile=host:port,… where services show their metrics",
@@ -45,7 +56,9 @@ def targets(options: argparse.Namespace, environment: Mapping[str, str]) -> Targ
     mongodb_urls = {"gamelog": environment.get("GAMELOG_MONGODB_URL", ""), **dict(_pairs("--mongodb", options.mongodb))}
     mongodbs = tuple(MongoServer(name, url) for name, url in mongodb_urls.items() if url)
     found = found.and_also(Targets("", mongodbs=mongodbs))
-    if not (found.databases or found.valkeys or found.mongodbs):
+    if environment.get("DYNAMODB_TABLE"):
+        found = found.and_also(Targets("", dynamo_tables=(dynamo_table("leaderboard", environment),)))
+    if not found.stores:
         url = environment.get("DATABASE_URL", "")
         found = found.and_also(stores_of(_service_of(url), environment))
     processes = _processes(

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 _TABLES = ("postgres://", "postgresql://")
+_DEFAULT_TABLE = "savepoint-leaderboard"
 _MONGODB = ("mongodb://", "mongodb+srv://")
 # A URL may have commas itself, between its hosts.
 _BETWEEN_URLS = re.compile(r",\s*(?=postgres(?:ql)?://)")
@@ -43,6 +44,18 @@ class MongoServer:
 
 
 @dataclass(frozen=True)
+class DynamoTable:
+    """A table in DynamoDB. What is empty is that of the AWS configuration."""
+
+    name: str
+    table: str
+    region: str = ""
+    endpoint_url: str = ""
+    access_key: str = field(default="", repr=False)
+    secret_key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
 class Process:
     """A process of a service: where it answers calls, and where it shows its metrics; empty where nobody knows."""
 
@@ -68,12 +81,18 @@ class Targets:
     databases: tuple[Database, ...] = ()
     valkeys: tuple[ValkeyServer, ...] = ()
     mongodbs: tuple[MongoServer, ...] = ()
+    dynamo_tables: tuple[DynamoTable, ...] = ()
     processes: tuple[Process, ...] = ()
     gateway: Gateway | None = None
     data: Path | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.databases or self.valkeys or self.mongodbs or self.processes or self.gateway)
+        return bool(self.stores or self.processes or self.gateway)
+
+    @property
+    def stores(self) -> tuple[object, ...]:
+        """All of the stores."""
+        return (*self.databases, *self.valkeys, *self.mongodbs, *self.dynamo_tables)
 
     def and_also(self, others: "Targets") -> "Targets":
         """Both, each thing once: several processes of a service have the same stores."""
@@ -82,24 +101,42 @@ class Targets:
             databases=tuple(dict.fromkeys((*self.databases, *others.databases))),
             valkeys=tuple(dict.fromkeys((*self.valkeys, *others.valkeys))),
             mongodbs=tuple(dict.fromkeys((*self.mongodbs, *others.mongodbs))),
+            dynamo_tables=tuple(dict.fromkeys((*self.dynamo_tables, *others.dynamo_tables))),
             processes=tuple(dict.fromkeys((*self.processes, *others.processes))),
             gateway=self.gateway or others.gateway,
         )
 
 
 def stores_of(service: str, environment: Mapping[str, str]) -> Targets:
-    """The stores that a service's environment names. A Valkey beside a DATABASE_URL is a cache; alone, it is where the
-    service keeps its data."""
-    database_url, redis_url = environment.get("DATABASE_URL", ""), environment.get("REDIS_URL", "")
-    mongodb_url = environment.get("MONGODB_URL", "")
-    servers: tuple[Database, ...] = ()
-    if database_url.startswith(_TABLES):
-        servers = databases(service, database_url, environment.get("DATABASE_REPLICA_URLS", ""))
-    valkeys: tuple[ValkeyServer, ...] = ()
-    if redis_url.startswith(_VALKEY):
-        valkeys = (cache(redis_url) if database_url else boards(redis_url),)
-    mongodbs = (MongoServer(service or "unnamed", mongodb_url),) if mongodb_url.startswith(_MONGODB) else ()
-    return Targets("", servers, valkeys, mongodbs)
+    """The stores that a service's environment names. Of several databases, DATABASE_TYPE says which one counts. A
+    Valkey beside a DATABASE_URL is a cache; alone, it is where the service keeps its data."""
+    kind, name = environment.get("DATABASE_TYPE", ""), service or "unnamed"
+    urls = {each: environment.get(each, "") for each in ("DATABASE_URL", "REDIS_URL", "MONGODB_URL")}
+    found = Targets("")
+    if kind == "dynamodb":
+        return found.and_also(Targets("", dynamo_tables=(dynamo_table(name, environment),)))
+    if kind == "mongodb" or not urls["DATABASE_URL"]:
+        mongodbs = (MongoServer(name, urls["MONGODB_URL"]),) if urls["MONGODB_URL"].startswith(_MONGODB) else ()
+        found = found.and_also(Targets("", mongodbs=mongodbs))
+    elif urls["DATABASE_URL"].startswith(_TABLES):
+        servers = databases(service, urls["DATABASE_URL"], environment.get("DATABASE_REPLICA_URLS", ""))
+        found = found.and_also(Targets("", servers))
+    if urls["REDIS_URL"].startswith(_VALKEY):
+        valkey = cache(urls["REDIS_URL"]) if urls["DATABASE_URL"] else boards(urls["REDIS_URL"])
+        found = found.and_also(Targets("", valkeys=(valkey,)))
+    return found
+
+
+def dynamo_table(name: str, environment: Mapping[str, str]) -> DynamoTable:
+    """The table that an environment names, as the leaderboard service takes it."""
+    return DynamoTable(
+        name,
+        environment.get("DYNAMODB_TABLE") or _DEFAULT_TABLE,
+        environment.get("AWS_REGION", ""),
+        environment.get("DYNAMODB_ENDPOINT_URL", ""),
+        environment.get("AWS_ACCESS_KEY_ID", ""),
+        environment.get("AWS_SECRET_ACCESS_KEY", ""),
+    )
 
 
 def databases(service: str, url: str, replica_urls: str = "") -> tuple[Database, ...]:

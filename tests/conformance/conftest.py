@@ -113,7 +113,16 @@ async def inventory(environments: Environments, profile: Service, logs: Path) ->
 
 
 @pytest.fixture(scope="session")
+async def gamelog(environments: Environments, logs: Path) -> AsyncIterator[Service]:
+    """A running game log service, its database prepared."""
+    await migrate("gamelog", environments["gamelog"])
+    async with running("gamelog", {"LOG_LEVEL": "DEBUG", **environments["gamelog"]}, logs) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
 async def leaderboard(environments: Environments, logs: Path) -> AsyncIterator[Service]:
-    """A running leaderboard service."""
+    """A running leaderboard service, its table made where it needs one."""
+    await migrate("leaderboard", environments["leaderboard"])
     async with running("leaderboard", environments["leaderboard"], logs) as service:
         yield service

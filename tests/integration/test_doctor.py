@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 import psycopg
 import pytest
+from aiobotocore.session import get_session
 from redis.asyncio import Redis
 from savepoint.profile.v1 import profile_pb2
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
@@ -29,6 +30,7 @@ from deploy.doctor.postgres.session import QUERIES, session
 from deploy.doctor.report import Report
 from deploy.doctor.targets import (
     Database,
+    DynamoTable,
     Gateway,
     MongoServer,
     Process,
@@ -36,11 +38,13 @@ from deploy.doctor.targets import (
     ValkeyServer,
     boards,
     cache,
+    dynamo_table,
 )
 from deploy.doctor.targets import (
     databases as databases_of,
 )
 from deploy.local import ports
+from deploy.local.dynamodb import Moto
 from deploy.local.embedded import stack
 from deploy.local.layout import Layout
 from deploy.local.part import Command
@@ -60,7 +64,9 @@ Session = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
 async def looked(
-    *targets: Database | ValkeyServer | MongoServer | Process, gateway: Gateway | None = None, **limits: Any
+    *targets: Database | ValkeyServer | MongoServer | DynamoTable | Process,
+    gateway: Gateway | None = None,
+    **limits: Any,
 ) -> Report:
     """What the doctor finds about these, with some of its limits set otherwise."""
     given = Targets(
@@ -68,6 +74,7 @@ async def looked(
         tuple(each for each in targets if isinstance(each, Database)),
         tuple(each for each in targets if isinstance(each, ValkeyServer)),
         tuple(each for each in targets if isinstance(each, MongoServer)),
+        tuple(each for each in targets if isinstance(each, DynamoTable)),
         tuple(each for each in targets if isinstance(each, Process)),
         gateway,
     )
@@ -763,3 +770,50 @@ async def test_a_mongodb(tmp_path: Path) -> None:
     finally:
         server.terminate()
         await server.wait()
+
+
+# --- DynamoDB
+
+
+async def test_a_table_in_dynamodb(tmp_path: Path) -> None:
+    [port] = ports.free(1)
+
+    class Server(Moto):
+        """A stand-in that any machine has: what a table is said to be is alike."""
+
+        def __init__(self, layout: Layout) -> None:
+            super().__init__(layout, port, "")
+
+    async with alone(Server, tmp_path) as (part, _):
+        table = dynamo_table("leaderboard", part.settings)
+        [missing] = problems(await looked(table))
+        assert "services.leaderboard migrate" in missing.do
+        await migrate("leaderboard", part.settings)
+        report = await looked(table)
+        assert problems(report) == []
+        assert "ACTIVE" in found(report, "table", Severity.OK)[0].what
+        assert found(report, "expiry", Severity.OK)
+        # Anybody may make a table by hand, and forget what the service's own way does.
+        async with create_client(part.settings) as client:
+            keys = [{"AttributeName": name, "KeyType": kind} for name, kind in (("p", "HASH"), ("s", "RANGE"))]
+            await client.create_table(
+                TableName="by-hand",
+                KeySchema=keys,
+                AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("p", "s")],
+                ProvisionedThroughput={"ReadCapacityUnits": 5, "WriteCapacityUnits": 5},
+            )
+        report = await looked(replace(table, table="by-hand"))
+        assert "time to live is off" in found(report, "expiry")[0].what
+        assert "5 writes a second" in found(report, "capacity", Severity.NOTICE)[0].what
+    [dead] = problems(await looked(table))
+    assert dead.check == "connection"
+
+
+def create_client(settings: Mapping[str, str]) -> Any:
+    return get_session().create_client(
+        "dynamodb",
+        region_name=settings["AWS_REGION"],
+        endpoint_url=settings["DYNAMODB_ENDPOINT_URL"],
+        aws_access_key_id=settings["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=settings["AWS_SECRET_ACCESS_KEY"],
+    )
