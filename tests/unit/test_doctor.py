@@ -181,3 +181,13 @@ def test_a_replica_that_lags_or_does_not_answer() -> None:
     assert judged(3) == [Severity.NOTICE]
     assert judged(60) == [Severity.PROBLEM]
     assert judged(math.nan) == [Severity.PROBLEM]
+
+
+def test_of_several_databases_the_type_says_which_one_counts() -> None:
+    both = {"DATABASE_URL": "postgresql://h/gamelog", "MONGODB_URL": "mongodb://h/gamelog"}
+    assert [each.name for each in stores_of("gamelog", both | {"DATABASE_TYPE": "postgresql"}).databases] == ["gamelog"]
+    mongo = stores_of("gamelog", both | {"DATABASE_TYPE": "mongodb"})
+    assert (mongo.databases, [each.name for each in mongo.mongodbs]) == ((), ["gamelog"])
+    boards = {"DATABASE_TYPE": "dynamodb", "DYNAMODB_TABLE": "t", "REDIS_URL": "redis://unused"}
+    dynamo = stores_of("leaderboard", boards)
+    assert (dynamo.valkeys, [each.table for each in dynamo.dynamo_tables]) == ((), ["t"])
