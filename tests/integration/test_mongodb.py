@@ -70,7 +70,6 @@ async def test_a_url_that_is_none_is_said_without_its_password(store_telemetry: 
     for url in (
         "mongodb://u:secret@host:port/db",
         "mongodb://u:se@cret@host/db",
-        "mongodb://host/db?w=none&tls=perhaps",
     ):
         with pytest.raises(StoreUnfit, match="MONGODB_URL cannot be read") as unfit:
             async with mongodb.connect(url, 5, 1, store_telemetry):
