@@ -97,9 +97,14 @@ async def gamelog(stores: Stores, logs: Path) -> AsyncIterator[Service]:
 @pytest.fixture(scope="session")
 def players(profile: Service) -> Players:
     """Makes so many new players and returns their ids."""
+    return players_of(profile)
+
+
+def players_of(profile: Service) -> Players:
+    """Likewise at any profile service."""
+    stub = ProfileServiceStub(profile.channel)
 
     async def make(count: int) -> list[str]:
-        stub = ProfileServiceStub(profile.channel)
         made = []
         for _ in range(count):
             name = f"p{uuid.uuid4().hex[:20]}"

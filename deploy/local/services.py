@@ -34,7 +34,8 @@ class Service(Part):
 
     async def prepare(self) -> None:
         """Its migrations, where it has any."""
-        if "DATABASE_URL" in self.environment or "MONGODB_URL" in self.environment:
+        environment = self.environment
+        if {"DATABASE_URL", "MONGODB_URL"} & environment.keys() or environment.get("DATABASE_TYPE") == "dynamodb":
             await run(self._command("migrate"), self.log, f"migrating the database of {self.service}")
 
     def command(self) -> Command:

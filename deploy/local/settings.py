@@ -38,6 +38,9 @@ class StackSettings(BaseSettings):
     leaderboard_metrics_port: int = Field(9463, ge=1, le=65535, description=_TAKES + "leaderboard's metrics")
     gamelog_metrics_port: int = Field(9465, ge=1, le=65535, description=_TAKES + "the game log's metrics")
     gateway_metrics_port: int = Field(9464, ge=1, le=65535, description=_TAKES + "the gateway's metrics")
+    dynamodb_port: int = Field(
+        8000, ge=1, le=65535, description=_TAKES + "DynamoDB Local, where it keeps the leaderboards"
+    )
     mongodb_port: int = Field(27017, ge=1, le=65535, description=_TAKES + "MongoDB, with GAMELOG_DATABASE_TYPE=mongodb")
     savepoint_data: Path = Field(CHECKOUT / ".savepoint", description="takes a directory for data, logs and sockets")
     replicas: int = Field(
@@ -85,11 +88,16 @@ class StackSettings(BaseSettings):
 
     def ports(self) -> dict[str, tuple[int, ...]]:
         """Every TCP port of the stack under the name of the variable that moves it."""
-        single = ("SAVEPOINT_PORT", "GATEWAY_METRICS_PORT", "MONGODB_PORT")
+        single = ("SAVEPOINT_PORT", "GATEWAY_METRICS_PORT", "DYNAMODB_PORT", "MONGODB_PORT")
+        unused = set()
+        if self.leaderboard_database_type != "dynamodb":
+            unused.add("DYNAMODB_PORT")
+        if self.gamelog_database_type != "mongodb":
+            unused.add("MONGODB_PORT")
         return {
             name: self._ports(name.lower(), 1 if name in single else self.replicas)
             for name in self.port_variables()
-            if name != "MONGODB_PORT" or self.gamelog_database_type == "mongodb"
+            if name not in unused
         }
 
     def replicas_of(self, service: str) -> tuple[Replica, ...]:

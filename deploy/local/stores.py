@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from deploy.local.dynamodb import dynamodb
 from deploy.local.layout import Layout
 from deploy.local.mongodb import MongoDb
 from deploy.local.part import Part
@@ -33,8 +34,11 @@ class Stores:
             self.postgres, self.replica = pair(layout, synchronous=settings.synchronous_replication)
         self.cache, self.ranks = Cache(layout), Ranks(layout)
         servers = (self.postgres, self.replica) if self.replica else (self.postgres,)
-        self.parts: tuple[Part, ...] = (*servers, self.cache, self.ranks)
+        self.dynamodb = (
+            dynamodb(layout, settings.dynamodb_port) if settings.leaderboard_database_type == "dynamodb" else None
+        )
         self.mongodb = MongoDb(layout, settings.mongodb_port) if settings.gamelog_database_type == "mongodb" else None
+        self.parts: tuple[Part, ...] = (*servers, self.cache, self.dynamodb or self.ranks)
         if self.mongodb:
             self.parts += (self.mongodb,)
         self._settings = settings
@@ -73,6 +77,8 @@ class Stores:
 
     def boards(self) -> Way:
         """To the leaderboards."""
+        if self.dynamodb:
+            return Way((self.dynamodb.name,), self.dynamodb.settings)
         return Way((self.ranks.name,), {"DATABASE_TYPE": "valkey", "REDIS_URL": self.ranks_url})
 
     def game_log(self) -> Way:

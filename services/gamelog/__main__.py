@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from services.gamelog.events.area import area as events
 from services.gamelog.migrate import migrate
@@ -22,4 +21,4 @@ async def build(runtime: Runtime[GameLogSettings]) -> AsyncIterator[Hosted]:
 
 
 if __name__ == "__main__":
-    cli.main("gamelog", GameLogSettings, build, Path(__file__).parent, migrate)
+    cli.main("gamelog", GameLogSettings, build, migrate)

@@ -78,6 +78,51 @@ def test_a_password_is_not_repeated_in_a_message(environment: pytest.MonkeyPatch
     assert "secret" not in str(raised.value)
 
 
+def test_the_leaderboard_takes_what_its_database_needs(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("REDIS_URL")
+    for kind in ("valkey", "redis"):
+        environment.setenv("DATABASE_TYPE", kind)
+        with pytest.raises(SettingsError, match=f"REDIS_URL is not set: it takes redis://.* DATABASE_TYPE is {kind}"):
+            load(LeaderboardSettings)
+    environment.setenv("DATABASE_TYPE", "dynamodb")
+    settings = load(LeaderboardSettings)
+    assert (settings.dynamodb_table, settings.aws_region) == ("savepoint-leaderboard", "")
+    assert (settings.dynamodb_exact_ranks, settings.dynamodb_shards) == (10_000, 4)
+    environment.setenv("DATABASE_TYPE", "mongodb")
+    with pytest.raises(SettingsError, match="DATABASE_TYPE = 'mongodb': it takes valkey, redis or dynamodb"):
+        load(LeaderboardSettings)
+
+
+@pytest.mark.parametrize("mode", ["replica", "cluster"])
+def test_dynamodb_replicates_itself(environment: pytest.MonkeyPatch, mode: str) -> None:
+    environment.setenv("DATABASE_TYPE", "dynamodb")
+    environment.setenv("REPLICATION_MODE", mode)
+    with pytest.raises(SettingsError, match=f"REPLICATION_MODE = '{mode}': .*takes single, since DynamoDB replicates"):
+        load(LeaderboardSettings)
+
+
+@pytest.mark.parametrize(
+    ("variable", "bad", "says"),
+    [
+        ("DYNAMODB_SHARDS", "25", "takes 1 to 24 partitions"),
+        ("DYNAMODB_EXACT_RANKS", "0", "takes 1 to 100000 ranks"),
+        ("DYNAMODB_TABLE", "a b", "takes 3 to 255"),
+        ("DYNAMODB_ENDPOINT_URL", "localhost:8000", r"takes the http\(s\) address"),
+    ],
+)
+def test_a_bad_value_of_dynamodb_is_named(environment: pytest.MonkeyPatch, variable: str, bad: str, says: str) -> None:
+    environment.setenv(variable, bad)
+    with pytest.raises(SettingsError, match=f"{variable} = '{bad}': it {says}"):
+        load(LeaderboardSettings)
+
+
+def test_a_batch_under_a_request_id_fits_into_a_transaction_whatever_the_shards() -> None:
+    from services.leaderboard.boards.dynamodb.changes import MOST_SHARDS
+
+    [most] = [rule.le for rule in LeaderboardSettings.model_fields["dynamodb_shards"].metadata if hasattr(rule, "le")]
+    assert most == MOST_SHARDS
+
+
 MONGODB = "mongodb://u:secret@host/savepoint_gamelog"
 
 
