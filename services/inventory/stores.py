@@ -11,6 +11,7 @@ from services.inventory.settings import InventorySettings
 from shared.service.hosted import Runtime
 from shared.stores import postgres
 from shared.stores.postgres import Postgres
+from shared.stores.postgres.dialect import dialect_of
 from shared.stores.requests.records import RequestRecords
 
 
@@ -35,6 +36,8 @@ async def stores(runtime: Runtime[InventorySettings]) -> AsyncIterator[Stores]:
             settings.store_start_timeout_s,
             runtime.store_telemetry(postgres.STORE),
             service=Path(__file__).parent,
+            dialect=dialect_of(settings.database_type, follower_reads=settings.follower_reads == "on"),
+            pooler=settings.database_pooler != "none",
         ) as database,
         profile_client.connect(settings.profile_target, settings.profile_ca, settings.tls(), runtime.traces) as profile,
     ):

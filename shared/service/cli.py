@@ -59,9 +59,12 @@ def main(name: str, kind: type[S], build: Build[S], folder: Path | None = None) 
 
 def _migrated(kind: type[ServiceSettings], folder: Path, within_s: float) -> str:
     # Imported here, so that a service without PostgreSQL does not load its driver, which takes 10 MB.
+    from shared.stores.postgres.dialect import dialect_of
     from shared.stores.postgres.migrations import migrate
 
-    return uvloop.run(migrate(load(PostgresSettings).database_url, folder, load(kind).store_start_timeout_s, within_s))
+    settings = load(PostgresSettings)
+    wait_s, dialect = load(kind).store_start_timeout_s, dialect_of(settings.database_type)
+    return uvloop.run(migrate(settings.database_url, folder, wait_s, within_s, dialect))
 
 
 def _settings_table(kind: type[ServiceSettings]) -> str:

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.rpc.host import ConnectionRules, Tls
@@ -112,8 +112,8 @@ class PostgresSettings(BaseSettings):
 
     database_type: str = Field(
         "postgresql",
-        pattern=r"^postgresql$",
-        description="takes postgresql; mongodb, dynamodb and cockroachdb are not supported yet",
+        pattern=r"^(postgresql|cockroachdb)$",
+        description="takes postgresql or cockroachdb; this service keeps nothing in valkey, redis, dynamodb or mongodb",
     )
     database_url: str = Field(
         min_length=1,
@@ -121,9 +121,35 @@ class PostgresSettings(BaseSettings):
         description="takes postgresql://user:password@host:port/database, and is required; to another host it is "
         "encrypted, unless it ends in ?sslmode=disable",
     )
+    database_pooler: str = Field(
+        "none",
+        pattern=r"^(none|pgbouncer)$",
+        description="takes none or pgbouncer, where DATABASE_URL leads to one in transaction mode; with "
+        "DATABASE_TYPE=cockroachdb only none",
+    )
+    follower_reads: str = Field(
+        "off",
+        pattern=r"^(off|on)$",
+        description="takes off or on: lists of matches and finished matches come from the nearest replica, some "
+        "seconds old; on only with DATABASE_TYPE=cockroachdb",
+    )
     requests_kept_days: int = Field(
         7, ge=1, le=90, description="takes 1 to 90 days that the answer to a request_id is repeated"
     )
+
+    @field_validator("database_pooler")
+    @classmethod
+    def _poolers_are_for_postgresql(cls, pooler: str, others: ValidationInfo) -> str:
+        if pooler != "none" and others.data.get("database_type") != "postgresql":
+            raise ValueError(pooler)
+        return pooler
+
+    @field_validator("follower_reads")
+    @classmethod
+    def _followers_are_cockroachdb_s(cls, reads: str, others: ValidationInfo) -> str:
+        if reads == "on" and others.data.get("database_type") != "cockroachdb":
+            raise ValueError(reads)
+        return reads
 
 
 class ValkeySettings(BaseSettings):

@@ -4,8 +4,11 @@
 -- made anew under the same id. So the higher version is always the later one: the cache and the etags rely on it.
 CREATE SEQUENCE player_versions;
 
+-- Ids are made by the service (shared/contract/ids.py). The first releases made them here, by a default of uuidv7(),
+-- which PostgreSQL has since its version 18. A database that has this default keeps it: nobody uses it but an older
+-- process that still runs.
 CREATE TABLE players (
-    player_id     uuid PRIMARY KEY DEFAULT uuidv7(),
+    player_id     uuid PRIMARY KEY,
     username      text NOT NULL CONSTRAINT players_username_key UNIQUE CHECK (length(username) BETWEEN 1 AND 32),
     email         text NOT NULL CHECK (length(email) BETWEEN 3 AND 254),
     mmr           integer NOT NULL DEFAULT 1000 CHECK (mmr >= 0),
@@ -27,7 +30,7 @@ CREATE INDEX players_level_idx ON players (level DESC, player_id DESC);
 CREATE INDEX players_created_idx ON players (created_at DESC, player_id DESC);
 
 CREATE TABLE wallet_ledger (
-    entry_id    uuid PRIMARY KEY DEFAULT uuidv7(),
+    entry_id    uuid PRIMARY KEY,
     player_id   uuid NOT NULL REFERENCES players ON DELETE CASCADE,
     delta       bigint NOT NULL CHECK (delta <> 0),
     coins_after bigint NOT NULL CHECK (coins_after >= 0),

@@ -22,11 +22,13 @@ from psycopg.rows import AsyncRowFactory, TupleRow, class_row, tuple_row
 from psycopg_pool import PoolTimeout
 
 from shared.contract.errors import DeadlineReached, Overloaded, StoreUnavailable
-from shared.stores.errors import ConstraintViolated, LockTimeout, OutOfRange, StoreUnfit
+from shared.stores.errors import ConstraintViolated, Contended, LockTimeout, OutOfRange, StoreUnfit
+from shared.stores.postgres.dialect import POSTGRESQL, Dialect
 from shared.stores.postgres.lease import Lease
 from shared.stores.postgres.pool import STORE, Connections, select_one
 from shared.stores.postgres.queries import Query
 from shared.stores.postgres.schema import Schema, SchemaNewer, SchemaOlder
+from shared.stores.postgres.session import Session
 from shared.telemetry.store import StoreTelemetry
 from shared.work import deadline
 from shared.work.bounds import PING_S
@@ -44,6 +46,9 @@ SCHEMA_EVERY_S = 10.0
 _SCHEMA_POLL_S = 0.5
 # How long connections may be missing from the pool before it is replaced.
 MEND_AFTER_S = 10.0
+# How often a write goes through the attempts of the retry policy while it loses against other transactions, and its
+# deadline is not over. Each time somebody else has got on.
+_ROUNDS = 10
 _NOT_AFTER = "%(not_after)s"
 
 
@@ -98,7 +103,15 @@ def _check_answer(query: Query) -> None:
 class Postgres:
     """One database. Made by `connect`."""
 
-    def __init__(self, connections: Connections, telemetry: StoreTelemetry, schema: Schema | None = None) -> None:
+    def __init__(
+        self,
+        connections: Connections,
+        telemetry: StoreTelemetry,
+        schema: Schema | None = None,
+        dialect: Dialect = POSTGRESQL,
+    ) -> None:
+        # Which database it is: stores take their queries for it.
+        self.dialect = dialect
         self._connections = connections
         self._telemetry = telemetry
         self._schema = schema
@@ -126,7 +139,7 @@ class Postgres:
             with self._errors(lambda: again):
                 return await self._connections.use(work)
 
-        return await self._retried(attempt)
+        return await self._retried(attempt, shared=query.shared)
 
     async def fetch_rows(self, query: Query, params: Params) -> list[TupleRow]:
         """Likewise for a query that only reads; each row is the tuple of its columns."""
@@ -152,10 +165,12 @@ class Postgres:
 
         return await self._retried(attempt)
 
-    async def transaction(self, work: Callable[[Transaction], Awaitable[T]], *, repeatable: bool) -> T:
+    async def transaction(
+        self, work: Callable[[Transaction], Awaitable[T]], *, repeatable: bool, shared: bool = False
+    ) -> T:
         """Runs `work` in a transaction and in a task of its own: committed when it returns, rolled back when it
         raises, and when the caller is cancelled before the commit. A retry repeats the whole of it. `repeatable` is
-        asked only when the connection broke during the commit."""
+        asked only when the connection broke during the commit. `shared` is that of its query (Query.shared)."""
 
         async def attempt() -> T:
             committing = False
@@ -171,7 +186,7 @@ class Postgres:
             with self._errors(lambda: repeatable or not committing):
                 return await self._connections.use(whole)
 
-        return await self._retried(attempt)
+        return await self._retried(attempt, shared=shared)
 
     async def ping(self) -> None:
         """Raises unless the database answers in time, StoreUnfit where its schema lacks migrations. Two things are no
@@ -240,7 +255,9 @@ class Postgres:
         self._fit_at = now
         lease.connection.schema_is_known = True
 
-    async def _retried(self, attempt: Callable[[], Awaitable[T]]) -> T:
+    async def _retried(self, attempt: Callable[[], Awaitable[T]], *, shared: bool = False) -> T:
+        """What an attempt comes to, repeated as the policy says. One that loses against other transactions is repeated
+        until its deadline; if it is shared, its caller does its parts one by one instead."""
         broken = False
 
         async def once() -> T:
@@ -256,10 +273,20 @@ class Postgres:
                     raise StoreUnavailable(STORE) from error
                 raise
 
-        try:
-            return await self._retrier.run(once)
-        except TransientError as error:
-            raise StoreUnavailable(STORE) from error
+        lost: TransientError | None = None
+        for _ in range(1 if shared else _ROUNDS):
+            if deadline.passed():
+                break
+            try:
+                return await self._retrier.run(once)
+            except TransientError as error:
+                if error.kind is not Transient.SERIALIZATION_FAILURE:
+                    raise StoreUnavailable(STORE) from error
+                lost = error
+        if lost is None:
+            raise DeadlineReached
+        # Contended promises that nothing was done. An attempt whose connection broke may have done it.
+        raise (StoreUnavailable if broken else Contended)(STORE) from lost
 
     @contextmanager
     def _errors(self, repeatable: Callable[[], bool]) -> Iterator[None]:
@@ -272,9 +299,12 @@ class Postgres:
         except PoolTimeout as error:
             self._telemetry.error("CONNECTION_TIMEOUT")
             raise StoreUnavailable(STORE) from error
-        except (pg.DeadlockDetected, pg.SerializationFailure) as error:
+        except pg.DeadlockDetected as error:
             self._telemetry.error(Transient.DEADLOCK_DETECTED.value)
             raise TransientError(Transient.DEADLOCK_DETECTED) from error
+        except pg.SerializationFailure as error:
+            self._telemetry.error(Transient.SERIALIZATION_FAILURE.value)
+            raise TransientError(Transient.SERIALIZATION_FAILURE) from error
         except pg.ReadOnlySqlTransaction as error:
             self._telemetry.error(Transient.REPLICA_LAG.value)
             raise TransientError(Transient.REPLICA_LAG) from error
@@ -298,17 +328,26 @@ class Postgres:
 
 @asynccontextmanager
 async def connect(
-    url: str, pool_size: int, start_timeout_s: float, telemetry: StoreTelemetry, *, service: Path | None = None
+    url: str,
+    pool_size: int,
+    start_timeout_s: float,
+    telemetry: StoreTelemetry,
+    *,
+    service: Path | None = None,
+    dialect: Dialect = POSTGRESQL,
+    pooler: bool = False,
 ) -> AsyncIterator[Postgres]:
     """A database with its pool open and answering; closed on the way out. Raises StoreUnavailable when it does not
     answer within `start_timeout_s`.
 
-    `service` is the folder of the service whose migrations it must have; they may come within the same time. Raises
-    StoreUnfit when they do not, when there are newer ones, when the database is not in UTF-8, when it should take
-    encrypted connections and does not, and when `url` is no valid URL."""
+    `service` is the folder of the service whose migrations it must have; they may come within the same time. `pooler`
+    says that `url` leads to a connection pooler (pooler.py). Raises StoreUnfit when the migrations do not come, when
+    there are newer ones, when the database is not in UTF-8, when it should take encrypted connections and does not,
+    when there is a pooler and `pooler` does not say so, or its connections lack what the service needs, and when `url`
+    is no valid URL."""
     until = asyncio.get_running_loop().time() + start_timeout_s
-    connections = Connections(url, pool_size, telemetry.metrics)
-    database = Postgres(connections, telemetry, Schema.of(service) if service else None)
+    connections = Connections(url, pool_size, telemetry.metrics, Session(dialect, pooler))
+    database = Postgres(connections, telemetry, Schema.of(service, dialect) if service else None, dialect)
     try:
         await connections.open(start_timeout_s)
         await database.until_fit(until - asyncio.get_running_loop().time())
