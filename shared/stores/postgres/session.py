@@ -70,8 +70,13 @@ class Session:
         wrong = {name: value for name, value in wanted.items() if found[name] != value}
         if wrong:
             named = ", ".join(f"{name} is {found[name]}" for name in wrong)
-            query = "; ".join(f"SET {name} = {value}" for name, value in wanted.items())
             raise StoreUnfit(
                 f"the pooler's connections are not set to what this service needs: {named}. Give the database in "
-                f"pgbouncer.ini a connect_query that does so, '{query}', or set it for the role with ALTER ROLE"
+                f"pgbouncer.ini {connect_query(self.dialect)}, or set it for the role with ALTER ROLE … SET"
             )
+
+
+def connect_query(dialect: Dialect) -> str:
+    """The option of a database in pgbouncer.ini that sets its connections to what the services need."""
+    statements = "; ".join(f"SET {name} = ''{value}''" for name, value in dialect.session.items())
+    return f"connect_query='{statements}'"
