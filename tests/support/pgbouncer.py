@@ -6,7 +6,6 @@ import pwd
 import re
 import shutil
 from pathlib import Path
-from typing import ClassVar
 from urllib.parse import quote
 
 from deploy.local.layout import Layout
@@ -34,11 +33,14 @@ class PgBouncer(Part):
     name = "pgbouncer"
     engine = "PgBouncer"
     version = ""
-    needs: ClassVar[tuple[str, ...]] = (Postgres.name,)  # type: ignore[misc] # of every one of them
+    needs: tuple[str, ...] = (Postgres.name,)
 
-    def __init__(self, layout: Layout, postgres: Postgres) -> None:
+    def __init__(self, layout: Layout, postgres: Postgres, *, sets_connections: bool = True, **settings: str) -> None:
         super().__init__(layout)
         self._postgres = postgres
+        # Whether it does what the sample's connect_query says; and settings that differ from the sample's.
+        self._sets_connections = sets_connections
+        self._settings = settings
         self._folder = layout.run / "pgbouncer"
         self.address = str(self._folder)
 
@@ -55,11 +57,13 @@ class PgBouncer(Part):
         sample = configparser.ConfigParser(interpolation=None)
         sample.read(SAMPLE)
         for name, way in sample["databases"].items():
-            sample["databases"][name] = _HOST.sub(f"host={self._postgres.sockets} user={_USER}", way)
+            to_here = _HOST.sub(f"host={self._postgres.sockets} user={_USER}", way)
+            sample["databases"][name] = to_here if self._sets_connections else to_here.partition(" connect_query=")[0]
         # Small, so that services outnumber its connections, and every one of these serves several of them.
         sample["pgbouncer"].update(
             listen_addr="", unix_socket_dir=self.address, auth_type="any", auth_file="", default_pool_size="10"
         )
+        sample["pgbouncer"].update(self._settings)
         with self._configuration().open("w") as file:
             sample.write(file)
 

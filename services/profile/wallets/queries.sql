@@ -76,12 +76,12 @@ WITH asked AS (
     WHERE refusal IS NULL
 ), adjusted AS (
     UPDATE players p
-    SET coins = allowed.coins, held_coins = allowed.held_coins, version = allowed.version
+    SET coins = allowed.coins::bigint, held_coins = allowed.held_coins, version = allowed.version
     FROM allowed
     WHERE p.player_id = allowed.player_id
 ), entered AS (
     INSERT INTO wallet_ledger (entry_id, player_id, delta, coins_after, kind, reason, reference, request_id)
-    SELECT entry_id, player_id, delta, coins, 'ADJUSTMENT', reason, reference, request_id
+    SELECT entry_id, player_id, delta, coins::bigint, 'ADJUSTMENT', reason, reference, request_id
     FROM allowed
 ), outcome AS (
     SELECT number, request_id, %(method)s::text AS method, decode(fingerprint, 'hex') AS fingerprint,
@@ -156,7 +156,7 @@ WITH asked AS (
     FROM judged
     WHERE refusal IS NULL
     UNION ALL
-    SELECT receiver_id, amount, receiver_coins, receiver_held, receiver_version, 'TRANSFER_IN', reason, reference,
+    SELECT receiver_id, amount, receiver_coins::bigint, receiver_held, receiver_version, 'TRANSFER_IN', reason, reference,
            request_id, transfer_id, sender_id, receiver_drawn_id
     -- include: and_moment
     FROM judged

@@ -3,10 +3,12 @@
 import asyncio
 import re
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any
 
 import psycopg
 import pytest
+from grpc import aio
 from savepoint.inventory.v1 import inventory_pb2
 from savepoint.inventory.v1.inventory_pb2_grpc import InventoryServiceStub
 from savepoint.match.v1 import match_pb2
@@ -108,9 +110,9 @@ async def test_what_many_write_to_few_rows_adds_up_and_nobody_is_turned_away(
         player_id, at = player_ids[number % 2], number % 2
         wallet = WalletServiceStub(profiles[at].channel)
         items, matches = InventoryServiceStub(inventories[at].channel), MatchServiceStub(inventories[at].channel)
-        item = {"player_id": player_id, "item_type": "ore", "item_id": "iron"}
+        item: dict[str, Any] = {"player_id": player_id, "item_type": "ore", "item_id": "iron"}
         for _ in range(CALLS):
-            calls = [
+            calls: list[Awaitable[Any]] = [
                 wallet.AdjustCoins(
                     wallet_pb2.AdjustCoinsRequest(request_id=new_id(), player_id=player_id, delta=1, reason="a"),
                     timeout=30,
@@ -140,7 +142,7 @@ async def test_what_many_write_to_few_rows_adds_up_and_nobody_is_turned_away(
             failures.extend(
                 failure_of(result)
                 for result in await asyncio.gather(*calls, return_exceptions=True)
-                if isinstance(result, BaseException)
+                if isinstance(result, aio.AioRpcError)
             )
 
     await asyncio.gather(*(call(number) for number in range(CALLERS)))
