@@ -49,6 +49,11 @@ class StackSettings(BaseSettings):
         description="takes single, replica (a standby beside PostgreSQL, the boards under Sentinel) or cluster "
         "(PostgreSQL by several hosts, the boards in a cluster of three shards)",
     )
+    synchronous_replication: bool = Field(
+        False,
+        description="takes true or false, for replica and cluster: whether PostgreSQL answers a commit only when its "
+        "replica has it too; then nothing is lost with the primary, and nothing is written while the replica is down",
+    )
     leaderboard_database_type: str = Field(
         "valkey", pattern="^(valkey|dynamodb)$", description="takes valkey or dynamodb, where the boards are kept"
     )

@@ -39,6 +39,7 @@ async def stores(runtime: Runtime[ProfileSettings]) -> AsyncIterator[Stores]:
             settings.store_start_timeout_s,
             runtime.store_telemetry(postgres.STORE),
             service=Path(__file__).parent,
+            replication=settings.replication(),
             dialect=dialect_of(settings.database_type, follower_reads=settings.follower_reads == "on"),
             pooler=settings.database_pooler != "none",
         ) as database,

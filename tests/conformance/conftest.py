@@ -2,20 +2,46 @@
 
 import importlib
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conformance.database import Database, Environments
+from tests.conformance.results import RUN, Cell, merged, read, write
 from tests.support.service import Service, migrate, running
 
 _HERE = Path(__file__).parent
+# What a test's report says of its database: kind, name, server.
+_DATABASE = "conformance"
 
 
 def databases(kind: str) -> tuple[Database, ...]:
     """Those of a kind."""
     found: tuple[Database, ...] = importlib.import_module(f"tests.conformance.{kind}.databases").DATABASES
     return found
+
+
+class _Table:
+    """Counts what the tests report, in the process that starts them, and keeps it."""
+
+    def __init__(self) -> None:
+        self.cells: dict[tuple[str, str], Cell] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A test's set-up, call or end."""
+        if report.when != "call" and report.outcome == "passed":
+            return
+        said: Any = dict(report.user_properties)[_DATABASE]
+        kind, name, server = said
+        cell = self.cells.setdefault((kind, name), Cell(kind, name, server, datetime.now(UTC).date().isoformat()))
+        reason = report.longrepr[2].removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else ""
+        cell.add(report.outcome, reason)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """The end of the run."""
+        write(RUN, merged(read(RUN), list(self.cells.values())))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -30,6 +56,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if (database.name == option("on") if option("on") else database.quick or option("every_database"))
     ]
     metafunc.parametrize("database", asked, ids=[database.name for database in asked], indirect=True, scope="session")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Notes on each test what it runs against; its report carries that to the process that counts."""
+    if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "database" in item.callspec.params:
+        database: Any = item.callspec.params["database"]
+        item.user_properties.append((_DATABASE, [item.path.parent.name, database.name, database.server]))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Counts where the suites are run as such, in the process that starts the others."""
+    if config.getoption("every_database") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Table())
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -47,12 +86,6 @@ def _able(request: pytest.FixtureRequest, database: Database) -> None:
     for mark in request.node.iter_markers("needs"):
         if reason := database.lacks.get(mark.args[0]):
             pytest.skip(reason)
-
-
-@pytest.fixture(autouse=True)
-def _counted(request: pytest.FixtureRequest, database: Database) -> None:
-    """For the table (results.py)."""
-    request.node.user_properties.append(("conformance", [request.node.path.parent.name, database.name]))
 
 
 @pytest.fixture(scope="session")

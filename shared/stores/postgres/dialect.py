@@ -28,7 +28,8 @@ class Dialect:
 
     `partitions`: whether answers of requests lie in a partition for each day. `forgotten_at_once`: how many old request
     records one statement deletes. `tells_poolers`: whether a connection's process id shows that it leads through a
-    pooler. `follower_reads`: whether histories are read from the nearest replica, some seconds old.
+    pooler. `standbys`: whether a commit may wait for standbys. `follower_reads`: whether histories are read from the
+    nearest replica, some seconds old.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Dialect:
     partitions: bool
     forgotten_at_once: int
     tells_poolers: bool
+    standbys: bool
     follower_reads: bool = False
 
 
@@ -51,6 +53,7 @@ POSTGRESQL = Dialect(
     partitions=True,
     forgotten_at_once=10_000,
     tells_poolers=True,
+    standbys=True,
 )
 
 COCKROACHDB = Dialect(
@@ -72,6 +75,7 @@ COCKROACHDB = Dialect(
     # A transaction that changes many rows is likely to lose against others, and holds them up meanwhile.
     forgotten_at_once=1_000,
     tells_poolers=False,
+    standbys=False,
 )
 
 DIALECTS = {dialect.name: dialect for dialect in (POSTGRESQL, COCKROACHDB)}

