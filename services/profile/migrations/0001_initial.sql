@@ -4,9 +4,6 @@
 -- made anew under the same id. So the higher version is always the later one: the cache and the etags rely on it.
 CREATE SEQUENCE player_versions;
 
--- Ids are made by the service (shared/contract/ids.py). The first releases made them here, by a default of uuidv7(),
--- which PostgreSQL has since its version 18. A database that has this default keeps it: nobody uses it but an older
--- process that still runs.
 CREATE TABLE players (
     player_id     uuid PRIMARY KEY,
     username      text NOT NULL CONSTRAINT players_username_key UNIQUE CHECK (length(username) BETWEEN 1 AND 32),
@@ -42,6 +39,17 @@ CREATE TABLE wallet_ledger (
 );
 
 CREATE INDEX wallet_ledger_player_idx ON wallet_ledger (player_id, entry_id DESC);
+
+-- Ids are made by the service (shared/contract/ids.py). Releases 0.1 and 0.2 left them to these defaults, and so could
+-- run on PostgreSQL 18 only, which has this function; there they may run beside this version.
+DO $$
+BEGIN
+    IF to_regprocedure('uuidv7()') IS NOT NULL THEN
+        ALTER TABLE players ALTER COLUMN player_id SET DEFAULT uuidv7();
+        ALTER TABLE wallet_ledger ALTER COLUMN entry_id SET DEFAULT uuidv7();
+    END IF;
+END
+$$;
 
 -- What has been done under which request_id, and what was answered: see shared/stores/requests/records.py.
 CREATE TABLE requests (
