@@ -66,9 +66,12 @@ def _migrated(kind: type[S], how: Migrate[S] | Path, within_s: float) -> str:
     if not isinstance(how, Path):
         return uvloop.run(how(load(kind), within_s))
     # Imported here, so that a service without PostgreSQL does not load its driver, which takes 10 MB.
+    from shared.stores.postgres.dialect import dialect_of
     from shared.stores.postgres.migrations import migrate
 
-    return uvloop.run(migrate(load(PostgresSettings).database_url, how, load(kind).store_start_timeout_s, within_s))
+    settings = load(PostgresSettings)
+    wait_s, dialect = load(kind).store_start_timeout_s, dialect_of(settings.database_type)
+    return uvloop.run(migrate(settings.database_url, how, wait_s, within_s, dialect))
 
 
 def _settings_table(kind: type[ServiceSettings]) -> str:

@@ -52,6 +52,7 @@ from deploy.local.postgres import Postgres
 from deploy.local.process import run
 from deploy.local.stores import Stores
 from deploy.local.valkey import Cache, Ranks
+from shared.stores.postgres.dialect import POSTGRESQL
 from shared.stores.postgres.migrations import by_version
 from tests.support import databases
 from tests.support.parts import alone
@@ -238,7 +239,7 @@ async def test_the_indexes_that_migrations_define_are_those_that_they_make(store
         "SELECT indexname, tablename FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'schema_migrations'"
         " AND NOT EXISTS (SELECT FROM pg_class WHERE oid = tablename::regclass AND relispartition)",
     )
-    versions = by_version(ROOT / "services" / service)
+    versions = by_version(ROOT / "services" / service, POSTGRESQL)
     assert defined.indexes(versions[version] for version in sorted(versions)) == {
         str(name): str(table) for name, table in made
     }

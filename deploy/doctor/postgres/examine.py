@@ -32,6 +32,7 @@ from deploy.doctor.postgres.session import CONNECT_S, Row, Session, session
 from deploy.doctor.targets import Database
 from deploy.doctor.text import duration, names
 from shared.stores.errors import StoreUnfit
+from shared.stores.postgres.dialect import POSTGRESQL
 from shared.stores.postgres.migrations import by_version
 
 _LIMITED = ("too many clients", "remaining connection slots", "too many connections")
@@ -162,7 +163,7 @@ async def _database(opened: _Open, window_s: float, limits: Limits) -> Examined:
     async def schema() -> list[Finding]:
         if not target.service:
             return await indexes.look(asked, {}, limits)
-        needed = by_version(SERVICES_FOLDER / target.service)
+        needed = by_version(SERVICES_FOLDER / target.service, POSTGRESQL)
         applied = await migrations.applied_to(asked)
         made = defined.indexes(needed[version] for version in sorted(needed.keys() & applied))
         return [*migrations.look(target.service, applied, needed.keys()), *await indexes.look(asked, made, limits)]

@@ -8,12 +8,13 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from shared.stores.postgres.dialect import POSTGRESQL
 from shared.stores.postgres.queries import load
 from shared.stores.postgres.url import conninfo
 
 Row = dict[str, Any]
 
-QUERIES = load(Path(__file__).with_name("queries.sql"))
+QUERIES = dict(load(Path(__file__).with_name("queries.sql")).of(POSTGRESQL))
 APPLICATION = "savepoint-doctor"
 CONNECT_S = 3
 _STATEMENT_MS = 3000
