@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from deploy.local.dynamodb import dynamodb
 from deploy.local.layout import Layout
+from deploy.local.mongodb import MongoDb
 from deploy.local.part import Part
 from deploy.local.postgres import USER, Postgres
 from deploy.local.replicated_postgres import ReplicatedPostgres, pair
@@ -37,7 +39,14 @@ class Stores:
         # Each mode keeps data of its own.
         self.cache_group = _group(layout, self.cache, settings.cache_replication_mode, settings.cache_port)
         self.ranks_group = _group(layout, self.ranks, settings.replication_mode, settings.ranks_port)
-        self.parts: tuple[Part, ...] = (*servers, *self.cache_group.parts, *self.ranks_group.parts)
+        self.dynamodb = (
+            dynamodb(layout, settings.dynamodb_port) if settings.leaderboard_database_type == "dynamodb" else None
+        )
+        self.mongodb = MongoDb(layout, settings.mongodb_port) if settings.gamelog_database_type == "mongodb" else None
+        boards = (self.dynamodb,) if self.dynamodb else self.ranks_group.parts
+        self.parts: tuple[Part, ...] = (*servers, *self.cache_group.parts, *boards)
+        if self.mongodb:
+            self.parts += (self.mongodb,)
         self._settings = settings
 
     def postgres_url(self, database: str) -> str:
@@ -75,8 +84,16 @@ class Stores:
 
     def boards(self) -> Way:
         """To the leaderboards."""
+        if self.dynamodb:
+            return Way((self.dynamodb.name,), self.dynamodb.settings)
         chosen = {"DATABASE_TYPE": "valkey", "REPLICATION_MODE": self._settings.replication_mode}
         return Way(_names(self.ranks_group.parts), {**chosen, **self.ranks_group.settings})
+
+    def game_log(self) -> Way:
+        """To the events."""
+        if self.mongodb is None:
+            return self.sql("gamelog")
+        return Way((self.mongodb.name,), {"DATABASE_TYPE": "mongodb", "MONGODB_URL": self.mongodb.url("gamelog")})
 
 
 class _Alone:

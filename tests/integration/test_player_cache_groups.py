@@ -9,11 +9,11 @@ from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 
 from services.profile.messages import encoded
 from services.profile.player_cache.cache import Loaded, PlayerCache
-from services.profile.players.store import QUERIES
 from shared.stores.postgres import Postgres
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.store import StoreTelemetry
 from tests.conftest import Players
+from tests.integration.test_player_cache_interleavings import QUERIES
 from tests.support import valkeys
 from tests.support.service import running
 from tests.support.valkeys import Group

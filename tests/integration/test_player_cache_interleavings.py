@@ -17,8 +17,9 @@ from savepoint.profile.v1 import profile_pb2
 from services.profile.messages import encoded
 from services.profile.player import Player
 from services.profile.player_cache.cache import Loaded, PlayerCache, entry_key
-from services.profile.players.store import QUERIES
+from services.profile.players import sql_store
 from shared.stores.postgres import Postgres
+from shared.stores.postgres.dialect import POSTGRESQL
 from shared.stores.postgres.queries import Query
 from shared.stores.valkey import Script, Valkey
 from shared.telemetry.metrics import Metrics
@@ -34,6 +35,8 @@ MAKE = Query(
 EVICT = Script("evict", "return redis.call('DEL', KEYS[1])", "", writes=True)
 FIELDS = Script("fields", "return redis.call('HKEYS', KEYS[1])", "", writes=False)
 DROP = Script("drop", "return redis.call('HDEL', KEYS[1], unpack(ARGV))", "", writes=True)
+
+QUERIES = sql_store.QUERIES.of(POSTGRESQL)
 
 
 class Actor(ABC):

@@ -11,6 +11,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from shared.stores.postgres import Params, Postgres
+from shared.stores.postgres.dialect import POSTGRESQL
 from shared.stores.postgres.queries import Query
 from shared.stores.requests.key import RequestKey
 from shared.stores.requests.records import RequestRecords
@@ -25,6 +26,8 @@ class Strict:
 
     def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
         self._connection = connection
+        self.dialect = POSTGRESQL
+        self.reads = self
 
     async def fetch(self, query: Query, params: Params, into: type[T], *, repeatable: bool | None = None) -> list[T]:
         return await asyncio.shield(asyncio.create_task(self._run(query, params, into)))
@@ -39,6 +42,9 @@ class Strict:
 
     async def execute(self, query: Query, params: Params, *, repeatable: bool) -> int:
         return (await self._connection.execute(query.sql.encode(), {**params, "not_after": _not_after()})).rowcount
+
+    async def confirm(self) -> None:
+        """There is no other server."""
 
 
 def _not_after() -> datetime:
