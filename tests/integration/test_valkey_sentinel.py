@@ -108,8 +108,7 @@ async def test_a_sentinel_that_was_away_misleads_nobody(
     while not await group.node("ranks-sentinel-1").serving():
         await asyncio.sleep(0.01)
     assert await group.role("ranks-1") == "master"
-    stale = await group.ask("ranks-sentinel-1", "SENTINEL", "MASTER", "savepoint")
-    assert int(stale[b"port"]) == group.node("ranks-1").port
+    # It hears of the other one after a second or two.
     sentinels = Sentinels(parse(group.settings["REDIS_URL"], REPLICA), group.settings["SENTINEL_PASSWORD"], 1)
     for _ in range(30):
         found = (await sentinels.find())()
