@@ -1,5 +1,6 @@
 """The player cache under Sentinel and in a cluster, in its everyday life: batches over many slots, and the service."""
 
+import time
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 
@@ -8,8 +9,10 @@ from savepoint.profile.v1 import profile_pb2 as pb
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 
 from services.profile.messages import encoded
-from services.profile.player_cache.cache import Loaded, PlayerCache
+from services.profile.player_cache.cache import Loaded, PlayerCache, entry_key
+from services.profile.stores import CACHE_TIMEOUT_S
 from shared.stores.postgres import Postgres
+from shared.stores.valkey.slots import slot_of
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.store import StoreTelemetry
 from tests.conftest import Players
@@ -49,6 +52,31 @@ async def test_a_batch_over_many_slots_is_loaded_once_and_then_read_from_the_cac
         async with cache.writing([uuid.UUID(player_id) for player_id in ids]):
             assert await cache.get(ids, load) == first
         assert len(loaded) == 2 * PLAYERS, "while writers are at work, nothing is read from the cache"
+
+
+@pytest.mark.parametrize("group", ["cluster"], indirect=True)
+async def test_players_of_a_slot_that_nobody_serves_come_from_the_database_at_once(
+    group: Group, store_telemetry: StoreTelemetry
+) -> None:
+    player_id = str(uuid.uuid4())
+    slot = str(slot_of(entry_key(player_id)))
+
+    async def load(some: Sequence[str]) -> Mapping[str, Loaded]:
+        return {each: Loaded(b"\x0a" + each.encode(), 1) for each in some}
+
+    primaries = [name for name in group.names if await group.role(name) == "master"]
+    owner = await group.owner(entry_key(player_id))
+    async with group.connect(store_telemetry, answer_timeout_s=CACHE_TIMEOUT_S, tells_reign=True) as server:
+        cache = PlayerCache(server, 3600, Metrics().cache("players"), encoded, settle_s=0)
+        for name in primaries:
+            await group.ask(name, "CLUSTER", "DELSLOTS", slot)
+        try:
+            begun = time.monotonic()
+            assert await cache.get_one(player_id, load)
+            assert time.monotonic() - begun < 4 * CACHE_TIMEOUT_S
+        finally:
+            await group.ask(owner, "CLUSTER", "ADDSLOTS", slot)
+        await cache.close()
 
 
 async def test_the_service_is_right_with_a_cache_that_is_told_of_every_write(

@@ -7,7 +7,7 @@ budget.
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 import hiredis
@@ -56,7 +56,7 @@ class Valkey(ABC):
             return []
         with self._telemetry.query(script.name, script.query_type, script.table) as measured:
             try:
-                answers = await self._retrier.run(self._attempt, script, calls)
+                answers = await self._ran(script, calls)
             except TransientError as error:
                 raise StoreUnavailable(STORE) from error
             measured.rows_affected = len(answers)
@@ -71,8 +71,8 @@ class Valkey(ABC):
         """Calls of different lanes do not wait for the same server."""
 
     @abstractmethod
-    async def _attempt(self, script: Script, calls: ScriptCalls) -> list[Any]:
-        """Runs the calls once. Raises TransientError where a second attempt may help."""
+    def _ran(self, script: Script, calls: ScriptCalls) -> Awaitable[list[Any]]:
+        """Runs the calls, again where that may help. Raises TransientError where it has not helped."""
 
     def _changed(self) -> None:
         self.changed_at = time.monotonic()
