@@ -23,7 +23,7 @@ from shared.stores.valkey.one import NO_KEYS, PING
 from shared.stores.valkey.pipeline import UNANSWERED, LostError, ScriptBatch, opened
 from shared.stores.valkey.primary import reign
 from shared.stores.valkey.script import Script, ScriptCalls, Value
-from shared.stores.valkey.server import STORE, Valkey
+from shared.stores.valkey.server import NOT_IN_A_CLUSTER, STORE, Valkey
 from shared.stores.valkey.slots import SLOTS, Range, Redirect, ranges, redirect_of, slot_of
 from shared.stores.valkey.url import Address, MakeConnection, Servers
 from shared.telemetry.store import StoreTelemetry
@@ -39,6 +39,7 @@ ASK_WITHIN_S = 1.0
 # Before a refused call is sent again: nothing after the first redirects, then this long, twice as long each time.
 FREE_REDIRECTS = 3
 FIRST_WAIT_S, LONGEST_WAIT_S, MOST_DOUBLINGS = 0.002, 0.05, 10
+_NO_CLUSTER = "cluster support disabled"
 _NOBODY = hiredis.ReplyError("CLUSTERDOWN no node is known to serve the slot")
 
 
@@ -248,6 +249,8 @@ class Cluster(Valkey):
                 async with asyncio.timeout(ASK_WITHIN_S), opened(connection, ASK_WITHIN_S) as pipeline:
                     found = list(ranges(await pipeline.ask("CLUSTER", "SLOTS"), address))
             except UNANSWERED as failure:
+                if _NO_CLUSTER in str(failure):
+                    self.does_not_fit(NOT_IN_A_CLUSTER)
                 _log.debug("a node does not tell the map", extra={"node": str(address), "why": repr(failure)})
                 continue
             if found:
