@@ -346,6 +346,17 @@ async def test_a_replica_url_that_cannot_be_read_is_named(pair: Servers, tmp_pat
     assert "secret" not in str(refused.value)
 
 
+async def test_a_replica_is_no_database_for_a_service(pair: Servers, suite: Services, tmp_path: Path) -> None:
+    environment = {
+        "DATABASE_URL": pair.replicas[0].url("profile"),
+        "REDIS_URL": pair.stores.cache_url,
+        "STORE_START_TIMEOUT_S": "2",
+    }
+    with pytest.raises(Exception, match="setting DATABASE_URL names a server that takes no writes"):
+        async with running("profile", environment, tmp_path):
+            pass
+
+
 async def test_the_token_of_another_database_costs_no_wait(pair: Servers, suite: Services) -> None:
     await caught_up(pair)
     await taking_reads(suite, 2)
