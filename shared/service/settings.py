@@ -145,12 +145,6 @@ class PostgresSettings(BaseSettings):
         description="takes none or pgbouncer, where DATABASE_URL leads to one in transaction mode; with "
         "DATABASE_TYPE=cockroachdb only none",
     )
-    follower_reads: str = Field(
-        "off",
-        pattern=r"^(off|on)$",
-        description="takes off or on: lists of matches and finished matches come from the nearest replica, some "
-        "seconds old; on only with DATABASE_TYPE=cockroachdb",
-    )
     requests_kept_days: int = Field(
         7, ge=1, le=90, description="takes 1 to 90 days that the answer to a request_id is repeated"
     )
@@ -161,13 +155,6 @@ class PostgresSettings(BaseSettings):
         if pooler != "none" and others.data.get("database_type") != "postgresql":
             raise ValueError(pooler)
         return pooler
-
-    @field_validator("follower_reads")
-    @classmethod
-    def _followers_are_cockroachdb_s(cls, reads: str, others: ValidationInfo) -> str:
-        if reads == "on" and others.data.get("database_type") != "cockroachdb":
-            raise ValueError(reads)
-        return reads
 
     @model_validator(mode="after")
     def _the_mode_goes_with_the_database(self) -> Self:
