@@ -22,10 +22,12 @@ from deploy.local.postgres_engine import PostgresEngine, wheel
 from deploy.local.probes import program_succeeds
 from deploy.local.process import environment, run
 
-DATABASES = ("profile", "inventory")
-# What two pools of the largest CONNECTION_POOL_SIZE may open, and a few for people, migrations and backups.
-MAX_CONNECTIONS = 220
+DATABASES = ("profile", "inventory", "gamelog")
+# What three pools of the largest CONNECTION_POOL_SIZE may open, and a few for people, migrations and backups.
+MAX_CONNECTIONS = 320
 USER = "savepoint"
+# The file in the data directory that lists the databases that were made there; before there were three, there was none.
+_LIST = "savepoint-databases"
 # How often to look whether the processes of a killed server have ended, and how many seconds apart.
 _LOOKS = 100
 _POLL_S = 0.05
@@ -39,9 +41,13 @@ TUNED = {
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",
     "random_page_cost": "1.1",
+    # A query of the game log locks each day's partition with its indexes.
+    "max_locks_per_transaction": "256",
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
+    "shared_preload_libraries": "pg_stat_statements",
+    "pg_stat_statements.track_utility": "off",
 }
 _SETTINGS = TUNED | {
     "listen_addresses": "",
@@ -80,6 +86,16 @@ class Postgres(Part):
         self._check_newest()
         if not self.data.exists():
             await self._create()
+        await self.add_databases()
+
+    async def add_databases(self) -> None:
+        """Makes those that are missing because an earlier release made the cluster."""
+        listed = self.data / _LIST
+        made = listed.read_text().split() if listed.exists() else ["profile", "inventory"]
+        if missing := [database for database in DATABASES if database not in made]:
+            # What a killed server has left would be in the way.
+            await Postgres.clear(self)
+            await self._create_databases(self.data, missing)
 
     def prepare_to_run(self) -> None:
         """What every program of PostgreSQL needs that is run here: a directory for sockets, and no root."""
@@ -162,11 +178,21 @@ class Postgres(Part):
             self.log,
             "making the PostgreSQL data directory",
         )
-        for database in DATABASES:
-            # A server for one user, with no socket: the databases exist before anything can ask for them.
-            single = self._command("postgres", "--single", "-D", str(aside), "-c", "exit_on_error=on", "postgres")
-            await run(replace(single, stdin=f"CREATE DATABASE {database}\n"), self.log, f"making database {database}")
+        await self._create_databases(aside, DATABASES)
         aside.rename(self.data)
+
+    async def _create_databases(self, data: Path, databases: Sequence[str]) -> None:
+        for database in databases:
+            # The databases exist before anything can ask for them.
+            await self._alone(data, "postgres", f"CREATE DATABASE {database}")
+            # What the doctor reads the statistics of statements by.
+            await self._alone(data, database, "CREATE EXTENSION pg_stat_statements")
+        (data / _LIST).write_text("\n".join(DATABASES))
+
+    async def _alone(self, data: Path, database: str, sql: str) -> None:
+        """Runs a statement by a server for one user, with no socket."""
+        single = self._command("postgres", "--single", "-D", str(data), "-c", "exit_on_error=on", database)
+        await run(replace(single, stdin=f"{sql}\n"), self.log, f"{sql.lower()} in {database}")
 
     def _aside(self) -> Path:
         """An empty directory beside the data, for PostgreSQL to fill."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import struct
 import urllib.request
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Coroutine
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 _ASK_S = 1.0
+_MONGODB_HEAD, _OP_MSG = 21, 2013
 _HEALTHY = re.compile(r'^envoy_cluster_membership_healthy\{envoy_cluster_name="(\w+)"\} (\d+)$', re.MULTILINE)
 
 
@@ -17,10 +19,44 @@ async def redis_answers(socket: Path) -> bool:
     return await _answer(asyncio.open_unix_connection(socket), b"PING\r\n") == b"+PONG\r\n"
 
 
+async def redis_answers_at(port: int, password: str) -> bool:
+    """Likewise at this loopback port, for a store or a sentinel that asks for a password."""
+    ask = f"AUTH {password}\r\nPING\r\n".encode()
+    return await _answer(asyncio.open_connection("127.0.0.1", port), ask, line=2) == b"+PONG\r\n"
+
+
+async def mongodb_answers(host: str, port: int) -> bool:
+    """Whether the MongoDB at this address says that it takes writes."""
+    # Imported late, so that only a stack with MongoDB loads it.
+    import bson.errors
+
+    # A message of MongoDB's protocol: length, id, id of the question, OP_MSG; no flags, one section with a document.
+    asked = bson.encode({"hello": 1, "$db": "admin"})
+    head = struct.pack("<iiiiIB", _MONGODB_HEAD + len(asked), 1, 0, _OP_MSG, 0, 0)
+    try:
+        async with asyncio.timeout(_ASK_S):
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                writer.write(head + asked)
+                length = int.from_bytes(await reader.readexactly(4), "little")
+                answer = (await reader.readexactly(length - 4))[_MONGODB_HEAD - 4 :]
+            finally:
+                writer.close()
+        return bool(bson.decode(answer).get("isWritablePrimary"))
+    except (OSError, TimeoutError, EOFError, bson.errors.InvalidBSON):
+        return False
+
+
 async def http_ok(port: int, path: str) -> bool:
     """Whether GET at this loopback port answers 200."""
     request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode()
     return b" 200 " in await _answer(asyncio.open_connection("127.0.0.1", port), request)
+
+
+async def http_answers(port: int) -> bool:
+    """Whether GET at this loopback port is answered, whatever by."""
+    request = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    return (await _answer(asyncio.open_connection("127.0.0.1", port), request)).startswith(b"HTTP/")
 
 
 async def http_body(port: int, path: str) -> str:
@@ -66,13 +102,17 @@ async def program_succeeds(*argv: str | Path) -> bool:
         return False
 
 
-async def _answer(connecting: Coroutine[Any, Any, tuple[StreamReader, StreamWriter]], ask: bytes) -> bytes:
-    """The first line that comes back, or nothing."""
+async def _answer(
+    connecting: Coroutine[Any, Any, tuple[StreamReader, StreamWriter]], ask: bytes, line: int = 1
+) -> bytes:
+    """This line of what comes back, or nothing."""
     try:
         async with asyncio.timeout(_ASK_S):
             reader, writer = await connecting
             try:
                 writer.write(ask)
+                for _ in range(line - 1):
+                    await reader.readline()
                 return await reader.readline()
             finally:
                 writer.close()

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.rpc.host import ConnectionRules, Tls
@@ -14,7 +14,7 @@ from shared.stores.replication import Replication
 from shared.work.bounds import LONGEST_CALL_S
 
 # Values that hold a password are not repeated in a message.
-_SECRET = {"DATABASE_URL", "DATABASE_REPLICA_URLS", "REDIS_URL"}
+_SECRET = {"DATABASE_URL", "DATABASE_REPLICA_URLS", "REDIS_URL", "SENTINEL_PASSWORD", "MONGODB_URL"}
 
 
 class SettingsError(Exception):
@@ -109,19 +109,14 @@ class ServiceSettings(BaseSettings):
         return Tls(self.tls_certificate, self.tls_key, self.tls_client_ca)
 
 
-class PostgresSettings(BaseSettings):
-    """What a service over PostgreSQL takes in addition."""
+class ReplicationSettings(BaseSettings):
+    """How the PostgreSQL of a service is reached: replicated, beside REPLICATION_MODE, or behind a pooler."""
 
-    database_type: str = Field(
-        "postgresql",
-        pattern=r"^(postgresql|cockroachdb)$",
-        description="takes postgresql or cockroachdb; this service keeps nothing in valkey, redis, dynamodb or mongodb",
-    )
-    database_url: str = Field(
-        min_length=1,
-        pattern=r"^postgres(ql)?://",
-        description="takes postgresql://user:password@host:port/database, and is required; to another host it is "
-        "encrypted, unless it ends in ?sslmode=disable",
+    database_pooler: str = Field(
+        "none",
+        pattern=r"^(none|pgbouncer)$",
+        description="takes none or pgbouncer, where DATABASE_URL leads to one in transaction mode; pgbouncer only with "
+        "DATABASE_TYPE=postgresql",
     )
     database_replica_urls: str = Field(
         "",
@@ -139,33 +134,15 @@ class PostgresSettings(BaseSettings):
     replica_lag_s: int = Field(
         30, ge=1, le=3600, description="takes 1 to 3600 seconds behind the primary from which a replica is not read"
     )
-    database_pooler: str = Field(
-        "none",
-        pattern=r"^(none|pgbouncer)$",
-        description="takes none or pgbouncer, where DATABASE_URL leads to one in transaction mode; with "
-        "DATABASE_TYPE=cockroachdb only none",
-    )
-    requests_kept_days: int = Field(
-        7, ge=1, le=90, description="takes 1 to 90 days that the answer to a request_id is repeated"
-    )
-
-    @field_validator("database_pooler")
-    @classmethod
-    def _poolers_are_for_postgresql(cls, pooler: str, others: ValidationInfo) -> str:
-        if pooler != "none" and others.data.get("database_type") != "postgresql":
-            raise ValueError(pooler)
-        return pooler
 
     @model_validator(mode="after")
-    def _the_mode_goes_with_the_database(self) -> Self:
-        mode = self._mode()
-        if mode == "replica" and self.database_type == "cockroachdb":
+    def _a_pooler_hides_the_server(self) -> Self:
+        mode, kind = self._mode(), getattr(self, "database_type", "postgresql")
+        if self.database_pooler != "none" and kind != "postgresql":
             raise ValueError(
-                "setting REPLICATION_MODE = 'replica': with DATABASE_TYPE=cockroachdb, which replicates itself, it "
-                "takes single, or cluster for several hosts in DATABASE_URL; FOLLOWER_READS=on reads histories from "
-                "the nearest replica"
+                f"setting DATABASE_POOLER = {self.database_pooler!r}: with DATABASE_TYPE={kind} it takes none"
             )
-        if mode in ("replica", "cluster") and self.database_pooler != "none":
+        if self.database_pooler != "none" and mode in ("replica", "cluster"):
             raise ValueError(
                 f"setting DATABASE_POOLER = {self.database_pooler!r}: with REPLICATION_MODE={mode} it takes none, "
                 "because the service has to know which server it is connected to"
@@ -203,14 +180,45 @@ class PostgresSettings(BaseSettings):
         return getattr(self, "replication_mode", None)
 
 
+class PostgresSettings(ReplicationSettings):
+    """What a service over PostgreSQL takes in addition."""
+
+    database_type: str = Field(
+        "postgresql",
+        pattern=r"^(postgresql|cockroachdb)$",
+        description="takes postgresql or cockroachdb; this service keeps nothing in valkey, redis, dynamodb or mongodb",
+    )
+    database_url: str = Field(
+        min_length=1,
+        pattern=r"^postgres(ql)?://",
+        description="takes postgresql://user:password@host:port/database, and is required; to another host it is "
+        "encrypted, unless it ends in ?sslmode=disable",
+    )
+    requests_kept_days: int = Field(
+        7, ge=1, le=90, description="takes 1 to 90 days that the answer to a request_id is repeated"
+    )
+
+    @model_validator(mode="after")
+    def _cockroachdb_replicates_itself(self) -> Self:
+        if self._mode() == "replica" and self.database_type == "cockroachdb":
+            raise ValueError(
+                "setting REPLICATION_MODE = 'replica': with DATABASE_TYPE=cockroachdb, which replicates itself, it "
+                "takes single, or cluster for several hosts in DATABASE_URL; FOLLOWER_READS=on reads histories from "
+                "the nearest replica"
+            )
+        return self
+
+
 class ValkeySettings(BaseSettings):
     """What a service over Valkey or Redis takes in addition."""
 
     redis_url: str = Field(
         min_length=1,
         pattern=r"^(redis|rediss|unix)://",
-        description="takes redis://host:port/0, rediss://… or unix:///path?db=0, and is required",
+        description="takes redis://host:port/0, rediss://… or unix:///path?db=0; for sentinels "
+        "redis://host1:26379,host2:26379/0?primary=name; for a cluster redis://node1:6379,node2:6379; and is required",
     )
+    sentinel_password: str = Field("", description="takes the sentinels' own password; empty: they ask for none")
 
 
 S = TypeVar("S", bound=BaseSettings)

@@ -26,6 +26,7 @@ class Transient(Enum):
     # Another transaction changed what this one has read (40001).
     SERIALIZATION_FAILURE = "SERIALIZATION_FAILURE"
     REPLICA_LAG = "REPLICA_LAG"
+    THROTTLED = "THROTTLED"
 
 
 class TransientError(Exception):

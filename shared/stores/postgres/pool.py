@@ -76,7 +76,9 @@ class Connections:
         # Whether the last attempt to take a connection from the pool timed out. The health check makes one every
         # second, so this is up to date.
         self._starving = False
+        self._waiting = 0
         metrics.watch_connections(store, lambda: self._active)
+        metrics.watch_pool(store, size, lambda: self._waiting)
 
     async def open(self, within_s: float) -> None:
         """Returns when the smallest number of connections stands. Raises StoreUnavailable, and StoreUnfit for a
@@ -185,6 +187,7 @@ class Connections:
         if not self._room.locked():
             await self._room.acquire()
             return
+        self._waiting += 1
         try:
             async with asyncio.timeout_at(until):
                 await self._room.acquire()
@@ -193,6 +196,8 @@ class Connections:
                 raise Overloaded("every database connection is in use; try again in a moment") from error
             # Those ahead of us have got no connection either: the database gives none.
             raise PoolTimeout from error
+        finally:
+            self._waiting -= 1
 
     async def _hold(
         self, lease: Lease, work: Callable[[Lease], Awaitable[T]], until: float, answer: asyncio.Future[T]
