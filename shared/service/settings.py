@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.rpc.host import ConnectionRules, Tls
@@ -194,22 +194,9 @@ class PostgresSettings(ReplicationSettings):
         description="takes postgresql://user:password@host:port/database, and is required; to another host it is "
         "encrypted, unless it ends in ?sslmode=disable",
     )
-    follower_reads: str = Field(
-        "off",
-        pattern=r"^(off|on)$",
-        description="takes off or on: lists of matches and finished matches come from the nearest replica, some "
-        "seconds old; on only with DATABASE_TYPE=cockroachdb",
-    )
     requests_kept_days: int = Field(
         7, ge=1, le=90, description="takes 1 to 90 days that the answer to a request_id is repeated"
     )
-
-    @field_validator("follower_reads")
-    @classmethod
-    def _followers_are_cockroachdb_s(cls, reads: str, others: ValidationInfo) -> str:
-        if reads == "on" and others.data.get("database_type") != "cockroachdb":
-            raise ValueError(reads)
-        return reads
 
     @model_validator(mode="after")
     def _cockroachdb_replicates_itself(self) -> Self:
