@@ -12,9 +12,17 @@ from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.struct_pb2 import Struct
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
-from savepoint.inventory.v1.inventory_pb2 import GrantItemRequest, Item, ItemGrant, ListItemsRequest
+from savepoint.inventory.v1.inventory_pb2 import (
+    GetItemRequest,
+    GrantItemRequest,
+    Item,
+    ItemGrant,
+    ListItemsRequest,
+    UpdateItemMetadataRequest,
+)
 from savepoint.inventory.v1.inventory_pb2_grpc import InventoryServiceStub
 from savepoint.leaderboard.v1.leaderboard_pb2 import (
     BatchSubmitScoresRequest,
@@ -221,6 +229,19 @@ def submit_scores(savepoint: Savepoint, board: str, scores: dict[str, int]) -> d
     }
 
 
+def enchant(savepoint: Savepoint, player_id: str) -> Item:
+    """Changes an item, and reads it back from wherever it is there already."""
+    metadata = Struct()
+    metadata["glows"] = True
+    sword = {"player_id": player_id, "item_type": "weapon", "item_id": "sword_of_dawn"}
+    _, written = savepoint.items.UpdateItemMetadata.with_call(
+        UpdateItemMetadataRequest(**sword, metadata=metadata), timeout=5
+    )
+    # Keep the newest one of each service, with the player's session, say; and bring it along with reads.
+    tokens = tuple((key, value) for key, value in written.trailing_metadata() if key == "consistency_token")
+    return savepoint.items.GetItem(GetItemRequest(**sword), timeout=5, metadata=tokens).item
+
+
 def play_match(savepoint: Savepoint, red: str, blue: str) -> Match:
     """A match of two, from its start to what it earns."""
     participants = [MatchParticipant(player_id=red, team=1), MatchParticipant(player_id=blue, team=2)]
@@ -262,6 +283,7 @@ def main() -> None:
         print("a name with a tab:", rename(savepoint, ada, "a\tda"))
         print("a taken name:", rename(savepoint, bob, name))
         print("badges:", len(add_badge(savepoint, ada, "founder").attributes.fields["badges"].list_value))
+        print("glows:", enchant(savepoint, ada).metadata["glows"])
         print("items:", [item.item_id for item in items_of(savepoint, ada)])
         print("players:", len(players_by_id(savepoint, [ada, bob, str(uuid.uuid4())])))
 

@@ -19,14 +19,19 @@ Players = Callable[[int], Awaitable[list[str]]]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Which databases the conformance suites run against: the quick ones, unless told otherwise."""
+    """Which databases the conformance suites run against, and whether the tests that take minutes run too."""
     parser.addoption("--every-database", action="store_true", help="the conformance suites on every database")
     parser.addoption("--on", default="", help='the conformance suites on this database alone, say "PostgreSQL 16"')
+    parser.addoption("--thorough", action="store_true", help="run the tests marked thorough too, which take minutes")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the tests into ORDER, and what shares servers into one process: a file, a database of the conformance
-    suites."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out the thorough tests unless they are asked for. Puts the others into ORDER, and what shares servers into
+    one process: a file, a database of the conformance suites."""
+    if not config.getoption("--thorough"):
+        left_out = [item for item in items if item.get_closest_marker("thorough")]
+        items[:] = [item for item in items if not item.get_closest_marker("thorough")]
+        config.hook.pytest_deselected(items=left_out)
     items.sort(key=lambda item: next(place for place, name in enumerate(ORDER) if name in item.path.parts))
     for item in items:
         callspec = getattr(item, "callspec", None)

@@ -9,16 +9,20 @@ async with stack(directory, replicas=2) as st:
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from deploy.local.layout import Layout
+from deploy.local.part import Part
 from deploy.local.settings import StackSettings
 from deploy.local.stack import Stack
 from deploy.local.stores import Stores
 from deploy.local.suite import Suite
 from deploy.local.unit import Unit
+
+P = TypeVar("P", bound=Part)
 
 _SUITE_WITHIN_S = 15.0
 
@@ -103,6 +107,20 @@ async def stores(directory: Path, **chosen: str) -> AsyncIterator[Stores]:
         yield running
     finally:
         await alone.stop()
+
+
+@asynccontextmanager
+async def alone(directory: Path, make: Callable[[Layout], P]) -> AsyncIterator[P]:
+    """One part, which needs no other, with its data and its log under `directory`."""
+    layout = Layout.of(directory)
+    part = make(layout)
+    running = Stack(layout, (part,), {}, Silent())
+    await running.claim({})
+    await running.start()
+    try:
+        yield part
+    finally:
+        await running.stop()
 
 
 @asynccontextmanager

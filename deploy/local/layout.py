@@ -7,9 +7,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-# sockaddr_un holds 107 bytes of path; PostgreSQL's socket has the longest name of ours.
+# sockaddr_un holds 107 bytes of path; the socket of PostgreSQL's replica has the longest name of ours.
 _SOCKET_PATH_BYTES = 107
-_LONGEST_SOCKET = Path("postgres") / ".s.PGSQL.5432"
+_LONGEST_SOCKET = Path("postgres-replica") / ".s.PGSQL.5432"
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,10 @@ class Part(ABC):
     def command(self) -> Command:
         """How to start it."""
 
+    async def remark(self) -> str:
+        """What `status` says of it beside its health, if anything. Bounded likewise."""
+        return ""
+
     @abstractmethod
     async def serving(self) -> bool:
         """Whether it does its work now. Bounded to about a second; never raises because the part is down."""

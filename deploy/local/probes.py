@@ -23,6 +23,12 @@ async def http_ok(port: int, path: str) -> bool:
     return b" 200 " in await _answer(asyncio.open_connection("127.0.0.1", port), request)
 
 
+async def http_answers(port: int) -> bool:
+    """Whether GET at this loopback port is answered, whatever by."""
+    request = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    return (await _answer(asyncio.open_connection("127.0.0.1", port), request)).startswith(b"HTTP/")
+
+
 async def http_body(port: int, path: str) -> str:
     """What GET at this loopback port answers. Raises OSError where it does not."""
 

@@ -34,7 +34,7 @@ class Service(Part):
 
     async def prepare(self) -> None:
         """Its migrations, where it has any."""
-        if "DATABASE_URL" in self.environment:
+        if "DATABASE_URL" in self.environment or self.environment.get("DATABASE_TYPE") == "dynamodb":
             await run(self._command("migrate"), self.log, f"migrating the database of {self.service}")
 
     def command(self) -> Command:

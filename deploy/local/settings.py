@@ -36,6 +36,9 @@ class StackSettings(BaseSettings):
     inventory_metrics_port: int = Field(9462, ge=1, le=65535, description=_TAKES + "inventory's metrics")
     leaderboard_metrics_port: int = Field(9463, ge=1, le=65535, description=_TAKES + "leaderboard's metrics")
     gateway_metrics_port: int = Field(9464, ge=1, le=65535, description=_TAKES + "the gateway's metrics")
+    dynamodb_port: int = Field(
+        8000, ge=1, le=65535, description=_TAKES + "DynamoDB Local, where it keeps the leaderboards"
+    )
     savepoint_data: Path = Field(CHECKOUT / ".savepoint", description="takes a directory for data, logs and sockets")
     replicas: int = Field(
         1,
@@ -48,6 +51,11 @@ class StackSettings(BaseSettings):
         pattern="^(single|replica|cluster)$",
         description="takes single, replica (a standby beside PostgreSQL, the boards under Sentinel) or cluster "
         "(PostgreSQL by several hosts, the boards in a cluster of three shards)",
+    )
+    synchronous_replication: bool = Field(
+        False,
+        description="takes true or false, for replica and cluster: whether PostgreSQL answers a commit only when its "
+        "replica has it too; then nothing is lost with the primary, and nothing is written while the replica is down",
     )
     leaderboard_database_type: str = Field(
         "valkey", pattern="^(valkey|dynamodb)$", description="takes valkey or dynamodb, where the boards are kept"
@@ -77,9 +85,12 @@ class StackSettings(BaseSettings):
 
     def ports(self) -> dict[str, tuple[int, ...]]:
         """Every TCP port of the stack under the name of the variable that moves it."""
-        single = ("SAVEPOINT_PORT", "GATEWAY_METRICS_PORT")
+        single = ("SAVEPOINT_PORT", "GATEWAY_METRICS_PORT", "DYNAMODB_PORT")
+        unused = () if self.leaderboard_database_type == "dynamodb" else ("DYNAMODB_PORT",)
         return {
-            name: self._ports(name.lower(), 1 if name in single else self.replicas) for name in self.port_variables()
+            name: self._ports(name.lower(), 1 if name in single else self.replicas)
+            for name in self.port_variables()
+            if name not in unused
         }
 
     def replicas_of(self, service: str) -> tuple[Replica, ...]:

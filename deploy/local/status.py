@@ -38,6 +38,7 @@ class PartReport:
     memory_mb: float | None = None
     uptime_s: float | None = None
     restarts: int = 0
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ async def _ask(part: Part, recorded: state.Recorded | None) -> PartReport:
         memory_mb=round(_memory(process) / _MB, 1),
         uptime_s=round(time.time() - recorded.created, 1),
         restarts=recorded.restarts,
+        remark=await part.remark(),
     )
 
 
@@ -122,6 +124,9 @@ def _table(report: Report, gap: int) -> Table:
     table.add_column("address", overflow="fold")  # the one that gives way in a narrow terminal
     for title in ("pid", "memory", "up for", "died"):
         table.add_column(title, justify="right", no_wrap=True)
+    remarks = any(part.remark for part in report.parts)
+    if remarks:
+        table.add_column("")
     for part in report.parts:
         table.add_row(
             part.name,
@@ -132,6 +137,7 @@ def _table(report: Report, gap: int) -> Table:
             "" if part.memory_mb is None else f"{part.memory_mb:.0f} MB",
             "" if part.uptime_s is None else _duration(part.uptime_s),
             str(part.restarts),
+            *([part.remark] if remarks else []),
         )
     return table
 

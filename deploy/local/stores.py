@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import quote
 
+from deploy.local.dynamodb import dynamodb
 from deploy.local.layout import Layout
 from deploy.local.part import Part
-from deploy.local.postgres import Postgres
+from deploy.local.postgres import USER, Postgres
+from deploy.local.replicated_postgres import ReplicatedPostgres, pair
 from deploy.local.settings import StackSettings
 from deploy.local.valkey import Cache, Ranks
 
@@ -22,12 +25,25 @@ class Stores:
     """What the services keep their data in, as the settings ask for it; `parts` is all of it."""
 
     def __init__(self, layout: Layout, settings: StackSettings) -> None:
-        self.postgres, self.cache, self.ranks = Postgres(layout), Cache(layout), Ranks(layout)
-        self.parts: tuple[Part, ...] = (self.postgres, self.cache, self.ranks)
+        self.postgres: Postgres
+        self.replica: ReplicatedPostgres | None = None
+        if settings.replication_mode == "single":
+            self.postgres = Postgres(layout)
+        else:
+            self.postgres, self.replica = pair(layout, synchronous=settings.synchronous_replication)
+        self.cache, self.ranks = Cache(layout), Ranks(layout)
+        servers = (self.postgres, self.replica) if self.replica else (self.postgres,)
+        self.dynamodb = (
+            dynamodb(layout, settings.dynamodb_port) if settings.leaderboard_database_type == "dynamodb" else None
+        )
+        self.parts: tuple[Part, ...] = (*servers, self.cache, self.dynamodb or self.ranks)
         self._settings = settings
 
     def postgres_url(self, database: str) -> str:
         """DATABASE_URL of a service that keeps SQL: `profile`, say."""
+        if self._settings.replication_mode == "cluster" and self.replica:
+            hosts = f"{self.postgres.sockets},{self.replica.sockets}"
+            return f"postgresql://{USER}@/{database}?host={quote(hosts, safe='/,')}"
         return self.postgres.url(database)
 
     @property
@@ -42,7 +58,14 @@ class Stores:
 
     def sql(self, database: str) -> Way:
         """To the tables of a service."""
-        return Way((self.postgres.name,), {"DATABASE_TYPE": "postgresql", "DATABASE_URL": self.postgres_url(database)})
+        mode = self._settings.replication_mode
+        settings = {"DATABASE_TYPE": "postgresql", "DATABASE_URL": self.postgres_url(database)}
+        if self.replica is None:
+            return Way((self.postgres.name,), settings)
+        settings["REPLICATION_MODE"] = mode
+        if mode == "replica":
+            settings["DATABASE_REPLICA_URLS"] = self.replica.url(database)
+        return Way((self.postgres.name, self.replica.name), settings)
 
     def player_cache(self) -> Way:
         """To the copies of players."""
@@ -50,4 +73,6 @@ class Stores:
 
     def boards(self) -> Way:
         """To the leaderboards."""
+        if self.dynamodb:
+            return Way((self.dynamodb.name,), self.dynamodb.settings)
         return Way((self.ranks.name,), {"DATABASE_TYPE": "valkey", "REDIS_URL": self.ranks_url})

@@ -36,7 +36,7 @@ async def demo(how: settings.Settings) -> report.Outcome:
             await season.play(how.in_flight)
         cpu_s = time.process_time() - cpu_s
 
-        read_back = ReadBack(gateway, league, players, table)
+        read_back = ReadBack(gateway, league, players, table, await season.token())
         async with phases.show("read back", len(table), lambda: read_back.teams_read):
             found = await read_back.run()
 

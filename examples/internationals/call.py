@@ -16,6 +16,9 @@ TIMEOUT_S = 60
 
 _PAUSE_S = 1
 
+# As metadata.
+Tokens = tuple[tuple[str, str | bytes], ...]
+
 
 class CallError(Exception):
     """A call failed for good; the message says which and why. `reason` is Savepoint's, None if the network failed."""
@@ -26,12 +29,20 @@ class CallError(Exception):
 
 
 class Call(Generic[Q, A]):
-    """A call, on its way from the moment this is made: several can be. `name` of `about`, say GetPlayer of Spain."""
+    """A call, on its way from the moment this is made: several can be. `name` of `about`, say GetPlayer of Spain. It
+    brings `tokens` of earlier ones."""
 
-    def __init__(self, name: str, about: object, method: "aio.UnaryUnaryMultiCallable[Q, A]", request: Q) -> None:
+    def __init__(
+        self,
+        name: str,
+        about: object,
+        method: "aio.UnaryUnaryMultiCallable[Q, A]",
+        request: Q,
+        tokens: Tokens = (),
+    ) -> None:
         self._name = name
         self._about = about
-        self._make: Callable[[], aio.UnaryUnaryCall[Q, A]] = lambda: method(request, timeout=TIMEOUT_S)
+        self._make: Callable[[], aio.UnaryUnaryCall[Q, A]] = lambda: method(request, timeout=TIMEOUT_S, metadata=tokens)
         self._call = self._make()
 
     async def answer(self, repeats: int = 2) -> A:
@@ -44,6 +55,10 @@ class Call(Generic[Q, A]):
         await asyncio.sleep(_PAUSE_S)
         self._call = self._make()
         return await self.answer(repeats - 1)
+
+    async def tokens(self) -> Tokens:
+        """The consistency token of a write that was answered; nothing where the suite reads from no replicas."""
+        return tuple((key, value) for key, value in await self._call.trailing_metadata() if key == "consistency_token")
 
     def cancel(self) -> None:
         """Ends the call if it is not over: one that is only abandoned goes on by itself."""

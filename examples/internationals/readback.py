@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from savepoint.leaderboard.v1.leaderboard_pb2 import Entry, GetLeaderboardRequest, ListAroundRequest, ListTopRequest
 from savepoint.match.v1.match_pb2 import ListMatchesRequest
 
-from examples.internationals.call import Call
+from examples.internationals.call import Call, Tokens
 from examples.internationals.crew import each
 from examples.internationals.gateway import Gateway
 from examples.internationals.league import League
@@ -41,9 +41,18 @@ class Found:
 
 
 class ReadBack:
-    """Reads a league back and compares it with `table`. `teams_read` counts the teams whose matches were read."""
+    """Reads a league back and compares it with `table`; reads bring `tokens`. `teams_read` counts the teams whose
+    matches were read."""
 
-    def __init__(self, gateway: Gateway, league: League, players: Players, table: Mapping[str, Standing]) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        league: League,
+        players: Players,
+        table: Mapping[str, Standing],
+        tokens: Tokens,
+    ) -> None:
+        self._tokens = tokens
         self._match = gateway.match
         self._leaderboard = gateway.leaderboard
         self._league = league
@@ -82,7 +91,7 @@ class ReadBack:
         count = goals = change = 0
         request = ListMatchesRequest(player_id=self._league.player_id(team), page_size=_PAGE)
         while True:
-            page = await Call("ListMatches", team, self._match.ListMatches, request).answer()
+            page = await Call("ListMatches", team, self._match.ListMatches, request, self._tokens).answer()
             for match in page.matches:
                 count += 1
                 for player in match.players:

@@ -12,7 +12,7 @@ from savepoint.match.v1.match_pb2 import Match, MatchPlayer, RecordMatchRequest
 from savepoint.profile.v1.profile_pb2 import BatchApplyProgressRequest, ProgressChange
 
 from examples.errors import reason_in
-from examples.internationals.call import Call
+from examples.internationals.call import Call, Tokens
 from examples.internationals.crew import each
 from examples.internationals.gateway import Gateway
 from examples.internationals.league import League
@@ -47,6 +47,14 @@ class Season:
         """Plays every match, so many at a time. Raises the first CallError or ScoreRefusedError; no other match
         goes on then."""
         await each(self._matches, self._play, at_once=in_flight)
+
+    async def token(self) -> Tokens:
+        """What shows a read every match that has been played: of a write that came after all of them. The last match,
+        recorded once more under its request_id, is such a one, and changes nothing."""
+        last = self._matches[-1]
+        record = Call("RecordMatch", last.result, self._match.RecordMatch, self._record(last))
+        await record.answer()
+        return await record.tokens()
 
     async def _play(self, match: RatedMatch) -> None:
         earlier, scored = self._take_turn(match)

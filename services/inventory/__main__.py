@@ -24,10 +24,8 @@ async def build(runtime: Runtime[InventorySettings]) -> AsyncIterator[Hosted]:
         yield Hosted(
             served,
             essential={postgres.STORE: database.ping},
-            background=[
-                Job("forget-requests", requests.forget_forever),
-                Job("watch-pool", database.watch_forever, vital=True),
-            ],
+            background=[Job("forget-requests", requests.forget_forever), *database.jobs()],
+            latest=database.latest,
         )
 
 

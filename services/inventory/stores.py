@@ -35,6 +35,7 @@ async def stores(runtime: Runtime[InventorySettings]) -> AsyncIterator[Stores]:
             settings.store_start_timeout_s,
             runtime.store_telemetry(postgres.STORE),
             service=Path(__file__).parent,
+            replication=settings.replication(),
         ) as database,
         profile_client.connect(settings.profile_target, settings.profile_ca, settings.tls(), runtime.traces) as profile,
     ):

@@ -38,6 +38,7 @@ async def stores(runtime: Runtime[ProfileSettings]) -> AsyncIterator[Stores]:
             settings.store_start_timeout_s,
             runtime.store_telemetry(postgres.STORE),
             service=Path(__file__).parent,
+            replication=settings.replication(),
         ) as database,
         valkey.connect(
             settings.redis_url, runtime.store_telemetry(valkey.STORE), answer_timeout_s=CACHE_TIMEOUT_S

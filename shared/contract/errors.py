@@ -70,6 +70,21 @@ class PreconditionFailed(Refused):
     """The state does not allow it: too few coins, a match already finished."""
 
 
+class NotSupportedByStore(Refused):
+    """The database that this service runs on cannot do what the RPC asks for, whatever the state is. It says nothing
+    about the state, so it is not recorded under the request_id: another store may serve the same request later.
+
+    `ability` is what the database lacks, as its table of abilities names it; `instead` tells what to use."""
+
+    def __init__(self, ability: str, store: str, instead: str) -> None:
+        super().__init__(
+            "NOT_SUPPORTED_BY_STORE",
+            f"the {store} store does not support {ability}: {instead}",
+            ability=ability,
+            store=store,
+        )
+
+
 class EtagMismatch(Refused):
     """Somebody changed the thing since the caller read it."""
 

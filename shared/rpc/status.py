@@ -33,6 +33,7 @@ _CODES: dict[type[errors.SavepointError], StatusCode] = {
     errors.NotFound: StatusCode.NOT_FOUND,
     errors.AlreadyExists: StatusCode.ALREADY_EXISTS,
     errors.PreconditionFailed: StatusCode.FAILED_PRECONDITION,
+    errors.NotSupportedByStore: StatusCode.FAILED_PRECONDITION,
     errors.EtagMismatch: StatusCode.ABORTED,
     errors.Overloaded: StatusCode.RESOURCE_EXHAUSTED,
     errors.StoreUnavailable: StatusCode.UNAVAILABLE,
@@ -54,6 +55,7 @@ _KINDS: dict[int, Callable[..., errors.SavepointError]] = {
 _BY_REASON: dict[str, Callable[[str, Mapping[str, str]], errors.SavepointError]] = {
     "FIELD_INVALID": lambda message, metadata: _field_invalid(message, metadata.get("field", "")),
     "REQUEST_ID_REUSED": lambda _, metadata: errors.RequestIdReused(metadata.get("request_id", "")),
+    "NOT_SUPPORTED_BY_STORE": lambda message, metadata: _not_supported(message, metadata),
     "ETAG_MISMATCH": lambda _, metadata: errors.EtagMismatch(metadata.get("current_etag", "")),
     "OVERLOADED": lambda message, _: errors.Overloaded(message),
     "STORE_UNAVAILABLE": lambda _, metadata: errors.StoreUnavailable(metadata.get("store", "")),
@@ -157,6 +159,12 @@ def _details(
 
 def _field_invalid(message: str, field: str) -> errors.FieldInvalid:
     return errors.FieldInvalid(field, message.removeprefix(f"{field}: "))
+
+
+def _not_supported(message: str, metadata: Mapping[str, str]) -> errors.NotSupportedByStore:
+    ability, store = metadata.get("ability", ""), metadata.get("store", "")
+    # What stands behind the first colon is what to use.
+    return errors.NotSupportedByStore(ability, store, message.partition(": ")[2])
 
 
 def _status(code: StatusCode, message: str, details: Iterable[Message]) -> bytes:

@@ -1,10 +1,10 @@
-"""`python -m services.<name> serve | health | settings | migrate`: the same for every service with migrations; the
-others have no `migrate`."""
+"""`python -m services.<name> serve | health | settings | migrate`: the same for every service."""
 
 import argparse
 import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import uvloop
 
@@ -20,26 +20,29 @@ from shared.work.bounds import MIGRATE_WITHIN_S
 S = TypeVar("S", bound=ServiceSettings)
 
 
-def main(name: str, kind: type[S], build: Build[S], folder: Path | None = None) -> None:
+# Brings what a service keeps its data in to this version, within so many seconds. Returns what was done.
+Migrate = Callable[[S, float], Coroutine[Any, Any, str]]
+
+
+def main(name: str, kind: type[S], build: Build[S], migrate: Migrate[S] | Path) -> None:
     """Does what the command line says and exits: 0, or 1 with a line on stderr that says why.
 
-    `folder` is the service's own folder, if it has migrations: they are in folders called `migrations`, in it or in its
-    areas."""
+    `migrate` is the service's own folder where it keeps SQL: its migrations are in folders called `migrations`, in it
+    or in its areas."""
     parser = argparse.ArgumentParser(prog=f"python -m services.{name}", description=f"Savepoint's {name} service.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", help="run the service until SIGTERM; settings come from the environment")
     commands.add_parser("health", help="exit 0 if the service at LISTEN is SERVING")
     commands.add_parser("settings", help="list the settings with what they take and their defaults")
-    if folder:
-        migration = commands.add_parser("migrate", help="bring the database at DATABASE_URL to this version, then exit")
-        migration.add_argument(
-            "--within",
-            type=float,
-            default=MIGRATE_WITHIN_S,
-            metavar="S",
-            help="seconds it may take; the default is %(default)s",
-        )
+    migration = commands.add_parser("migrate", help="bring the service's database to this version, then exit")
+    migration.add_argument(
+        "--within",
+        type=float,
+        default=MIGRATE_WITHIN_S,
+        metavar="S",
+        help="seconds it may take; the default is %(default)s",
+    )
     arguments = parser.parse_args()
     command = arguments.command
     try:
@@ -50,18 +53,20 @@ def main(name: str, kind: type[S], build: Build[S], folder: Path | None = None) 
             probe(settings.listen, settings.tls_certificate, settings.tls_key)
         elif command == "settings":
             print(_settings_table(kind))
-        elif folder:
-            print(_migrated(kind, folder, arguments.within) or "nothing to migrate: the database is at this version")
+        else:
+            print(_migrated(kind, migrate, arguments.within) or "nothing to migrate: the database is at this version")
     except (SettingsError, StartError, BackgroundError, MigrationError, NotServingError) as error:
         print(error, file=sys.stderr)
         sys.exit(1)
 
 
-def _migrated(kind: type[ServiceSettings], folder: Path, within_s: float) -> str:
+def _migrated(kind: type[S], how: Migrate[S] | Path, within_s: float) -> str:
+    if not isinstance(how, Path):
+        return uvloop.run(how(load(kind), within_s))
     # Imported here, so that a service without PostgreSQL does not load its driver, which takes 10 MB.
     from shared.stores.postgres.migrations import migrate
 
-    return uvloop.run(migrate(load(PostgresSettings).database_url, folder, load(kind).store_start_timeout_s, within_s))
+    return uvloop.run(migrate(load(PostgresSettings).database_url, how, load(kind).store_start_timeout_s, within_s))
 
 
 def _settings_table(kind: type[ServiceSettings]) -> str:

@@ -15,6 +15,7 @@ from shared.telemetry.metrics import Metrics
 from shared.telemetry.store import StoreTelemetry
 from shared.telemetry.traces import Traces
 from shared.work.background import Job
+from shared.work.consistency import Latest
 
 S = TypeVar("S", bound=ServiceSettings)
 Stores = TypeVar("Stores")
@@ -44,12 +45,14 @@ class Hosted:
     """What a service hands to `serve`.
 
     `essential` are the stores that it needs: while one of them does not answer, the service is NOT_SERVING.
-    `background` is work that runs until the stop.
+    `background` is work that runs until the stop. `latest` is set where reads may go to replicas: calls bring and get
+    consistency tokens then.
     """
 
     served: Sequence[Served]
     essential: Mapping[str, Ping]
     background: Sequence[Job] = ()
+    latest: Latest | None = None
 
 
 @dataclass(frozen=True)

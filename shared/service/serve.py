@@ -102,7 +102,9 @@ def _host(runtime: Runtime[S], hosted: Hosted, health: Health) -> Host:
     settings, metrics = runtime.settings, runtime.metrics
     host = make_host(
         settings.rpc_host,
-        policies.standard(metrics, runtime.traces, settings.max_concurrent_calls, settings.default_deadline_s),
+        policies.standard(
+            metrics, runtime.traces, settings.max_concurrent_calls, settings.default_deadline_s, hosted.latest
+        ),
         settings.connection_rules(),
     )
     metrics.watch_clients(lambda: host.connections)

@@ -2,17 +2,19 @@
 and its default; it is never silently taken for another."""
 
 import os
+import re
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.rpc.host import ConnectionRules, Tls
+from shared.stores.replication import Replication
 from shared.work.bounds import LONGEST_CALL_S
 
 # Values that hold a password are not repeated in a message.
-_SECRET = {"DATABASE_URL", "REDIS_URL"}
+_SECRET = {"DATABASE_URL", "DATABASE_REPLICA_URLS", "REDIS_URL"}
 
 
 class SettingsError(Exception):
@@ -121,9 +123,55 @@ class PostgresSettings(BaseSettings):
         description="takes postgresql://user:password@host:port/database, and is required; to another host it is "
         "encrypted, unless it ends in ?sslmode=disable",
     )
+    database_replica_urls: str = Field(
+        "",
+        pattern=r"^($|postgres(ql)?://)",
+        description="takes the postgresql://… URLs of DATABASE_URL's streaming replicas, separated by commas; "
+        "REPLICATION_MODE=replica requires it, and no other mode takes it",
+    )
+    replica_wait_ms: int = Field(
+        100,
+        ge=0,
+        le=5000,
+        description="takes 0 to 5000 ms that a read with a consistency_token waits for a replica before it goes to the "
+        "primary",
+    )
+    replica_lag_s: int = Field(
+        30, ge=1, le=3600, description="takes 1 to 3600 seconds behind the primary from which a replica is not read"
+    )
     requests_kept_days: int = Field(
         7, ge=1, le=90, description="takes 1 to 90 days that the answer to a request_id is repeated"
     )
+
+    @model_validator(mode="after")
+    def _replicas_go_with_the_mode(self) -> Self:
+        mode = self._mode()
+        if mode == "replica" and not self.database_replica_urls:
+            raise ValueError(
+                "setting DATABASE_REPLICA_URLS is not set, and REPLICATION_MODE=replica requires it: the "
+                "postgresql://… URLs of DATABASE_URL's streaming replicas, separated by commas"
+            )
+        if mode in ("single", "cluster") and self.database_replica_urls:
+            raise ValueError(
+                f"setting DATABASE_REPLICA_URLS is set, and REPLICATION_MODE={mode} does not take it: set "
+                "REPLICATION_MODE=replica (which takes several hosts in DATABASE_URL too), or leave it out"
+            )
+        return self
+
+    def replication(self) -> Replication:
+        """How the database is replicated."""
+        # A URL may have commas itself, between its hosts.
+        urls = re.split(r",\s*(?=postgres(?:ql)?://)", self.database_replica_urls)
+        return Replication(
+            mode=self._mode() or "single",
+            replica_urls=tuple(filter(None, urls)),
+            wait_s=self.replica_wait_ms / 1000,
+            most_behind_s=self.replica_lag_s,
+        )
+
+    def _mode(self) -> str | None:
+        """REPLICATION_MODE, which every service has; None for `migrate`, which reads these settings alone."""
+        return getattr(self, "replication_mode", None)
 
 
 class ValkeySettings(BaseSettings):
@@ -148,6 +196,9 @@ def load(kind: type[S]) -> S:
 
 
 def _line(kind: type[BaseSettings], error: Any) -> str:
+    if not error["loc"]:
+        # Said of several settings together, in words of its own.
+        return str(error["ctx"]["error"])
     name = str(error["loc"][0])
     variable, field = name.upper(), kind.model_fields[name]
     given = next((value for key, value in os.environ.items() if key.upper() == variable), None)

@@ -8,6 +8,7 @@
 | db_query_duration_seconds | histogram | store, query_type, table |
 | db_connections_active | gauge | store |
 | db_connections_lost_total | counter | store |
+| db_replica_lag_seconds | gauge | store |
 | db_errors_total | counter | store, kind |
 | cache_hit_ratio | gauge | cache |
 | cache_lookups_total | counter | cache, result |
@@ -72,6 +73,12 @@ class Metrics:
             ("store",),
             registry=self._registry,
         )
+        self._replica_lag = Gauge(
+            "db_replica_lag_seconds",
+            "How far a replica is behind its primary; NaN where it does not answer.",
+            ("store",),
+            registry=self._registry,
+        )
         self._errors = Counter("db_errors", "Queries that failed, by kind.", ("store", "kind"), registry=self._registry)
         self._hit_ratio = Gauge(
             "cache_hit_ratio",
@@ -110,6 +117,10 @@ class Metrics:
     def watch_connections(self, store: str, active: Callable[[], int]) -> None:
         """Shows `active()` as db_connections_active of this store."""
         self._connections.labels(store).set_function(active)
+
+    def watch_replica_lag(self, store: str, lag_s: Callable[[], float]) -> None:
+        """Shows `lag_s()` as db_replica_lag_seconds of this replica."""
+        self._replica_lag.labels(store).set_function(lag_s)
 
     def connections_lost(self, store: str) -> Counter:
         """Counts connections that this store's pool has lost."""

@@ -33,6 +33,10 @@ class StoreTelemetry:
         span = self._traces.query(name, query_type, table) if self._traces.enabled else None
         return Measured(kind, span)
 
+    def of(self, store: str) -> "StoreTelemetry":
+        """That of another store, say of a replica of this one."""
+        return StoreTelemetry(store, self.metrics, self._traces, int(self.slow_s * 1000))
+
     def error(self, kind: str) -> None:
         """Counts a failure."""
         self.metrics.error(self.store, kind)

@@ -21,8 +21,9 @@ from enum import Enum
 from functools import partial
 from typing import Generic, Literal, TypeVar
 
+from shared.contract.consistency import PRIMARY
 from shared.contract.errors import DeadlineReached
-from shared.work import background, deadline
+from shared.work import background, consistency, deadline
 from shared.work.bounds import BATCH_BOUND_S
 
 I = TypeVar("I")  # noqa: E741 # an item
@@ -225,9 +226,10 @@ def _answer(asked: _Asked[I, R], result: R | Exception) -> None:
 
 
 async def _within(until: float, work: Awaitable[T]) -> T:
-    # The task was started by one of the callers and has inherited that caller's deadline.
+    # The task was started by one of the callers and has inherited that caller's deadline and consistency token.
     bound = min(BATCH_BOUND_S, until - time.monotonic())
     deadline.start(bound)
+    consistency.start(PRIMARY)
     try:
         async with asyncio.timeout(bound):
             return await work

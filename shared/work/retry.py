@@ -24,6 +24,7 @@ class Transient(Enum):
     CONNECTION_TIMEOUT = "CONNECTION_TIMEOUT"
     DEADLOCK_DETECTED = "DEADLOCK_DETECTED"
     REPLICA_LAG = "REPLICA_LAG"
+    THROTTLED = "THROTTLED"
 
 
 class TransientError(Exception):

@@ -12,8 +12,9 @@ import math
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
+from shared.contract.consistency import PRIMARY
 from shared.contract.errors import DeadlineReached
-from shared.work import background, deadline
+from shared.work import background, consistency, deadline
 from shared.work.bounds import BATCH_BOUND_S
 
 K = TypeVar("K", bound=Hashable)
@@ -86,9 +87,10 @@ class SharedReads(Generic[K, R]):
         # From here on, nobody joins it.
         self._under_way[key] = None
         try:
-            # The task has inherited the deadline of whoever did the look-up before.
+            # The task has inherited deadline and consistency token of whoever did the look-up before.
             bound = min(BATCH_BOUND_S, gathering.until - asyncio.get_running_loop().time())
             deadline.start(bound)
+            consistency.start(PRIMARY)
             async with asyncio.timeout(bound):
                 found = await self._read(key)
             for answer in gathering.answers:

@@ -4,6 +4,7 @@ import importlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,8 @@ class _Table:
         """A test's set-up, call or end."""
         if report.when != "call" and report.outcome == "passed":
             return
-        kind, name, server = dict(report.user_properties)[_DATABASE]
+        said: Any = dict(report.user_properties)[_DATABASE]
+        kind, name, server = said
         cell = self.cells.setdefault((kind, name), Cell(kind, name, server, datetime.now(UTC).date().isoformat()))
         reason = report.longrepr[2].removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else ""
         cell.add(report.outcome, reason)
@@ -59,7 +61,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Notes on each test what it runs against; its report carries that to the process that counts."""
     if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "database" in item.callspec.params:
-        database = item.callspec.params["database"]
+        database: Any = item.callspec.params["database"]
         item.user_properties.append((_DATABASE, [item.path.parent.name, database.name, database.server]))
 
 
@@ -112,6 +114,7 @@ async def inventory(environments: Environments, profile: Service, logs: Path) ->
 
 @pytest.fixture(scope="session")
 async def leaderboard(environments: Environments, logs: Path) -> AsyncIterator[Service]:
-    """A running leaderboard service."""
+    """A running leaderboard service, its table made where it needs one."""
+    await migrate("leaderboard", environments["leaderboard"])
     async with running("leaderboard", environments["leaderboard"], logs) as service:
         yield service

@@ -27,15 +27,17 @@ def can_be_had() -> str:
 class Database:
     """One of a kind.
 
-    `name` is what the README's table calls it, `server` what it is here: a program and its version. `open` starts it, with its data below a directory, and says how services
-    are led to it; migrations are not its business. `unavailable` says why it cannot be had on this machine, and nothing
-    where it can. `lacks` are abilities that it does not have, each with the reason: a test marked
-    `@pytest.mark.needs("ability")` is skipped for it.
+    `name` is what the README's table calls it, `server` what it is here: a program and its version. `open` starts it,
+    with its data below a directory, and says how services are led to it; migrations are not its business. `unavailable`
+    says why it cannot be had on this machine, and nothing where it can. `lacks` are abilities that it does not have,
+    each with the reason: a test marked `@pytest.mark.needs("ability")` is skipped for it. One that is `slow` here is
+    asked for less of the same.
     """
 
     name: str
     open: Callable[[Path], AbstractAsyncContextManager[Environments]]
     server: str = ""
     quick: bool = False
+    slow: bool = False
     unavailable: Callable[[], str] = can_be_had
     lacks: Mapping[str, str] = field(default_factory=dict)

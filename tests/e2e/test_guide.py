@@ -18,6 +18,7 @@ bought: 70 coins are left
 a name with a tab: player.username must not contain control characters
 a taken name: this name is taken
 badges: 1
+glows: True
 items: ['sword_of_dawn']
 players: 2
 match: won by team 1

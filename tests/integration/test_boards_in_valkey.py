@@ -11,7 +11,7 @@ from savepoint.leaderboard.v1 import leaderboard_pb2 as pb
 from savepoint.leaderboard.v1.leaderboard_pb2_grpc import LeaderboardServiceStub
 
 from deploy.local.stores import Stores
-from services.leaderboard.boards.store import CREATE_LEADERBOARD, DELETE_LEADERBOARD, REMOVE_ENTRY
+from services.leaderboard.boards.valkey_store import CREATE_LEADERBOARD, DELETE_LEADERBOARD, REMOVE_ENTRY
 from shared.stores import valkey
 from shared.stores.valkey import Valkey
 from shared.telemetry.store import StoreTelemetry

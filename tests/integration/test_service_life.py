@@ -49,7 +49,7 @@ async def starts_with(environment: dict[str, str], *command: str) -> tuple[int, 
 
 
 async def test_bad_settings_stop_the_start_and_are_all_named(profile_environment: dict[str, str]) -> None:
-    bad = {"CONNECTION_POOL_SIZE": "4", "REPLICATION_MODE": "replica", "DATABASE_TYPE": "mongodb"}
+    bad = {"CONNECTION_POOL_SIZE": "4", "REPLICATION_MODE": "pair", "DATABASE_TYPE": "mongodb"}
     code, message = await starts_with({**profile_environment, **bad}, "serve")
     assert code == 1
     assert len(message.splitlines()) == len(bad)

@@ -15,7 +15,12 @@ from shared.work.batching import Batcher
 ROOT = Path(__file__).parent.parent.parent
 # Who begins tasks in another way looks at their ends: the pool's holders hand what they raise to their caller, and a
 # connection of the HTTP/2 host logs what a handler raises.
-LOOK_THEMSELVES = ("shared/work/background.py", "shared/stores/postgres/pool.py", "shared/rpc/http2/")
+LOOK_THEMSELVES = (
+    "shared/work/background.py",
+    "shared/work/together.py",
+    "shared/stores/postgres/pool.py",
+    "shared/rpc/http2/",
+)
 
 
 class Counter:

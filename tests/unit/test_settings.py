@@ -7,7 +7,7 @@ import pytest
 from services.inventory.settings import InventorySettings
 from services.leaderboard.settings import LeaderboardSettings
 from services.profile.settings import ProfileSettings
-from shared.service.settings import SettingsError, load
+from shared.service.settings import PostgresSettings, SettingsError, load
 
 GOOD = {"DATABASE_URL": "postgresql://u:secret@host/db", "REDIS_URL": "redis://host:6379/0"}
 
@@ -75,3 +75,87 @@ def test_a_password_is_not_repeated_in_a_message(environment: pytest.MonkeyPatch
     with pytest.raises(SettingsError, match="DATABASE_URL") as raised:
         load(ProfileSettings)
     assert "secret" not in str(raised.value)
+
+
+def test_the_leaderboard_takes_what_its_database_needs(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("REDIS_URL")
+    for kind in ("valkey", "redis"):
+        environment.setenv("DATABASE_TYPE", kind)
+        with pytest.raises(SettingsError, match=f"REDIS_URL is not set: it takes redis://.* DATABASE_TYPE is {kind}"):
+            load(LeaderboardSettings)
+    environment.setenv("DATABASE_TYPE", "dynamodb")
+    settings = load(LeaderboardSettings)
+    assert (settings.dynamodb_table, settings.aws_region) == ("savepoint-leaderboard", "")
+    assert (settings.dynamodb_exact_ranks, settings.dynamodb_shards) == (10_000, 4)
+    environment.setenv("DATABASE_TYPE", "mongodb")
+    with pytest.raises(SettingsError, match="DATABASE_TYPE = 'mongodb': it takes valkey, redis or dynamodb"):
+        load(LeaderboardSettings)
+
+
+@pytest.mark.parametrize("mode", ["replica", "cluster"])
+def test_dynamodb_replicates_itself(environment: pytest.MonkeyPatch, mode: str) -> None:
+    environment.setenv("DATABASE_TYPE", "dynamodb")
+    environment.setenv("REPLICATION_MODE", mode)
+    with pytest.raises(SettingsError, match=f"REPLICATION_MODE = '{mode}': .*takes single, since DynamoDB replicates"):
+        load(LeaderboardSettings)
+
+
+@pytest.mark.parametrize(
+    ("variable", "bad", "says"),
+    [
+        ("DYNAMODB_SHARDS", "25", "takes 1 to 24 partitions"),
+        ("DYNAMODB_EXACT_RANKS", "0", "takes 1 to 100000 ranks"),
+        ("DYNAMODB_TABLE", "a b", "takes 3 to 255"),
+        ("DYNAMODB_ENDPOINT_URL", "localhost:8000", r"takes the http\(s\) address"),
+    ],
+)
+def test_a_bad_value_of_dynamodb_is_named(environment: pytest.MonkeyPatch, variable: str, bad: str, says: str) -> None:
+    environment.setenv(variable, bad)
+    with pytest.raises(SettingsError, match=f"{variable} = '{bad}': it {says}"):
+        load(LeaderboardSettings)
+
+
+def test_a_batch_under_a_request_id_fits_into_a_transaction_whatever_the_shards() -> None:
+    from services.leaderboard.boards.dynamodb.changes import MOST_SHARDS
+
+    [most] = [rule.le for rule in LeaderboardSettings.model_fields["dynamodb_shards"].metadata if hasattr(rule, "le")]
+    assert most == MOST_SHARDS
+
+
+REPLICAS = "postgresql://u:secret@r1/db, postgresql://u:secret@r2,r3/db?target_session_attrs=any"
+
+
+def test_replicas_go_with_their_mode_and_no_other(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("REPLICATION_MODE", "replica")
+    with pytest.raises(
+        SettingsError, match="DATABASE_REPLICA_URLS is not set, and REPLICATION_MODE=replica requires it"
+    ):
+        load(ProfileSettings)
+    environment.setenv("DATABASE_REPLICA_URLS", REPLICAS)
+    environment.setenv("REPLICA_WAIT_MS", "250")
+    replication = load(InventorySettings).replication()
+    assert replication.replica_urls == (
+        "postgresql://u:secret@r1/db",
+        "postgresql://u:secret@r2,r3/db?target_session_attrs=any",
+    )
+    assert (replication.mode, replication.wait_s, replication.most_behind_s) == ("replica", 0.25, 30)
+    for mode in ("single", "cluster"):
+        environment.setenv("REPLICATION_MODE", mode)
+        with pytest.raises(SettingsError, match=f"REPLICATION_MODE={mode} does not take it") as refused:
+            load(ProfileSettings)
+        assert "secret" not in str(refused.value)
+    environment.delenv("DATABASE_REPLICA_URLS")
+    assert load(ProfileSettings).replication().mode == "cluster"
+
+
+def test_replica_urls_are_urls_and_their_password_is_not_repeated(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("REPLICATION_MODE", "replica")
+    environment.setenv("DATABASE_REPLICA_URLS", "u:secret@r1")
+    with pytest.raises(SettingsError, match="DATABASE_REPLICA_URLS") as refused:
+        load(ProfileSettings)
+    assert "secret" not in str(refused.value)
+
+
+def test_migrations_do_not_ask_for_the_mode(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("DATABASE_REPLICA_URLS", REPLICAS)
+    assert load(PostgresSettings).replication().mode == "single"

@@ -48,6 +48,7 @@ EVERY_ERROR = [
     errors.NotFound("PLAYER_NOT_FOUND", "no player", player_id="1", reason="a name of a parameter"),
     errors.AlreadyExists("USERNAME_TAKEN", "taken"),
     errors.PreconditionFailed("INSUFFICIENT_COINS", "too few; é", have=1, need=2),
+    errors.NotSupportedByStore("tail", "dynamodb", "use a time range: it ends by itself"),
     errors.EtagMismatch("7"),
     errors.Overloaded("too many at once"),
     errors.StoreUnavailable("postgresql"),

@@ -12,6 +12,7 @@ from shared.contract.errors import DeadlineReached, EtagMismatch, NotFound, Prec
 from shared.contract.paging import Page
 from shared.stores.errors import OutOfRange
 from shared.stores.postgres import Postgres, queries
+from shared.stores.postgres.reads import Reads
 from shared.stores.requests.effects import Effects
 from shared.stores.requests.key import RequestKey
 from shared.stores.requests.records import PIECES, RequestRecords
@@ -35,6 +36,7 @@ class ItemStore:
 
     def __init__(self, database: Postgres, requests: RequestRecords, players: KnownPlayers) -> None:
         self._database = database
+        self._reads = database.reads
         self._requests = requests
         self._players = players
         self._grants = Effects(database, QUERIES["grant_item"], KEPT_ITEM)
@@ -71,10 +73,7 @@ class ItemStore:
 
     async def get_item(self, item: ItemKey) -> Item:
         """Raises NotFound."""
-        rows = await self._database.fetch(QUERIES["get_item"], item.params(), Item)
-        if not rows:
-            raise _item_not_found(item)
-        return rows[0]
+        return await self._get_item(self._reads, item)
 
     async def list_items(
         self, player_id: UUID, item_type: str | None, after: ItemPosition | None, limit: int
@@ -90,7 +89,7 @@ class ItemStore:
             "limit": limit + 1,
         }
         query = QUERIES["list_items" if item_type is None else "list_items_of_type"]
-        found = await self._database.fetch(query, params, Item)
+        found = await self._reads.fetch(query, params, Item)
         return Page(found[:limit], more=len(found) > limit)
 
     async def update_item_metadata(self, item: ItemKey, metadata: str, version: int | None) -> Item:
@@ -100,7 +99,7 @@ class ItemStore:
             rows = await self._database.fetch(query, params, Item, repeatable=version is None)
             if rows:
                 return rows[0]
-            current = (await self.get_item(item)).version
+            current = (await self._get_item(self._database, item)).version
             if version not in (None, current):
                 raise EtagMismatch(str(current))
             # The item was granted after the statement looked: try again. Or it came too late, as the next ones will.
@@ -110,6 +109,12 @@ class ItemStore:
         """Cancels the statements under way; their callers are cancelled too."""
         await self._grants.close()
         await self._uses.close()
+
+    async def _get_item(self, reads: Reads, item: ItemKey) -> Item:
+        rows = await reads.fetch(QUERIES["get_item"], item.params(), Item)
+        if not rows:
+            raise _item_not_found(item)
+        return rows[0]
 
 
 @contextmanager

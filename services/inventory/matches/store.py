@@ -15,6 +15,7 @@ from shared.stores.errors import SPOILED, ConstraintViolated
 from shared.stores.postgres import Postgres, queries
 from shared.stores.postgres.patience import waited
 from shared.stores.postgres.queries import Query
+from shared.stores.postgres.reads import Reads
 from shared.stores.requests.key import RequestKey
 from shared.stores.requests.records import PIECES, RequestRecords
 from shared.stores.requests.refusal import Refusal, outcome
@@ -75,6 +76,7 @@ class MatchStore:
 
     def __init__(self, database: Postgres, requests: RequestRecords, players: KnownPlayers) -> None:
         self._database = database
+        self._reads = database.reads
         self._requests = requests
         self._players = players
         # A match_id that is taken fails the whole statement.
@@ -103,7 +105,7 @@ class MatchStore:
 
         async def effect() -> Match | Refusal | None:
             await self._players.require([of_one.player.player_id for of_one in result.results])
-            match = finished(await self.get_match(match_id), result)
+            match = finished(await self._get_match(self._database, match_id), result)
             params = {"match": MATCH.dump_json(match).decode(), **key.params(), **KEPT_MATCH.params()}
             rows = await self._database.fetch(QUERIES["finish_match"], params, _Answered, repeatable=True)
             return outcome(rows[0].answer, KEPT_MATCH.read) if rows else None
@@ -112,10 +114,7 @@ class MatchStore:
 
     async def get_match(self, match_id: UUID) -> Match:
         """Raises NotFound."""
-        rows = await self._get([match_id])
-        if not rows:
-            raise NotFound("MATCH_NOT_FOUND", "no match has this match_id", match_id=match_id)
-        return MATCH.validate_json(rows[0].match)
+        return await self._get_match(self._reads, match_id)
 
     async def list_matches(
         self, player_id: UUID | None, game_mode: str | None, after: MatchPosition | None, limit: int
@@ -130,12 +129,18 @@ class MatchStore:
             # One more than the page shows whether there is a next one.
             "limit": limit + 1,
         }
-        found = await self._database.fetch(QUERIES[_list_query(player_id, game_mode)], params, MatchPosition)
+        found = await self._reads.fetch(QUERIES[_list_query(player_id, game_mode)], params, MatchPosition)
         wanted = [position.match_id for position in found[:limit]]
         matches: list[Match] = []
         room = LARGEST_PAGE_BYTES
-        while room > 0 and len(matches) < len(wanted):
-            rows = await self._get(wanted[len(matches) : len(matches) + PART])
+        for at in range(0, len(wanted), PART):
+            if room <= 0:
+                break
+            part = wanted[at : at + PART]
+            rows = await _get(self._reads, part)
+            if len(rows) < len(part):
+                # It was another replica, farther behind than the one that knew these ids.
+                rows = await _get(self._database, part)
             matches += [MATCH.validate_json(row.match) for row in rows]
             room -= sum(len(row.match) for row in rows)
         return Page(matches, more=len(found) > len(matches))
@@ -160,8 +165,15 @@ class MatchStore:
                 raise
             raise _match_id_taken(request.match.match_id) from error
 
-    async def _get(self, match_ids: Sequence[UUID]) -> list[_Found]:
-        return await self._database.fetch(QUERIES["get_matches"], {"match_ids": list(match_ids)}, _Found)
+    async def _get_match(self, reads: Reads, match_id: UUID) -> Match:
+        rows = await _get(reads, [match_id])
+        if not rows:
+            raise NotFound("MATCH_NOT_FOUND", "no match has this match_id", match_id=match_id)
+        return MATCH.validate_json(rows[0].match)
+
+
+async def _get(reads: Reads, match_ids: Sequence[UUID]) -> list[_Found]:
+    return await reads.fetch(QUERIES["get_matches"], {"match_ids": list(match_ids)}, _Found)
 
 
 def _list_query(player_id: UUID | None, game_mode: str | None) -> str:

@@ -39,6 +39,8 @@ def entry_fields(entry: Entry) -> dict[str, Any]:
     }
     if entry.metadata:
         fields["metadata"] = json_struct.from_json(entry.metadata)
+    if entry.rank_error:
+        fields.update(_estimated(entry.rank_error))
     return fields
 
 
@@ -46,13 +48,15 @@ def submission_result(submission: Submission, result: Placed | SavepointError) -
     """The contract's SubmissionResult as keywords: the entry without metadata, or why it failed."""
     if isinstance(result, SavepointError):
         return failed_result(result)
-    entry = {
+    entry: dict[str, Any] = {
         "entry_id": submission.entry_id,
         "score": submission.score,
         "subscore": submission.subscore,
         "rank": result.rank,
         "updated_at": _time_fields(result.updated_at_us),
     }
+    if result.rank_error:
+        entry.update(_estimated(result.rank_error))
     return {"entry": entry}
 
 
@@ -67,6 +71,10 @@ def content_of_0_1(request: pb.SubmitScoreRequest | pb.BatchSubmitScoresRequest)
         return renumbered(request.SerializeToString(deterministic=True), _BATCH_NUMBERS_OF_0_1)
     submission = request.submission.SerializeToString(deterministic=True)
     return submission + _SUBMIT_REQUEST_ID_OF_0_1 + request.request_id.encode()
+
+
+def _estimated(rank_error: int) -> dict[str, Any]:
+    return {"rank_is_estimate": True, "rank_error": rank_error}
 
 
 def _time_fields(at_us: int) -> dict[str, int]:

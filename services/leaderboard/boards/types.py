@@ -24,7 +24,8 @@ class Entry(NamedTuple):
     dataclass does.
 
     `place` orders equal scores: the greater text leads. `metadata` is JSON text, empty where none was ever set.
-    `updated_at_us` is in microseconds since 1970.
+    `updated_at_us` is in microseconds since 1970. The true rank lies within `rank` ± `rank_error`; 0 means that it is
+    exact.
     """
 
     entry_id: str
@@ -34,6 +35,7 @@ class Entry(NamedTuple):
     rank: int
     metadata: str
     updated_at_us: int
+    rank_error: int = 0
 
 
 class Submission(NamedTuple):
@@ -56,10 +58,12 @@ class Submitted:
 
 
 class Placed(NamedTuple):
-    """What a submission of a batch did: the entry's rank, and when it last changed, in microseconds since 1970."""
+    """What a submission of a batch did: the entry's rank, and when it last changed, in microseconds since 1970;
+    `rank_error` as in Entry."""
 
     rank: int
     updated_at_us: int
+    rank_error: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,8 @@ class BoardPosition:
     """A position in a board's order: a page ended there. The entry that stood there may be gone."""
 
     score: Annotated[int, Field(ge=-LARGEST_SCORE, le=LARGEST_SCORE)]
-    place: Annotated[str, Field(pattern=r"^[0-9a-f]{28}$")]
+    # 28 digits in Valkey, 32 in DynamoDB.
+    place: Annotated[str, Field(pattern=r"^[0-9a-f]{28}([0-9a-f]{4})?$")]
 
 
 # The JSON of this is what a page token holds.

@@ -96,6 +96,7 @@ class PlayerStore:
 
     def __init__(self, database: Postgres, requests: RequestRecords, cache: PlayerCache) -> None:
         self._database = database
+        self._reads = database.reads
         self._requests = requests
         self._cache = cache
         self._loads: Batcher[Sequence[str], dict[str, Loaded]] = Batcher(
@@ -142,7 +143,7 @@ class PlayerStore:
     async def lookup_player(self, *, username: str | None = None, email: str | None = None) -> Player:
         """Finds a player by one of the two. Raises NotFound."""
         query, key = ("lookup_by_username", username) if username is not None else ("lookup_by_email", email)
-        rows = await self._database.fetch(QUERIES[query], {"key": key}, Player)
+        rows = await self._reads.fetch(QUERIES[query], {"key": key}, Player)
         if not rows:
             raise NotFound("PLAYER_NOT_FOUND", "no player has this name or address", key=key)
         return rows[0]
@@ -181,7 +182,7 @@ class PlayerStore:
             "after_id": after.player_id if after else _LAST_ID,
             "limit": limit,
         }
-        return await self._database.fetch(QUERIES[query], params, Player)
+        return await self._reads.fetch(QUERIES[query], params, Player)
 
     async def delete_player(self, player_id: UUID, version: int | None) -> None:
         """Raises NotFound, EtagMismatch."""
@@ -230,7 +231,8 @@ class PlayerStore:
         raise DeadlineReached
 
     async def _load(self, player_ids: Sequence[str]) -> dict[str, Loaded]:
-        """Those that exist, as the database has them now; callers who come at the same time share a statement."""
+        """Those that exist, as the database has them now; callers who come at the same time share a statement. Never
+        from a replica: what is loaded goes into the cache, where an old row would stay."""
         if len(player_ids) >= _LOADED_AT_ONCE:
             return (await self._load_all([player_ids]))[0]
         return await self._loads.do(player_ids)

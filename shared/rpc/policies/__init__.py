@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from shared.rpc.policies.admission import Admission
 from shared.rpc.policies.call import Call, Context, Method, Policy, Step
+from shared.rpc.policies.consistency import Consistency
 from shared.rpc.policies.deadlines import Deadlines
 from shared.rpc.policies.failures import Failures
 from shared.rpc.policies.identity import Identities
@@ -12,6 +13,7 @@ from shared.rpc.policies.serving import served
 from shared.rpc.policies.telemetry import Measuring
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.traces import Traces
+from shared.work.consistency import Latest
 
 __all__ = ["Call", "Context", "Method", "Policies", "Policy", "Step", "standard"]
 
@@ -30,8 +32,10 @@ class Policies:
         return step
 
 
-def standard(metrics: Metrics, traces: Traces, most_in_flight: int, default_deadline_s: float) -> Policies:
-    """The policies of every Savepoint service."""
+def standard(
+    metrics: Metrics, traces: Traces, most_in_flight: int, default_deadline_s: float, latest: Latest | None = None
+) -> Policies:
+    """The policies of every Savepoint service. `latest` is that of a service whose reads may go to replicas."""
     return Policies(
         (
             Measuring(metrics, traces),
@@ -40,5 +44,6 @@ def standard(metrics: Metrics, traces: Traces, most_in_flight: int, default_dead
             Admission(most_in_flight),
             Deadlines(default_deadline_s),
             Parsing(),
+            *([Consistency(latest)] if latest else []),
         )
     )

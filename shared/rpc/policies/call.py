@@ -56,7 +56,7 @@ class Call:
     """One call. `request` is bytes, or an iterator of bytes, until `parsing` has made messages of them; or it is the
     error that says why the host could read none, which `parsing` raises, so that it is answered as any other."""
 
-    __slots__ = ("code", "context", "method", "request")
+    __slots__ = ("code", "context", "method", "request", "trailers")
 
     def __init__(
         self, method: Method, context: Context, request: bytes | AsyncIterator[bytes] | SavepointError
@@ -66,6 +66,8 @@ class Call:
         self.request: Any = request
         # Set where a policy ends the call with an error.
         self.code: grpc.StatusCode | None = None
+        # Metadata that goes with such an error.
+        self.trailers: tuple[tuple[str, str | bytes], ...] = ()
 
 
 class Policy(ABC):

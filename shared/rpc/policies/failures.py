@@ -43,7 +43,7 @@ class Failures(Policy):
             call.code = status.code_of(failure)
             if _log.isEnabledFor(logging.DEBUG):
                 _log.debug("call refused: %s", failure.message, extra={**labels, "reason": failure.reason})
-            message, trailers = status.message_of(failure), status.trailers(failure)
+            message, trailers = status.message_of(failure), (*status.trailers(failure), *call.trailers)
             # The error's traceback refers to this frame, and this frame to the error: as a cycle, both would stay in
             # memory until the garbage collector runs.
             del failure

@@ -11,9 +11,8 @@ goes on after the deadline, the statement does nothing.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import psycopg
@@ -24,18 +23,22 @@ from psycopg_pool import PoolTimeout
 from shared.contract.errors import DeadlineReached, Overloaded, StoreUnavailable
 from shared.stores.errors import ConstraintViolated, LockTimeout, OutOfRange, StoreUnfit
 from shared.stores.postgres.lease import Lease
-from shared.stores.postgres.pool import STORE, Connections, select_one
+from shared.stores.postgres.pool import STORE, Connections, select_one, select_writable
+from shared.stores.postgres.positions import QUERIES as POSITIONS
 from shared.stores.postgres.queries import Query
+from shared.stores.postgres.reads import Reads
 from shared.stores.postgres.schema import Schema, SchemaNewer, SchemaOlder
 from shared.telemetry.store import StoreTelemetry
 from shared.work import deadline
+from shared.work.background import Job
 from shared.work.bounds import PING_S
+from shared.work.consistency import Latest
 from shared.work.retry import Retrier, Transient, TransientError
 
 T = TypeVar("T")
 Params = Mapping[str, Any]
 
-__all__ = ["STORE", "Params", "Postgres", "Transaction", "connect"]
+__all__ = ["STORE", "Params", "Postgres", "Transaction"]
 
 _log = logging.getLogger("savepoint.database")
 
@@ -96,9 +99,25 @@ def _check_answer(query: Query) -> None:
 
 
 class Postgres:
-    """One database. Made by `connect`."""
+    """One database. Made by `shared.stores.postgres.connect`.
 
-    def __init__(self, connections: Connections, telemetry: StoreTelemetry, schema: Schema | None = None) -> None:
+    `reads` answers queries whose answers may be a little old: the database itself, or its replicas. `latest` is None
+    where it is the database itself. With `replicated`, other servers follow this one, and one of them may become the
+    primary in its place.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        telemetry: StoreTelemetry,
+        schema: Schema | None = None,
+        *,
+        replicated: bool = False,
+    ) -> None:
+        self.reads: Reads = self
+        self.latest: Latest | None = None
+        self._jobs = [Job("watch-pool", self.watch_forever, vital=True)]
+        self._replicated = replicated
         self._connections = connections
         self._telemetry = telemetry
         self._schema = schema
@@ -173,6 +192,25 @@ class Postgres:
 
         return await self._retried(attempt)
 
+    def read_from(self, replicas: Reads, latest: Latest, jobs: Sequence[Job]) -> None:
+        """From now on `reads` are the replicas, whose `jobs` belong to the background work."""
+        self.reads, self.latest = replicas, latest
+        self._jobs += jobs
+
+    def jobs(self) -> Sequence[Job]:
+        """The background work without which connections would get lost, and replicas unwatched."""
+        return self._jobs
+
+    async def confirm(self) -> None:
+        """Returns when what can be seen now outlives this server, as far as that was promised: when the synchronous
+        standbys have it.
+
+        A commit waits for them, but somebody else can see what it has written before they have it: when the deadline
+        ends the wait, and the caller is told so. Whoever answers "it is done" because of what it has seen, and not
+        because of a commit of its own, waits here first."""
+        if self._replicated:
+            await self.execute(POSITIONS["confirm_commits"], {}, repeatable=True)
+
     async def ping(self) -> None:
         """Raises unless the database answers in time, StoreUnfit where its schema lacks migrations. Two things are no
         failure: that all connections are busy, and that the schema is newer by now, because an upgrade migrates first
@@ -222,6 +260,8 @@ class Postgres:
         """Runs the smallest query there is. If the schema's version was read long ago, or never on this connection, it
         reads that instead: the connection may lead to another database of the same name."""
         now = asyncio.get_running_loop().time()
+        if self._replicated:
+            await select_writable(lease)
         if self._schema is None or (
             lease.connection.schema_is_known and self._fit_at is not None and now - self._fit_at < SCHEMA_EVERY_S
         ):
@@ -294,24 +334,3 @@ class Postgres:
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             self._telemetry.error(Transient.CONNECTION_TIMEOUT.value)
             raise TransientError(Transient.CONNECTION_TIMEOUT, repeatable=repeatable()) from error
-
-
-@asynccontextmanager
-async def connect(
-    url: str, pool_size: int, start_timeout_s: float, telemetry: StoreTelemetry, *, service: Path | None = None
-) -> AsyncIterator[Postgres]:
-    """A database with its pool open and answering; closed on the way out. Raises StoreUnavailable when it does not
-    answer within `start_timeout_s`.
-
-    `service` is the folder of the service whose migrations it must have; they may come within the same time. Raises
-    StoreUnfit when they do not, when there are newer ones, when the database is not in UTF-8, when it should take
-    encrypted connections and does not, and when `url` is no valid URL."""
-    until = asyncio.get_running_loop().time() + start_timeout_s
-    connections = Connections(url, pool_size, telemetry.metrics)
-    database = Postgres(connections, telemetry, Schema.of(service) if service else None)
-    try:
-        await connections.open(start_timeout_s)
-        await database.until_fit(until - asyncio.get_running_loop().time())
-        yield database
-    finally:
-        await connections.close()

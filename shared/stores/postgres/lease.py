@@ -15,6 +15,7 @@ from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
+from shared.contract.consistency import Position
 from shared.contract.errors import DeadlineReached
 from shared.work import deadline
 from shared.work.bounds import STATEMENT_TIMEOUT_S
@@ -43,6 +44,10 @@ class Connection(AsyncConnection[TupleRow]):
 
     # Whether it was seen to lead to a database with the migrations that the service needs.
     schema_is_known = False
+    # On a replica: how far it was seen to have come. A connection never leads to another server.
+    replayed: Position | None = None
+    # Which generation of connections it belongs to, see Connections.
+    generation = 0
     # The server's clock, and ours shortly before the server looked at its own. Ours is that of deadlines; a loop's own
     # time may lie a whole turn behind.
     _clock: tuple[datetime, float] | None = None

@@ -10,11 +10,17 @@ import sys
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+import psycopg
+
 from shared.stores.errors import MigrationError, StoreUnfit
-from shared.stores.postgres.url import UNENCRYPTED, check_encryption, says_no_tls, sslmode
+from shared.stores.postgres.url import UNENCRYPTED, check_encryption, conninfo, has_several_hosts, says_no_tls, sslmode
 from shared.work.bounds import MIGRATE_WITHIN_S
 
 _CONNECT_TIMEOUT_S = 2
+# Between two looks for the server that takes writes.
+_LOOK_EVERY_S = 0.5
+# What says which server of several to connect to: libpq's own, which dbmate's driver does not know.
+_ABOUT_HOSTS = ("host", "hostaddr", "port", "target_session_attrs", "load_balance_hosts")
 # What dbmate takes for the version in a file's name.
 _VERSION = re.compile(r"^(\d+).*\.sql$")
 
@@ -42,7 +48,7 @@ async def migrate(database_url: str, service: Path, wait_s: float, within_s: flo
     by_version(service)
     try:
         await check_encryption(database_url, _CONNECT_TIMEOUT_S)
-        url = _for_dbmate(database_url)
+        url = _for_dbmate(await _one_host(database_url, wait_s))
     except StoreUnfit as error:
         raise MigrationError(str(error)) from error
     beside_python = Path(sys.executable).with_name("dbmate")
@@ -76,6 +82,38 @@ async def migrate(database_url: str, service: Path, wait_s: float, within_s: flo
     if process.returncode != 0:
         raise MigrationError(f"{text}\n{UNENCRYPTED}" if says_no_tls(text) else text)
     return text
+
+
+async def _one_host(url: str, wait_s: float) -> str:
+    """The URL with the one of its hosts that takes writes, waited for up to `wait_s`: dbmate takes one host only.
+    Raises MigrationError where there is none."""
+    if not has_several_hosts(url):
+        return url
+    until = asyncio.get_running_loop().time() + wait_s
+    while True:
+        try:
+            connection = await psycopg.AsyncConnection.connect(
+                conninfo(url, writable=True), connect_timeout=_CONNECT_TIMEOUT_S
+            )
+        except psycopg.OperationalError as error:
+            if asyncio.get_running_loop().time() > until:
+                raise MigrationError(f"none of the hosts in DATABASE_URL takes writes: {error}") from error
+            await asyncio.sleep(_LOOK_EVERY_S)
+        else:
+            host, port = connection.info.host, connection.info.port
+            await connection.close()
+            return _with_host(url, host, port)
+
+
+def _with_host(url: str, host: str, port: int) -> str:
+    parts = urlsplit(url)
+    user, at, _ = parts.netloc.rpartition("@")
+    options = {name: value for name, value in parse_qsl(parts.query) if name not in _ABOUT_HOSTS}
+    if host.startswith("/"):
+        address, options = "", {**options, "host": host, "port": str(port)}
+    else:
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"postgres://{user}{at}{address}{parts.path}?{urlencode(options, quote_via=quote, safe='/')}"
 
 
 def _for_dbmate(url: str) -> str:

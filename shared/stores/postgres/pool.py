@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg import errors as pg
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from shared.contract.errors import DeadlineReached, Overloaded, StoreUnavailable
@@ -47,13 +48,20 @@ _MEND_ATTEMPTS = 3
 
 
 class Connections:
-    """The connections to one database. Made, opened and closed by `shared.stores.postgres.database.connect`."""
+    """The connections to one database. Made, opened and closed by `shared.stores.postgres.connect`.
 
-    def __init__(self, url: str, size: int, metrics: Metrics) -> None:
+    `store` is their label in metrics. With `writable` they lead to whichever of the URL's servers takes writes.
+    """
+
+    def __init__(self, url: str, size: int, metrics: Metrics, store: str = STORE, *, writable: bool = False) -> None:
         self._url = url
-        self._conninfo = conninfo(url)
+        self._conninfo = conninfo(url, writable=writable)
         self._size = size
-        self._lost = metrics.connections_lost(STORE)
+        self._writable = writable
+        # Goes up when a server turns out to take no writes any more: connections of earlier generations are replaced.
+        self._generation = 0
+        self._generation_at = 0.0
+        self._lost = metrics.connections_lost(store)
         self._pool = self._make_pool()
         self._room = asyncio.Semaphore(size)
         self._holders: dict[asyncio.Task[Any], Lease] = {}
@@ -63,7 +71,7 @@ class Connections:
         # Whether the last attempt to take a connection from the pool timed out. The health check makes one every
         # second, so this is up to date.
         self._starving = False
-        metrics.watch_connections(STORE, lambda: self._active)
+        metrics.watch_connections(store, lambda: self._active)
 
     async def open(self, within_s: float) -> None:
         """Returns when the smallest number of connections stands. Raises StoreUnavailable, and StoreUnfit for a
@@ -81,6 +89,10 @@ class Connections:
             raise StoreUnfit(
                 f"setting DATABASE_URL names a database in {encoding}: it takes one that was made with ENCODING 'UTF8'"
             )
+
+    async def open_soon(self) -> None:
+        """Begins to connect and returns at once; the server may be down."""
+        await self._pool.open(wait=False)
 
     async def close(self) -> None:
         """Ends all work, within seconds."""
@@ -124,8 +136,12 @@ class Connections:
         opened to see that the database answers."""
         if not self._room.locked():
             await self.use(question)
-        elif not self._answered_lately():
+        elif not self.answered_lately():
             await self._ask_afresh()
+
+    def answered_lately(self) -> bool:
+        """Whether the database has answered on any connection within the last _LATELY_S."""
+        return asyncio.get_running_loop().time() - self._last_answer < _LATELY_S
 
     async def watch(self, mend_after_s: float) -> None:
         """Until cancelled, replaces the pool when it is broken: for `mend_after_s` connections were missing, or none
@@ -162,7 +178,7 @@ class Connections:
             async with asyncio.timeout_at(until):
                 await self._room.acquire()
         except TimeoutError as error:
-            if self._active or self._answered_lately():
+            if self._active or self.answered_lately():
                 raise Overloaded("every database connection is in use; try again in a moment") from error
             # Those ahead of us have got no connection either: the database gives none.
             raise PoolTimeout from error
@@ -194,9 +210,14 @@ class Connections:
         self._active += 1
         try:
             return await lease.run(connection, work)
+        except pg.ReadOnlySqlTransaction:
+            self._distrust()
+            raise
         finally:
             self._active -= 1
-            if connection.idle():
+            if connection.generation != self._generation:
+                await connection.close()
+            elif connection.idle():
                 self._last_answer = asyncio.get_running_loop().time()
             else:
                 # Left in the middle of a transaction or a statement: putconn would wait for its end, without a bound.
@@ -217,18 +238,25 @@ class Connections:
                 self._starving = True
                 raise
             self._starving = False
-            if not connection.hung_up():
+            if connection.generation == self._generation and not connection.hung_up():
                 return pool, connection
-            # The server has closed this one. The pool replaces it; try the next.
+            # The server has closed this one, or is no primary any more. The pool replaces it; try the next.
             await connection.close()
             await pool.putconn(connection)
+
+    def _distrust(self) -> None:
+        """The server of a connection has refused a write as read-only: another one is the primary now, or none is yet.
+        All connections are made anew, but not more often than one would try to connect."""
+        now = asyncio.get_running_loop().time()
+        if now - self._generation_at > RECONNECT_S:
+            self._generation, self._generation_at = self._generation + 1, now
+
+    async def _born(self, connection: Connection) -> None:
+        connection.generation = self._generation
 
     def _ended(self, holder: asyncio.Task[Any]) -> None:
         del self._holders[holder]
         self._room.release()
-
-    def _answered_lately(self) -> bool:
-        return asyncio.get_running_loop().time() - self._last_answer < _LATELY_S
 
     def _missing(self) -> int:
         """Connections that the pool counts, but that neither it nor a holder has: being opened, or lost."""
@@ -276,6 +304,7 @@ class Connections:
             max_size=self._size,
             max_idle=IDLE_S,
             open=False,
+            configure=self._born,
             reconnect_timeout=RECONNECT_S,
             kwargs=_options(),
         )
@@ -284,6 +313,13 @@ class Connections:
 async def select_one(lease: Lease) -> None:
     """The least that a database can be asked."""
     await lease.connection.execute("SELECT 1")
+
+
+async def select_writable(lease: Lease) -> None:
+    """Raises psycopg's ReadOnlySqlTransaction where the server takes no writes."""
+    cursor = await lease.connection.execute("SELECT current_setting('transaction_read_only')")
+    if await cursor.fetchone() == ("on",):
+        raise pg.ReadOnlySqlTransaction("the server takes no writes")
 
 
 def _options() -> dict[str, Any]:

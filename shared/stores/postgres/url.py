@@ -41,9 +41,20 @@ def sslmode(url: str) -> str:
     return "disable" if all(_is_here(host) for host in hosts) else "require"
 
 
-def conninfo(url: str) -> str:
-    """What the driver takes for this URL. Raises StoreUnfit likewise."""
-    return make_conninfo(url, sslmode=sslmode(url))
+def conninfo(url: str, *, writable: bool = False) -> str:
+    """What the driver takes for this URL. `writable` asks for the one of several servers that takes writes, unless the
+    URL itself says which it wants. Raises StoreUnfit likewise."""
+    mode = sslmode(url)
+    if writable and "target_session_attrs" not in conninfo_to_dict(url):
+        return make_conninfo(url, sslmode=mode, target_session_attrs="read-write")
+    return make_conninfo(url, sslmode=mode)
+
+
+def has_several_hosts(url: str) -> bool:
+    """Whether the URL names several servers. Raises StoreUnfit likewise."""
+    sslmode(url)
+    options = conninfo_to_dict(url)
+    return "," in str(options.get("hostaddr") or options.get("host") or "")
 
 
 def says_no_tls(message: str) -> bool:

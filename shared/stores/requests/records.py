@@ -181,5 +181,8 @@ class RequestRecords:
 
     async def _find_all(self, request_ids: Sequence[UUID]) -> list[_Recorded | None]:
         rows = await self._database.fetch(QUERIES["find_requests"], {"request_ids": list(request_ids)}, _Recorded)
+        if rows:
+            # Seen, not committed by us: the answer must not be lost with this server.
+            await self._database.confirm()
         records = {row.request_id: row for row in rows}
         return [records.get(request_id) for request_id in request_ids]

@@ -23,20 +23,24 @@ class Leaderboard(_message.Message):
     def __init__(self, leaderboard_id: _Optional[str] = ..., entry_count: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Entry(_message.Message):
-    __slots__ = ("entry_id", "score", "subscore", "rank", "metadata", "updated_at")
+    __slots__ = ("entry_id", "score", "subscore", "rank", "metadata", "updated_at", "rank_is_estimate", "rank_error")
     ENTRY_ID_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     SUBSCORE_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
     UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
+    RANK_IS_ESTIMATE_FIELD_NUMBER: _ClassVar[int]
+    RANK_ERROR_FIELD_NUMBER: _ClassVar[int]
     entry_id: str
     score: int
     subscore: int
     rank: int
     metadata: _struct_pb2.Struct
     updated_at: _timestamp_pb2.Timestamp
-    def __init__(self, entry_id: _Optional[str] = ..., score: _Optional[int] = ..., subscore: _Optional[int] = ..., rank: _Optional[int] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    rank_is_estimate: bool
+    rank_error: int
+    def __init__(self, entry_id: _Optional[str] = ..., score: _Optional[int] = ..., subscore: _Optional[int] = ..., rank: _Optional[int] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., rank_is_estimate: _Optional[bool] = ..., rank_error: _Optional[int] = ...) -> None: ...
 
 class CreateLeaderboardRequest(_message.Message):
     __slots__ = ("leaderboard",)

@@ -153,6 +153,7 @@ class LeaderboardServiceServicer:
         Errors:
         - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
         - NOT_FOUND: LEADERBOARD_NOT_FOUND (in a result)
+        - FAILED_PRECONDITION: NOT_SUPPORTED_BY_STORE (DynamoDB: more than 25 submissions for one board under a request_id)
         - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

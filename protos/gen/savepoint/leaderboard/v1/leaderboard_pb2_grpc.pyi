@@ -79,6 +79,7 @@ class LeaderboardServiceStub:
     Errors:
     - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
     - NOT_FOUND: LEADERBOARD_NOT_FOUND (in a result)
+    - FAILED_PRECONDITION: NOT_SUPPORTED_BY_STORE (DynamoDB: more than 25 submissions for one board under a request_id)
     - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
     GetEntry: _grpc.UnaryUnaryMultiCallable[_leaderboard_pb2.GetEntryRequest, _leaderboard_pb2.GetEntryResponse]
@@ -165,6 +166,7 @@ class LeaderboardServiceAsyncStub(LeaderboardServiceStub):
     Errors:
     - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
     - NOT_FOUND: LEADERBOARD_NOT_FOUND (in a result)
+    - FAILED_PRECONDITION: NOT_SUPPORTED_BY_STORE (DynamoDB: more than 25 submissions for one board under a request_id)
     - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
     """
     GetEntry: _aio.UnaryUnaryMultiCallable[_leaderboard_pb2.GetEntryRequest, _leaderboard_pb2.GetEntryResponse]  # type: ignore[assignment]
@@ -278,6 +280,7 @@ class LeaderboardServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
         - INVALID_ARGUMENT: FIELD_INVALID, REQUEST_ID_REUSED
         - NOT_FOUND: LEADERBOARD_NOT_FOUND (in a result)
+        - FAILED_PRECONDITION: NOT_SUPPORTED_BY_STORE (DynamoDB: more than 25 submissions for one board under a request_id)
         - of any call: OVERLOADED, STORE_UNAVAILABLE, SERVICE_STOPPING, DEADLINE_EXCEEDED, BUG
         """
 

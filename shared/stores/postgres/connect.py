@@ -1,0 +1,57 @@
+"""Opens a database, with its replicas where it has some, and closes it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from shared.stores.postgres.database import STORE, Postgres
+from shared.stores.postgres.pool import Connections
+from shared.stores.postgres.replica import Replica
+from shared.stores.postgres.replicas import Replicas
+from shared.stores.postgres.schema import Schema
+from shared.stores.postgres.url import has_several_hosts
+from shared.stores.replication import SINGLE, Replication
+from shared.telemetry.store import StoreTelemetry
+
+
+@asynccontextmanager
+async def connect(
+    url: str,
+    pool_size: int,
+    start_timeout_s: float,
+    telemetry: StoreTelemetry,
+    *,
+    service: Path | None = None,
+    replication: Replication = SINGLE,
+) -> AsyncIterator[Postgres]:
+    """A database with its pool open and answering; closed on the way out. Raises StoreUnavailable when it does not
+    answer within `start_timeout_s`. Replicas may be down.
+
+    `service` is the folder of the service whose migrations it must have; they may come within the same time. Raises
+    StoreUnfit when they do not, when there are newer ones, when the database is not in UTF-8, when it should take
+    encrypted connections and does not, when `url` is no valid URL, and when a replica is none of this database."""
+    until = asyncio.get_running_loop().time() + start_timeout_s
+    writable = replication.mode == "cluster" or has_several_hosts(url)
+    connections = Connections(url, pool_size, telemetry.metrics, writable=writable)
+    schema = Schema.of(service) if service else None
+    database = Postgres(connections, telemetry, schema, replicated=replication.mode != "single" or writable)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(connections.close)
+        await connections.open(start_timeout_s)
+        await database.until_fit(until - asyncio.get_running_loop().time())
+        if replication.replica_urls:
+            replicas = Replicas(
+                database,
+                connections,
+                [
+                    Replica(replica_url, pool_size, telemetry.of(f"{STORE}_replica_{number}"))
+                    for number, replica_url in enumerate(replication.replica_urls, 1)
+                ],
+                replication.wait_s,
+                replication.most_behind_s,
+            )
+            stack.push_async_callback(replicas.close)
+            await replicas.open()
+            database.read_from(replicas, replicas.latest, replicas.jobs())
+        yield database
