@@ -43,7 +43,7 @@ test: $(READY) ## run the tests, on real stores of their own (ARGS= names some; 
 
 .PHONY: test-stores
 test-stores: $(READY) ## what every store must do, on every database that can be had here (ARGS='--on "PostgreSQL 16"': on one)
-	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup tests/conformance --every-database $(ARGS); \
+	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup tests/conformance --every-database --thorough $(ARGS); \
 	  code=$$?; $(BIN)/python -m tests.conformance; exit $$code
 
 # $(call option,NAME,VARIABLE): --NAME VALUE where the variable was given. SECONDS is bash's own, so it is taken only from

@@ -23,6 +23,7 @@ from bench import (
 )
 from bench.bare.postgres import PgbenchFailedError
 from bench.catalogue import UnknownNameError
+from bench.gamelog import program as gamelog
 from bench.generator.process import GeneratorFailedError
 from bench.profile import CannotProfileError
 from deploy.local.part import PartFailedError
@@ -40,6 +41,7 @@ _PROGRAMS = {
     "soak": soak,
     "restarts": restarts,
     "overload": overload,
+    "gamelog": gamelog,
 }
 _WIDTH = 140  # of a file or a pipe, so that no figure is cut
 _EXIT_CODES = "exit codes: 0 all that must hold does; 1 something does not; 2 not understood; 3 could not be measured"

@@ -86,11 +86,25 @@ async def leaderboard(stores: Stores, logs: Path) -> AsyncIterator[Service]:
 
 
 @pytest.fixture(scope="session")
+async def gamelog(stores: Stores, logs: Path) -> AsyncIterator[Service]:
+    """A running game log service."""
+    environment = stores.game_log().settings
+    await migrate("gamelog", environment)
+    async with running("gamelog", environment, logs) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
 def players(profile: Service) -> Players:
     """Makes so many new players and returns their ids."""
+    return players_of(profile)
+
+
+def players_of(profile: Service) -> Players:
+    """Likewise at any profile service."""
+    stub = ProfileServiceStub(profile.channel)
 
     async def make(count: int) -> list[str]:
-        stub = ProfileServiceStub(profile.channel)
         made = []
         for _ in range(count):
             name = f"p{uuid.uuid4().hex[:20]}"

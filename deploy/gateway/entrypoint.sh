@@ -17,6 +17,8 @@ render() {
     -e "s|[$]{INVENTORY_PORT}|${INVENTORY_PORT:-50052}|" \
     -e "s|[$]{LEADERBOARD_HOST}|${LEADERBOARD_HOST:-leaderboard}|" \
     -e "s|[$]{LEADERBOARD_PORT}|${LEADERBOARD_PORT:-50053}|" \
+    -e "s|[$]{GAMELOG_HOST}|${GAMELOG_HOST:-gamelog}|" \
+    -e "s|[$]{GAMELOG_PORT}|${GAMELOG_PORT:-50054}|" \
     -e "s|[$]{ADMIN_SOCKET}|${ADMIN_SOCKET:-/tmp/savepoint-gateway.sock}|" \
     -e "s|[$]{HEALTH_LUA}|${HEALTH_LUA:-$here/health.lua}|" \
     "$here/envoy.yaml.tmpl"

@@ -5,13 +5,14 @@
 --   an unknown name         any backend, which answers NOT_FOUND
 -- HealthCheckRequest has one field: string service = 1.
 
-local BACKENDS = {"profile", "inventory", "leaderboard"}
+local BACKENDS = {"profile", "inventory", "leaderboard", "gamelog"}
 local ANY = "suite"
 local HOSTS = {
   ["savepoint.profile.v1"] = "profile",
   ["savepoint.inventory.v1"] = "inventory",
   ["savepoint.match.v1"] = "inventory",
   ["savepoint.leaderboard.v1"] = "leaderboard",
+  ["savepoint.gamelog.v1"] = "gamelog",
 }
 local BACKEND_HEADER = "x-savepoint-backend"
 local ASK_MS = 1000

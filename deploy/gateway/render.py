@@ -10,6 +10,8 @@ from string import Template
 HERE = Path(__file__).resolve().parent
 HEALTH_LUA = HERE / "health.lua"
 _TEMPLATE = HERE / "envoy.yaml.tmpl"
+# The services, with their default ports.
+_SERVICES = {"profile": 50051, "inventory": 50052, "leaderboard": 50053, "gamelog": 50054}
 
 
 Address = tuple[str, int]  # host, port
@@ -18,8 +20,8 @@ Address = tuple[str, int]  # host, port
 def render(values: Mapping[str, str | int], replicas: Mapping[str, Sequence[Address]] | None = None) -> str:
     """The configuration with every placeholder replaced. Raises KeyError for one without a value.
 
-    `replicas`: the addresses of a service (PROFILE, INVENTORY, LEADERBOARD) that has several, where no one name stands
-    for all of them. They take the place of its HOST and PORT in `values`.
+    `replicas`: the addresses of a service (PROFILE, INVENTORY, LEADERBOARD, GAMELOG) that has several, where no
+    one name stands for all of them. They take the place of its HOST and PORT in `values`.
     """
     lines = []
     for line in _TEMPLATE.read_text().splitlines(keepends=True):
@@ -46,7 +48,7 @@ def main() -> int:
     )
     parser.add_argument("--listen", default="127.0.0.1:8080", metavar="HOST:PORT", help="where game servers call")
     parser.add_argument("--metrics-listen", default="127.0.0.1:9464", metavar="HOST:PORT", help="/metrics and /ready")
-    for name, default in (("profile", 50051), ("inventory", 50052), ("leaderboard", 50053)):
+    for name, default in _SERVICES.items():
         parser.add_argument(
             f"--{name}",
             nargs="+",
@@ -60,8 +62,7 @@ def main() -> int:
     values: dict[str, str | int] = {"ADMIN_SOCKET": given.admin_socket, "HEALTH_LUA": given.health_lua}
     for name, listen in (("GATEWAY", given.listen), ("METRICS", given.metrics_listen)):
         values[f"{name}_HOST"], values[f"{name}_PORT"] = _address(parser, listen)
-    services = (("PROFILE", given.profile), ("INVENTORY", given.inventory), ("LEADERBOARD", given.leaderboard))
-    replicas = {name: [_address(parser, each) for each in addresses] for name, addresses in services}
+    replicas = {name.upper(): [_address(parser, each) for each in getattr(given, name)] for name in _SERVICES}
     sys.stdout.write(render(values, replicas))
     return 0
 

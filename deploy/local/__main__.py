@@ -18,7 +18,7 @@ def main() -> int:
     """Reads the command line and does what it says."""
     parser = argparse.ArgumentParser(
         prog="python -m deploy.local",
-        description="Runs the whole of Savepoint on this machine: PostgreSQL, Valkey, the three services, the gateway.",
+        description="Runs the whole of Savepoint on this machine: PostgreSQL, Valkey, the services, the gateway.",
         epilog="\n".join(["settings (environment):", *_settings(), _EXIT_CODES]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,6 +1,7 @@
 """The gateway as an operator runs it, outside of a stack: before backends that somebody else has started.
 
-async with gateway(directory, {"profile": [(host, port), …], "inventory": […], "leaderboard": […]}) as alone:
+async with gateway(directory, {"profile": [(host, port), …], "inventory": […], "leaderboard": […],
+                               "gamelog": […]}) as alone:
     alone.address, alone.pid, alone.metrics_port
 """
 

@@ -21,10 +21,12 @@ from deploy.local.part import Command, Part, PartFailedError
 from deploy.local.probes import program_succeeds
 from deploy.local.process import environment, run
 
-DATABASES = ("profile", "inventory")
-# What two pools of the largest CONNECTION_POOL_SIZE may open, and a few for people, migrations and backups.
-MAX_CONNECTIONS = 220
+DATABASES = ("profile", "inventory", "gamelog")
+# What three pools of the largest CONNECTION_POOL_SIZE may open, and a few for people, migrations and backups.
+MAX_CONNECTIONS = 320
 USER = "savepoint"
+# The file in the data directory that lists the databases that were made there; before there were three, there was none.
+_LIST = "savepoint-databases"
 # How often to look whether the processes of a killed server have ended, and how many seconds apart.
 _LOOKS = 100
 _POLL_S = 0.05
@@ -38,6 +40,8 @@ TUNED = {
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",
     "random_page_cost": "1.1",
+    # A query of the game log locks each day's partition with its indexes.
+    "max_locks_per_transaction": "256",
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -77,6 +81,16 @@ class Postgres(Part):
         self._check_newest()
         if not self.data.exists():
             await self._create()
+        await self.add_databases()
+
+    async def add_databases(self) -> None:
+        """Makes those that are missing because an earlier release made the cluster."""
+        listed = self.data / _LIST
+        made = listed.read_text().split() if listed.exists() else ["profile", "inventory"]
+        if missing := [database for database in DATABASES if database not in made]:
+            # What a killed server has left would be in the way.
+            await Postgres.clear(self)
+            await self._create_databases(self.data, missing)
 
     def prepare_to_run(self) -> None:
         """What every program of PostgreSQL needs that is run here: a directory for sockets, and no root."""
@@ -161,11 +175,15 @@ class Postgres(Part):
             self.log,
             "making the PostgreSQL data directory",
         )
-        for database in DATABASES:
-            # A server for one user, with no socket: the databases exist before anything can ask for them.
-            single = self._command("postgres", "--single", "-D", str(aside), "-c", "exit_on_error=on", "postgres")
-            await run(replace(single, stdin=f"CREATE DATABASE {database}\n"), self.log, f"making database {database}")
+        await self._create_databases(aside, DATABASES)
         aside.rename(self.data)
+
+    async def _create_databases(self, data: Path, databases: Sequence[str]) -> None:
+        for database in databases:
+            # A server for one user, with no socket: the databases exist before anything can ask for them.
+            single = self._command("postgres", "--single", "-D", str(data), "-c", "exit_on_error=on", "postgres")
+            await run(replace(single, stdin=f"CREATE DATABASE {database}\n"), self.log, f"making database {database}")
+        (data / _LIST).write_text("\n".join(DATABASES))
 
     def _aside(self) -> Path:
         """An empty directory beside the data, for PostgreSQL to fill."""

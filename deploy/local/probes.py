@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import struct
 import urllib.request
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Coroutine
@@ -9,12 +10,35 @@ from pathlib import Path
 from typing import Any
 
 _ASK_S = 1.0
+_MONGODB_HEAD, _OP_MSG = 21, 2013
 _HEALTHY = re.compile(r'^envoy_cluster_membership_healthy\{envoy_cluster_name="(\w+)"\} (\d+)$', re.MULTILINE)
 
 
 async def redis_answers(socket: Path) -> bool:
     """Whether PING at this Unix socket is answered by PONG (a store that still loads its data says LOADING)."""
     return await _answer(asyncio.open_unix_connection(socket), b"PING\r\n") == b"+PONG\r\n"
+
+
+async def mongodb_answers(host: str, port: int) -> bool:
+    """Whether the MongoDB at this address says that it takes writes."""
+    # Imported late, so that only a stack with MongoDB loads it.
+    import bson.errors
+
+    # A message of MongoDB's protocol: length, id, id of the question, OP_MSG; no flags, one section with a document.
+    asked = bson.encode({"hello": 1, "$db": "admin"})
+    head = struct.pack("<iiiiIB", _MONGODB_HEAD + len(asked), 1, 0, _OP_MSG, 0, 0)
+    try:
+        async with asyncio.timeout(_ASK_S):
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                writer.write(head + asked)
+                length = int.from_bytes(await reader.readexactly(4), "little")
+                answer = (await reader.readexactly(length - 4))[_MONGODB_HEAD - 4 :]
+            finally:
+                writer.close()
+        return bool(bson.decode(answer).get("isWritablePrimary"))
+    except (OSError, TimeoutError, EOFError, bson.errors.InvalidBSON):
+        return False
 
 
 async def http_ok(port: int, path: str) -> bool:

@@ -62,6 +62,8 @@ class ReplicatedPostgres(Postgres):
         if self.data.exists() or self.peer.data.exists():
             if self.name != REPLICA and not self.data.exists() and control.is_standby(self.peer.data):
                 self._check_newest()
+            if self.data.exists() and not control.is_standby(self.data):
+                await self.add_databases()
             return
         if self.name != REPLICA:
             await self._create()

@@ -1,4 +1,4 @@
-"""The three services, each a process or several, with their settings in the environment, as in production."""
+"""The services, each a process or several, with their settings in the environment, as in production."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,8 @@ class Service(Part):
 
     async def prepare(self) -> None:
         """Its migrations, where it has any."""
-        if "DATABASE_URL" in self.environment or self.environment.get("DATABASE_TYPE") == "dynamodb":
+        environment = self.environment
+        if {"DATABASE_URL", "MONGODB_URL"} & environment.keys() or environment.get("DATABASE_TYPE") == "dynamodb":
             await run(self._command("migrate"), self.log, f"migrating the database of {self.service}")
 
     def command(self) -> Command:
@@ -71,7 +72,8 @@ def services(layout: Layout, settings: StackSettings, stores: Stores) -> tuple[S
     profile = started("profile", (stores.sql("profile"), stores.player_cache()))
     inventory = started("inventory", (stores.sql("inventory"),), {"PROFILE_TARGET": _target(profile)})
     leaderboard = started("leaderboard", (stores.boards(),))
-    return *profile, *inventory, *leaderboard
+    gamelog = started("gamelog", (stores.game_log(),))
+    return *profile, *inventory, *leaderboard, *gamelog
 
 
 def _target(replicas: Sequence[Service]) -> str:

@@ -32,13 +32,16 @@ class StackSettings(BaseSettings):
     profile_port: int = Field(50051, ge=1, le=65535, description=_TAKES + "the profile service")
     inventory_port: int = Field(50052, ge=1, le=65535, description=_TAKES + "the inventory service")
     leaderboard_port: int = Field(50053, ge=1, le=65535, description=_TAKES + "the leaderboard service")
+    gamelog_port: int = Field(50054, ge=1, le=65535, description=_TAKES + "the game log service")
     profile_metrics_port: int = Field(9461, ge=1, le=65535, description=_TAKES + "profile's metrics")
     inventory_metrics_port: int = Field(9462, ge=1, le=65535, description=_TAKES + "inventory's metrics")
     leaderboard_metrics_port: int = Field(9463, ge=1, le=65535, description=_TAKES + "leaderboard's metrics")
+    gamelog_metrics_port: int = Field(9465, ge=1, le=65535, description=_TAKES + "the game log's metrics")
     gateway_metrics_port: int = Field(9464, ge=1, le=65535, description=_TAKES + "the gateway's metrics")
     dynamodb_port: int = Field(
         8000, ge=1, le=65535, description=_TAKES + "DynamoDB Local, where it keeps the leaderboards"
     )
+    mongodb_port: int = Field(27017, ge=1, le=65535, description=_TAKES + "MongoDB, with GAMELOG_DATABASE_TYPE=mongodb")
     savepoint_data: Path = Field(CHECKOUT / ".savepoint", description="takes a directory for data, logs and sockets")
     replicas: int = Field(
         1,
@@ -85,8 +88,12 @@ class StackSettings(BaseSettings):
 
     def ports(self) -> dict[str, tuple[int, ...]]:
         """Every TCP port of the stack under the name of the variable that moves it."""
-        single = ("SAVEPOINT_PORT", "GATEWAY_METRICS_PORT", "DYNAMODB_PORT")
-        unused = () if self.leaderboard_database_type == "dynamodb" else ("DYNAMODB_PORT",)
+        single = ("SAVEPOINT_PORT", "GATEWAY_METRICS_PORT", "DYNAMODB_PORT", "MONGODB_PORT")
+        unused = set()
+        if self.leaderboard_database_type != "dynamodb":
+            unused.add("DYNAMODB_PORT")
+        if self.gamelog_database_type != "mongodb":
+            unused.add("MONGODB_PORT")
         return {
             name: self._ports(name.lower(), 1 if name in single else self.replicas)
             for name in self.port_variables()
@@ -94,7 +101,7 @@ class StackSettings(BaseSettings):
         }
 
     def replicas_of(self, service: str) -> tuple[Replica, ...]:
-        """The processes of `profile`, `inventory` or `leaderboard`."""
+        """The processes of `profile`, `inventory`, `leaderboard` or `gamelog`."""
         names = (service,) if self.replicas == 1 else tuple(f"{service}-{n + 1}" for n in range(self.replicas))
         ports = self._ports(f"{service}_port", self.replicas)
         metrics_ports = self._ports(f"{service}_metrics_port", self.replicas)

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from deploy.local.dynamodb import dynamodb
 from deploy.local.layout import Layout
+from deploy.local.mongodb import MongoDb
 from deploy.local.part import Part
 from deploy.local.postgres import USER, Postgres
 from deploy.local.replicated_postgres import ReplicatedPostgres, pair
@@ -36,7 +37,10 @@ class Stores:
         self.dynamodb = (
             dynamodb(layout, settings.dynamodb_port) if settings.leaderboard_database_type == "dynamodb" else None
         )
+        self.mongodb = MongoDb(layout, settings.mongodb_port) if settings.gamelog_database_type == "mongodb" else None
         self.parts: tuple[Part, ...] = (*servers, self.cache, self.dynamodb or self.ranks)
+        if self.mongodb:
+            self.parts += (self.mongodb,)
         self._settings = settings
 
     def postgres_url(self, database: str) -> str:
@@ -76,3 +80,9 @@ class Stores:
         if self.dynamodb:
             return Way((self.dynamodb.name,), self.dynamodb.settings)
         return Way((self.ranks.name,), {"DATABASE_TYPE": "valkey", "REDIS_URL": self.ranks_url})
+
+    def game_log(self) -> Way:
+        """To the events."""
+        if self.mongodb is None:
+            return self.sql("gamelog")
+        return Way((self.mongodb.name,), {"DATABASE_TYPE": "mongodb", "MONGODB_URL": self.mongodb.url("gamelog")})

@@ -14,7 +14,7 @@ from shared.stores.replication import Replication
 from shared.work.bounds import LONGEST_CALL_S
 
 # Values that hold a password are not repeated in a message.
-_SECRET = {"DATABASE_URL", "DATABASE_REPLICA_URLS", "REDIS_URL"}
+_SECRET = {"DATABASE_URL", "DATABASE_REPLICA_URLS", "REDIS_URL", "MONGODB_URL"}
 
 
 class SettingsError(Exception):
@@ -109,20 +109,9 @@ class ServiceSettings(BaseSettings):
         return Tls(self.tls_certificate, self.tls_key, self.tls_client_ca)
 
 
-class PostgresSettings(BaseSettings):
-    """What a service over PostgreSQL takes in addition."""
+class ReplicationSettings(BaseSettings):
+    """How the PostgreSQL of a service is replicated, beside REPLICATION_MODE."""
 
-    database_type: str = Field(
-        "postgresql",
-        pattern=r"^postgresql$",
-        description="takes postgresql; mongodb, dynamodb and cockroachdb are not supported yet",
-    )
-    database_url: str = Field(
-        min_length=1,
-        pattern=r"^postgres(ql)?://",
-        description="takes postgresql://user:password@host:port/database, and is required; to another host it is "
-        "encrypted, unless it ends in ?sslmode=disable",
-    )
     database_replica_urls: str = Field(
         "",
         pattern=r"^($|postgres(ql)?://)",
@@ -138,9 +127,6 @@ class PostgresSettings(BaseSettings):
     )
     replica_lag_s: int = Field(
         30, ge=1, le=3600, description="takes 1 to 3600 seconds behind the primary from which a replica is not read"
-    )
-    requests_kept_days: int = Field(
-        7, ge=1, le=90, description="takes 1 to 90 days that the answer to a request_id is repeated"
     )
 
     @model_validator(mode="after")
@@ -172,6 +158,25 @@ class PostgresSettings(BaseSettings):
     def _mode(self) -> str | None:
         """REPLICATION_MODE, which every service has; None for `migrate`, which reads these settings alone."""
         return getattr(self, "replication_mode", None)
+
+
+class PostgresSettings(ReplicationSettings):
+    """What a service over PostgreSQL takes in addition."""
+
+    database_type: str = Field(
+        "postgresql",
+        pattern=r"^postgresql$",
+        description="takes postgresql; mongodb, dynamodb and cockroachdb are not supported yet",
+    )
+    database_url: str = Field(
+        min_length=1,
+        pattern=r"^postgres(ql)?://",
+        description="takes postgresql://user:password@host:port/database, and is required; to another host it is "
+        "encrypted, unless it ends in ?sslmode=disable",
+    )
+    requests_kept_days: int = Field(
+        7, ge=1, le=90, description="takes 1 to 90 days that the answer to a request_id is repeated"
+    )
 
 
 class ValkeySettings(BaseSettings):

@@ -10,6 +10,7 @@ import pytest
 
 from tests.conformance.database import Database, Environments
 from tests.conformance.results import RUN, Cell, merged, read, write
+from tests.conftest import Players, players_of
 from tests.support.service import Service, migrate, running
 
 _HERE = Path(__file__).parent
@@ -113,8 +114,23 @@ async def inventory(environments: Environments, profile: Service, logs: Path) ->
 
 
 @pytest.fixture(scope="session")
+async def gamelog(environments: Environments, logs: Path) -> AsyncIterator[Service]:
+    """A running game log service, its database prepared."""
+    await migrate("gamelog", environments["gamelog"])
+    async with running("gamelog", {"LOG_LEVEL": "DEBUG", **environments["gamelog"]}, logs) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
 async def leaderboard(environments: Environments, logs: Path) -> AsyncIterator[Service]:
     """A running leaderboard service, its table made where it needs one."""
     await migrate("leaderboard", environments["leaderboard"])
     async with running("leaderboard", environments["leaderboard"], logs) as service:
         yield service
+
+
+@pytest.fixture(scope="session")
+def players(profile: Service) -> Players:
+    """Makes so many new players at this database's profile service. A fixture of its own: the one that all tests share
+    keeps to the first service that it met."""
+    return players_of(profile)

@@ -55,3 +55,20 @@ async def test_the_suite_in_small(tmp_path: Path) -> None:
     assert all(beside["bare"]["calls_per_s"] > 10 for beside in kept["beside"])
     for plot in ("calls.png", "calls.svg", "p99.png", "p99.svg"):
         assert (tmp_path / plot).stat().st_size > 1000
+
+
+async def test_the_game_log_in_small(tmp_path: Path) -> None:
+    found = tmp_path / "gamelog.json"
+    bench = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bench", "gamelog", "--events", "12345", "--json", str(found)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=CHECKOUT,
+    )
+    async with asyncio.timeout(110):
+        said, why = await bench.communicate()
+    assert bench.returncode in (0, 1), why.decode()
+    checks = {check["what"]: check for check in json.loads(found.read_text())["checks"]}
+    for database in ("postgresql", "mongodb"):
+        for what in ("stored", "players found otherwise", "hours counted otherwise"):
+            assert checks[f"{database}: {what}"]["holds"], said.decode()

@@ -23,7 +23,7 @@ from deploy.local.probes import grpc_serving
 from deploy.local.settings import CHECKOUT, StackSettings
 from tests.support.frozen import frozen, processes
 
-PARTS = ["postgres", "cache", "ranks", "profile", "inventory", "leaderboard", "gateway"]
+PARTS = ["postgres", "cache", "ranks", "profile", "inventory", "leaderboard", "gamelog", "gateway"]
 
 
 class CommandLine:
@@ -93,7 +93,7 @@ def test_up_shows_every_part_and_down_leaves_no_process(savepoint: CommandLine) 
 def test_up_with_replicas_runs_so_many_processes_of_each_service(savepoint: CommandLine) -> None:
     up = savepoint("up", "--detach", "--replicas", "2")
     assert up.returncode == 0, up.stdout + up.stderr
-    services = [f"{name}-{number}" for name in ("profile", "inventory", "leaderboard") for number in (1, 2)]
+    services = [f"{name}-{number}" for name in ("profile", "inventory", "leaderboard", "gamelog") for number in (1, 2)]
     assert all(f"✓ {part} " in up.stdout for part in services)
 
     report = savepoint.status()
@@ -113,7 +113,7 @@ def test_more_connections_than_postgres_takes_are_refused_before_anything_starts
     up = savepoint("up", "--replicas", "9")
     assert up.returncode == 2
     assert up.stderr == (
-        "REPLICAS=9 with CONNECTION_POOL_SIZE=20 may open 360 connections to PostgreSQL, which takes 200 from the "
+        "REPLICAS=9 with CONNECTION_POOL_SIZE=20 may open 540 connections to PostgreSQL, which takes 300 from the "
         "services: lower one of the two\n"
     )
 
@@ -227,6 +227,7 @@ async def test_the_gateway_knows_the_health_of_every_service_by_name(stack: Runn
         "savepoint.inventory.v1.InventoryService",
         "savepoint.match.v1.MatchService",
         "savepoint.leaderboard.v1.LeaderboardService",
+        "savepoint.gamelog.v1.GameLogService",
     ):
         assert await grpc_serving(stack.gateway, service), service
     async with grpc.aio.insecure_channel(stack.gateway) as channel:

@@ -118,7 +118,10 @@ class Requests:
                 _add(part, "s", "é")
             case "google.protobuf.Timestamp":
                 # What ends is after what starts.
-                _set(part, seconds=int(time.time()) - (0 if name == "ended_at" else rng.randrange(1, 10_000)))
+                _set(
+                    part,
+                    seconds=int(time.time()) - (0 if name in ("ended_at", "end_time") else rng.randrange(1, 10_000)),
+                )
             case "google.protobuf.FieldMask":
                 _paths(part, rng.sample(_PATHS, rng.randrange(1, 4)))
             case _:

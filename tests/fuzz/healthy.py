@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from grpc import aio
+from savepoint.gamelog.v1 import gamelog_pb2
+from savepoint.gamelog.v1.gamelog_pb2_grpc import GameLogServiceStub
 from savepoint.inventory.v1 import inventory_pb2
 from savepoint.inventory.v1.inventory_pb2_grpc import InventoryServiceStub
 from savepoint.leaderboard.v1 import leaderboard_pb2
@@ -68,6 +70,7 @@ async def _steps(channel: aio.Channel, number: int) -> list[Step]:
     """What a caller of each service does over and over, on a player, an item and an entry of its own."""
     players, wallets = ProfileServiceStub(channel), WalletServiceStub(channel)
     items, matches, boards = InventoryServiceStub(channel), MatchServiceStub(channel), LeaderboardServiceStub(channel)
+    log = GameLogServiceStub(channel)
     name = f"healthy-{number}-{new_id()[:8]}"
     create = profile_pb2.CreatePlayerRequest(username=name, email=f"{name}@example.com")
     me = (await players.CreatePlayer(create, timeout=_BOUND_S)).player.player_id
@@ -111,6 +114,14 @@ async def _steps(channel: aio.Channel, number: int) -> list[Step]:
         answer = await boards.SubmitScore(request, timeout=_BOUND_S)
         return "" if (answer.entry.score, answer.entry.rank) == (due, 1) else f"another entry: {answer.entry}"
 
+    async def gamelog() -> str:
+        due = gamelog_pb2.Event(event_id=new_id(), type="healthy", player_id=me)
+        appended = await log.AppendEvents(gamelog_pb2.AppendEventsRequest(events=[due]), timeout=_BOUND_S)
+        query = gamelog_pb2.QueryEventsRequest(filter=gamelog_pb2.EventFilter(player_id=me), page_size=1)
+        found = (await log.QueryEvents(query, timeout=_BOUND_S)).events
+        right = appended.stored == 1 and [one.event_id for one in found] == [due.event_id]
+        return "" if right else f"another event: {found}"
+
     async def lists() -> str:
         await players.ListPlayers(profile_pb2.ListPlayersRequest(page_size=20), timeout=_BOUND_S)
         await items.ListItems(inventory_pb2.ListItemsRequest(player_id=me), timeout=_BOUND_S)
@@ -118,7 +129,7 @@ async def _steps(channel: aio.Channel, number: int) -> list[Step]:
         top = await boards.ListTop(leaderboard_pb2.ListTopRequest(leaderboard_id=name), timeout=_BOUND_S)
         return "" if len(top.entries) <= 1 else "a board with another's entries"
 
-    return [profile, wallet, inventory, match, leaderboard, lists]
+    return [profile, wallet, inventory, match, leaderboard, gamelog, lists]
 
 
 def _count() -> Iterator[int]:

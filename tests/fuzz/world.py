@@ -29,6 +29,7 @@ _BOUND_S = 30
 
 ITEM_TYPES, ITEM_IDS = ("weapon", "weapon", "weapon", "potion"), ("sword", "sword", "sword", "\U0001f9ea é")
 MODES = ("duel", "ranked 2v2")
+EVENT_TYPES = ("fuzz.a", "fuzz.b")
 
 
 def new_id() -> str:
@@ -132,6 +133,12 @@ class World:
                 return rng.choice(ITEM_TYPES)
             case "item_id":
                 return rng.choice(ITEM_IDS)
+            case "event_id":
+                return new_id()
+            case "type" | "types":
+                return rng.choice(EVENT_TYPES)
+            case "value_field":
+                return rng.choice(("n", "nested.n"))
             case "game_mode":
                 return rng.choice(MODES)
             case "username":

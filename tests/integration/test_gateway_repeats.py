@@ -44,7 +44,7 @@ def refuses(connection: H2Connection, stream_id: int) -> bool:
 async def called(end: End, directory: Path) -> tuple[grpc.StatusCode, int]:
     """How a call through the gateway ended, and how often the backend saw it."""
     async with backend(end) as (made, port):
-        backends = {name: [("127.0.0.1", port)] for name in ("profile", "inventory", "leaderboard")}
+        backends = {name: [("127.0.0.1", port)] for name in ("profile", "inventory", "leaderboard", "gamelog")}
         async with gateway(directory, backends) as before, aio.insecure_channel(before.address) as channel:
             call = WalletServiceStub(channel).AdjustCoins
             request = wallet_pb2.AdjustCoinsRequest(request_id="once", delta=1)

@@ -54,7 +54,7 @@ async def test_every_service_s_calls_reach_the_one_that_hosts_it(tmp_path: Path)
     async with AsyncExitStack() as stack:
         made: dict[str, Backend] = {}
         addresses = {}
-        for name in ("profile", "inventory", "leaderboard"):
+        for name in ("profile", "inventory", "leaderboard", "gamelog"):
             made[name], port = await stack.enter_async_context(backend(answers))
             addresses[name] = [("127.0.0.1", port)]
         before = await stack.enter_async_context(gateway(tmp_path, addresses))
@@ -69,7 +69,7 @@ async def test_every_service_s_calls_reach_the_one_that_hosts_it(tmp_path: Path)
 
 async def test_a_backend_that_says_it_cannot_serve_gets_no_call(tmp_path: Path) -> None:
     async with backend(answers, serving=False) as (made, port):
-        addresses = {name: [("127.0.0.1", port)] for name in ("profile", "inventory", "leaderboard")}
+        addresses = {name: [("127.0.0.1", port)] for name in ("profile", "inventory", "leaderboard", "gamelog")}
         async with gateway(tmp_path, addresses) as before, aio.insecure_channel(before.address) as channel:
             # Each of the three clusters has asked twice, and so knows.
             await comes_true(lambda: made.seen[HEALTH] >= 6)
@@ -82,7 +82,7 @@ async def test_a_backend_that_says_it_cannot_serve_gets_no_call(tmp_path: Path) 
 async def one_backend(directory: Path) -> AsyncIterator[tuple[Backend, aio.Channel]]:
     """A backend that stands for all services, and a channel to the gateway before it, which knows that it serves."""
     async with backend(answers) as (made, port):
-        addresses = {name: [("127.0.0.1", port)] for name in ("profile", "inventory", "leaderboard")}
+        addresses = {name: [("127.0.0.1", port)] for name in ("profile", "inventory", "leaderboard", "gamelog")}
         async with gateway(directory, addresses) as before, aio.insecure_channel(before.address) as channel:
             async with asyncio.timeout(WITHIN_S):
                 for path in paths():

@@ -23,13 +23,14 @@ Channels = dict[str, aio.Channel]
 
 
 @pytest.fixture(scope="module")
-def channels(profile: Service, inventory: Service, leaderboard: Service) -> Channels:
+def channels(profile: Service, inventory: Service, leaderboard: Service, gamelog: Service) -> Channels:
     """Where the services of each package are."""
     return {
         "savepoint.profile.v1": profile.channel,
         "savepoint.inventory.v1": inventory.channel,
         "savepoint.match.v1": inventory.channel,
         "savepoint.leaderboard.v1": leaderboard.channel,
+        "savepoint.gamelog.v1": gamelog.channel,
     }
 
 

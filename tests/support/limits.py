@@ -24,8 +24,9 @@ Field = Any
 Descriptor = Any
 Rules = Any
 
-# What no rule states, so what is refused here is said in prose only. A name stands for all fields of that name.
-PROSE_FIELDS = {"page_token", "etag"}
+# What no rule states, so what is refused here is said in prose only. A name stands for all fields of that name. (How
+# short a bucket may be follows from the times: tests/conformance/gamelog/test_aggregate.py.)
+PROSE_FIELDS = {"page_token", "etag", "bucket_seconds"}
 PROSE_TYPES = {"google.protobuf.Struct", "google.protobuf.Timestamp"}
 
 _MASK = "google.protobuf.FieldMask"

@@ -3,10 +3,13 @@
 import re
 from pathlib import Path
 
+from services.gamelog.events import incoming, mongodb_positions, tails
+from services.gamelog.settings import GameLogSettings
 from services.inventory.settings import InventorySettings
 from services.leaderboard.settings import LeaderboardSettings
 from services.profile.player_cache import loads
 from services.profile.settings import ProfileSettings
+from shared.rpc.http2 import bounds as http2_bounds
 from shared.rpc.http2 import server as http2
 from shared.stores.postgres import lease, pool
 from shared.work import background, bounds
@@ -25,9 +28,17 @@ def test_what_must_outlast_a_call_does() -> None:
 
 def test_what_must_end_within_a_call_does() -> None:
     assert bounds.BATCH_BOUND_S <= bounds.LONGEST_CALL_S
-    for settings in (ProfileSettings, InventorySettings, LeaderboardSettings):
+    for settings in (ProfileSettings, InventorySettings, LeaderboardSettings, GameLogSettings):
         [most] = [rule.le for rule in settings.model_fields["default_deadline_s"].metadata if hasattr(rule, "le")]
         assert most <= bounds.LONGEST_CALL_S
+
+
+def test_a_write_of_the_game_log_has_ended_long_before_it_counts_as_abandoned() -> None:
+    assert 2 * bounds.BATCH_BOUND_S < mongodb_positions.ABANDONED_S
+
+
+def test_a_stream_shows_that_it_lives_before_its_other_end_gives_it_up() -> None:
+    assert tails.TELL_EVERY_S < http2_bounds.LONGEST_WRITE_S < incoming.LONGEST_SILENCE_S
 
 
 def test_a_ping_ends_before_health_gives_it_up() -> None:

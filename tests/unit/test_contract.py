@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent.parent
 PROTOS = sorted((ROOT / "protos" / "savepoint").rglob("*.proto"))
 
 OF_ANY_CALL = {"OVERLOADED", "STORE_UNAVAILABLE", "SERVICE_STOPPING", "DEADLINE_EXCEEDED", "BUG"}
-READS = ("Get", "BatchGet", "Lookup", "List")
+READS = ("Get", "BatchGet", "Lookup", "List", "Query", "Aggregate", "Tail")
 # Whatever adds, takes or moves value; of the second, a repeat adds nothing anyway.
 REQUIRED = {
     "BatchApplyProgress", "AdjustCoins", "TransferCoins", "GrantItem", "BatchGrantItems", "ConsumeItem",

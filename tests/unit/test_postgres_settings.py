@@ -13,4 +13,4 @@ def test_both_stacks_tune_their_databases_alike() -> None:
     services = yaml.safe_load(COMPOSE.read_text())["services"]
     commands = {name: service["command"] for name, service in services.items() if name.endswith("-db")}
     expected = ["postgres", *(f"-c{name}={value}" for name, value in TUNED.items())]
-    assert commands == {"profile-db": expected, "inventory-db": expected}
+    assert commands == {"profile-db": expected, "inventory-db": expected, "gamelog-db": expected}

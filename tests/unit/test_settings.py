@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from services.gamelog.settings import GameLogSettings
 from services.inventory.settings import InventorySettings
 from services.leaderboard.settings import LeaderboardSettings
 from services.profile.settings import ProfileSettings
@@ -122,6 +123,62 @@ def test_a_batch_under_a_request_id_fits_into_a_transaction_whatever_the_shards(
     assert most == MOST_SHARDS
 
 
+MONGODB = "mongodb://u:secret@host/savepoint_gamelog"
+
+
+def test_the_game_log_takes_the_url_of_its_database_and_no_other(environment: pytest.MonkeyPatch) -> None:
+    assert load(GameLogSettings).listen == "127.0.0.1:50054"
+    assert load(GameLogSettings).metrics_listen == "127.0.0.1:9465"
+    environment.delenv("DATABASE_URL")
+    environment.setenv("MONGODB_URL", MONGODB)
+    with pytest.raises(SettingsError, match="DATABASE_URL is not set: it takes postgresql://"):
+        load(GameLogSettings)
+    environment.setenv("DATABASE_TYPE", "mongodb")
+    assert load(GameLogSettings).mongodb_url == MONGODB
+    environment.delenv("MONGODB_URL")
+    with pytest.raises(SettingsError, match="MONGODB_URL is not set: it takes mongodb://"):
+        load(GameLogSettings)
+
+
+@pytest.mark.parametrize(
+    "url", ["mongodb://host", "mongodb://host/", "mongodb://host/?replicaSet=rs", "http://host/db"]
+)
+def test_a_mongodb_url_without_a_database_is_refused_and_not_repeated(
+    environment: pytest.MonkeyPatch, url: str
+) -> None:
+    environment.setenv("MONGODB_URL", url)
+    with pytest.raises(SettingsError, match=r"MONGODB_URL \(value not shown\): it takes mongodb://"):
+        load(GameLogSettings)
+
+
+@pytest.mark.parametrize("kind", ["dynamodb", "cockroachdb", "valkey", "MongoDB", ""])
+def test_the_game_log_refuses_other_databases_with_those_that_it_takes(
+    environment: pytest.MonkeyPatch, kind: str
+) -> None:
+    environment.setenv("DATABASE_TYPE", kind)
+    with pytest.raises(SettingsError, match="it takes postgresql or mongodb; the default is postgresql"):
+        load(GameLogSettings)
+
+
+@pytest.mark.parametrize("mode", ["replica", "cluster"])
+def test_the_game_log_is_replicated_where_its_url_says_so(environment: pytest.MonkeyPatch, mode: str) -> None:
+    environment.setenv("REPLICATION_MODE", mode)
+    environment.setenv("DATABASE_TYPE", "mongodb")
+    environment.setenv("MONGODB_URL", f"{MONGODB}?retryWrites=true")
+    with pytest.raises(SettingsError, match=f"REPLICATION_MODE = '{mode}': it takes a MONGODB_URL with several hosts"):
+        load(GameLogSettings)
+    for good in (f"{MONGODB}?w=1&replicaSet=rs", "mongodb+srv://host/db", "mongodb://a,b/db"):
+        environment.setenv("MONGODB_URL", good)
+        assert load(GameLogSettings).replication_mode == mode
+
+
+@pytest.mark.parametrize("days", ["0", "3651", "x"])
+def test_the_retention_has_its_ends(environment: pytest.MonkeyPatch, days: str) -> None:
+    environment.setenv("RETENTION_DAYS", days)
+    with pytest.raises(SettingsError, match=f"RETENTION_DAYS = '{days}': it takes 1 to 3650 days"):
+        load(GameLogSettings)
+
+
 REPLICAS = "postgresql://u:secret@r1/db, postgresql://u:secret@r2,r3/db?target_session_attrs=any"
 
 
@@ -154,6 +211,17 @@ def test_replica_urls_are_urls_and_their_password_is_not_repeated(environment: p
     with pytest.raises(SettingsError, match="DATABASE_REPLICA_URLS") as refused:
         load(ProfileSettings)
     assert "secret" not in str(refused.value)
+
+
+def test_the_game_log_s_replicas_are_postgresql_s_alone(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("REPLICATION_MODE", "replica")
+    with pytest.raises(SettingsError, match="DATABASE_REPLICA_URLS is not set"):
+        load(GameLogSettings)
+    environment.setenv("DATABASE_REPLICA_URLS", REPLICAS)
+    assert len(load(GameLogSettings).replication().replica_urls) == 2
+    environment.delenv("DATABASE_REPLICA_URLS")
+    environment.setenv("REPLICATION_MODE", "cluster")
+    assert load(GameLogSettings).replication().mode == "cluster"
 
 
 def test_migrations_do_not_ask_for_the_mode(environment: pytest.MonkeyPatch) -> None:

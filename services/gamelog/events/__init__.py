@@ -1,0 +1,1 @@
+"""Events: what happened in the game, to be found and counted later."""

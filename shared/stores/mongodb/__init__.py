@@ -1,0 +1,5 @@
+"""MongoDB. What others need of it stands here; its driver is known inside this folder only."""
+
+from shared.stores.mongodb.database import STORE, Document, Mongo, Session, connect
+
+__all__ = ["STORE", "Document", "Mongo", "Session", "connect"]
