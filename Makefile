@@ -33,6 +33,10 @@ down: $(READY) ## stop what `make up` started
 status: $(READY) ## show the health, address and memory of every part (JSON=1: as JSON)
 	@$(BIN)/python -m deploy.local status $(if $(JSON),--json)
 
+.PHONY: doctor
+doctor: $(READY) ## say what is ill in the stores, services and gateway, and what to do (JSON=1: as JSON)
+	@$(BIN)/python -m deploy.doctor $(if $(JSON),--json)
+
 .PHONY: demo
 demo: $(READY) ## play 49,520 real matches through the gateway (DEMO_FILE= DEMO_LIMIT= JSON=1)
 	@$(BIN)/python -m examples.internationals $(if $(JSON),--json)
@@ -95,8 +99,8 @@ format: $(READY) ## format the code and mend what the linter can
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
 
 .PHONY: lock
-lock: $(READY) ## pin requirements.txt and requirements-dev.txt anew
-	@for name in requirements requirements-dev; do \
+lock: $(READY) ## pin requirements.txt, requirements-dev.txt and requirements-doctor.txt anew
+	@for name in requirements requirements-dev requirements-doctor; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes \
 	    --no-header $(ARGS) $$name.in -o $$name.txt; done
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from deploy.local.settings import CHECKOUT
 from shared.stores.postgres import queries
+from shared.stores.postgres.dialect import POSTGRESQL
 
 _SERVICES = CHECKOUT / "services"
 _PIECES = CHECKOUT / "shared" / "stores" / "requests" / "pieces.sql"
@@ -28,7 +29,8 @@ def script(name: str) -> str | None:
     if name not in _READS:
         return None
     file, query, values = _READS[name]
-    sql = queries.load(_SERVICES / file, queries.load_pieces(_PIECES))[query].sql
+    pieces = queries.load_pieces(_PIECES) | queries.load_pieces(_SERVICES / file.with_name("pieces.sql"))
+    sql = queries.load(_SERVICES / file, pieces).of(POSTGRESQL)[query].sql
     for parameter, value in values.items():
         sql = sql.replace(f"%({parameter})s", value)
     if "%(" in sql:

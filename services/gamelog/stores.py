@@ -54,6 +54,7 @@ async def _postgresql(runtime: Runtime[GameLogSettings]) -> AsyncIterator[Stores
         runtime.store_telemetry(postgres.STORE),
         service=Path(__file__).parent,
         replication=settings.replication(),
+        pooler=settings.database_pooler != "none",
     ) as database:
         failures = runtime.metrics.background_failures
         yield Stores(settings, database, {postgres.STORE: database.ping}, database.jobs(), failures, database.latest)

@@ -11,6 +11,7 @@ from services.inventory.settings import InventorySettings
 from shared.service.hosted import Runtime
 from shared.stores import postgres
 from shared.stores.postgres import Postgres
+from shared.stores.postgres.dialect import dialect_of
 from shared.stores.requests.records import RequestRecords
 
 
@@ -36,6 +37,8 @@ async def stores(runtime: Runtime[InventorySettings]) -> AsyncIterator[Stores]:
             runtime.store_telemetry(postgres.STORE),
             service=Path(__file__).parent,
             replication=settings.replication(),
+            dialect=dialect_of(settings.database_type, follower_reads=settings.follower_reads == "on"),
+            pooler=settings.database_pooler != "none",
         ) as database,
         profile_client.connect(settings.profile_target, settings.profile_ca, settings.tls(), runtime.traces) as profile,
     ):

@@ -11,6 +11,7 @@ from services.profile.settings import ProfileSettings
 from shared.service.hosted import Runtime
 from shared.stores import postgres, valkey
 from shared.stores.postgres import Postgres
+from shared.stores.postgres.dialect import dialect_of
 from shared.stores.requests.records import RequestRecords
 
 # A cache that takes longer than this to answer is slower than the database that it is there to spare.
@@ -39,6 +40,8 @@ async def stores(runtime: Runtime[ProfileSettings]) -> AsyncIterator[Stores]:
             runtime.store_telemetry(postgres.STORE),
             service=Path(__file__).parent,
             replication=settings.replication(),
+            dialect=dialect_of(settings.database_type, follower_reads=settings.follower_reads == "on"),
+            pooler=settings.database_pooler != "none",
         ) as database,
         valkey.connect(
             settings.redis_url, runtime.store_telemetry(valkey.STORE), answer_timeout_s=CACHE_TIMEOUT_S

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.rpc.host import ConnectionRules, Tls
@@ -110,8 +110,14 @@ class ServiceSettings(BaseSettings):
 
 
 class ReplicationSettings(BaseSettings):
-    """How the PostgreSQL of a service is replicated, beside REPLICATION_MODE."""
+    """How the PostgreSQL of a service is reached: replicated, beside REPLICATION_MODE, or behind a pooler."""
 
+    database_pooler: str = Field(
+        "none",
+        pattern=r"^(none|pgbouncer)$",
+        description="takes none or pgbouncer, where DATABASE_URL leads to one in transaction mode; pgbouncer only with "
+        "DATABASE_TYPE=postgresql",
+    )
     database_replica_urls: str = Field(
         "",
         pattern=r"^($|postgres(ql)?://)",
@@ -128,6 +134,20 @@ class ReplicationSettings(BaseSettings):
     replica_lag_s: int = Field(
         30, ge=1, le=3600, description="takes 1 to 3600 seconds behind the primary from which a replica is not read"
     )
+
+    @model_validator(mode="after")
+    def _a_pooler_hides_the_server(self) -> Self:
+        mode, kind = self._mode(), getattr(self, "database_type", "postgresql")
+        if self.database_pooler != "none" and kind != "postgresql":
+            raise ValueError(
+                f"setting DATABASE_POOLER = {self.database_pooler!r}: with DATABASE_TYPE={kind} it takes none"
+            )
+        if self.database_pooler != "none" and mode in ("replica", "cluster"):
+            raise ValueError(
+                f"setting DATABASE_POOLER = {self.database_pooler!r}: with REPLICATION_MODE={mode} it takes none, "
+                "because the service has to know which server it is connected to"
+            )
+        return self
 
     @model_validator(mode="after")
     def _replicas_go_with_the_mode(self) -> Self:
@@ -165,8 +185,8 @@ class PostgresSettings(ReplicationSettings):
 
     database_type: str = Field(
         "postgresql",
-        pattern=r"^postgresql$",
-        description="takes postgresql; mongodb, dynamodb and cockroachdb are not supported yet",
+        pattern=r"^(postgresql|cockroachdb)$",
+        description="takes postgresql or cockroachdb; this service keeps nothing in valkey, redis, dynamodb or mongodb",
     )
     database_url: str = Field(
         min_length=1,
@@ -174,9 +194,32 @@ class PostgresSettings(ReplicationSettings):
         description="takes postgresql://user:password@host:port/database, and is required; to another host it is "
         "encrypted, unless it ends in ?sslmode=disable",
     )
+    follower_reads: str = Field(
+        "off",
+        pattern=r"^(off|on)$",
+        description="takes off or on: lists of matches and finished matches come from the nearest replica, some "
+        "seconds old; on only with DATABASE_TYPE=cockroachdb",
+    )
     requests_kept_days: int = Field(
         7, ge=1, le=90, description="takes 1 to 90 days that the answer to a request_id is repeated"
     )
+
+    @field_validator("follower_reads")
+    @classmethod
+    def _followers_are_cockroachdb_s(cls, reads: str, others: ValidationInfo) -> str:
+        if reads == "on" and others.data.get("database_type") != "cockroachdb":
+            raise ValueError(reads)
+        return reads
+
+    @model_validator(mode="after")
+    def _cockroachdb_replicates_itself(self) -> Self:
+        if self._mode() == "replica" and self.database_type == "cockroachdb":
+            raise ValueError(
+                "setting REPLICATION_MODE = 'replica': with DATABASE_TYPE=cockroachdb, which replicates itself, it "
+                "takes single, or cluster for several hosts in DATABASE_URL; FOLLOWER_READS=on reads histories from "
+                "the nearest replica"
+            )
+        return self
 
 
 class ValkeySettings(BaseSettings):

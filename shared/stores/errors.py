@@ -24,9 +24,13 @@ class LockTimeout(StoreUnavailable):
     """Another transaction did not let go of what a write needs within the write's own bound; nothing of it happened."""
 
 
+class Contended(StoreUnavailable):
+    """A write lost against other transactions each time it was tried; nothing of it happened."""
+
+
 class OutOfRange(Exception):
     """A number left the range of its column, and nothing of the write happened."""
 
 
 # What one request can do to a statement that it shares; nothing of the statement happened.
-SPOILED = (ConstraintViolated, LockTimeout, OutOfRange)
+SPOILED = (ConstraintViolated, LockTimeout, Contended, OutOfRange)

@@ -7,6 +7,8 @@
 | rpc_server_connections | gauge | |
 | db_query_duration_seconds | histogram | store, query_type, table |
 | db_connections_active | gauge | store |
+| db_connections_max | gauge | store |
+| db_connections_waiting | gauge | store |
 | db_connections_lost_total | counter | store |
 | db_replica_lag_seconds | gauge | store |
 | db_errors_total | counter | store, kind |
@@ -67,6 +69,15 @@ class Metrics:
         self._connections = Gauge(
             "db_connections_active", "Connections in use right now.", ("store",), registry=self._registry
         )
+        self._most = Gauge(
+            "db_connections_max", "Connections that the pool opens at most.", ("store",), registry=self._registry
+        )
+        self._waiting = Gauge(
+            "db_connections_waiting",
+            "Callers that wait for a connection right now.",
+            ("store",),
+            registry=self._registry,
+        )
         self._lost = Counter(
             "db_connections_lost",
             "Connections that a pool counted and did not have; it was made anew.",
@@ -117,6 +128,11 @@ class Metrics:
     def watch_connections(self, store: str, active: Callable[[], int]) -> None:
         """Shows `active()` as db_connections_active of this store."""
         self._connections.labels(store).set_function(active)
+
+    def watch_pool(self, store: str, size: int, waiting: Callable[[], int]) -> None:
+        """Shows `size` as db_connections_max and `waiting()` as db_connections_waiting of this store."""
+        self._most.labels(store).set(size)
+        self._waiting.labels(store).set_function(waiting)
 
     def watch_replica_lag(self, store: str, lag_s: Callable[[], float]) -> None:
         """Shows `lag_s()` as db_replica_lag_seconds of this replica."""

@@ -23,6 +23,8 @@ class Transient(Enum):
 
     CONNECTION_TIMEOUT = "CONNECTION_TIMEOUT"
     DEADLOCK_DETECTED = "DEADLOCK_DETECTED"
+    # Another transaction changed what this one has read (40001).
+    SERIALIZATION_FAILURE = "SERIALIZATION_FAILURE"
     REPLICA_LAG = "REPLICA_LAG"
     THROTTLED = "THROTTLED"
 
@@ -92,7 +94,8 @@ class Retrier:
                     not error.repeatable
                     or failed >= self._policy.attempts
                     or deadline.remaining(at_most=wait + 1) <= wait
-                    or not self._budget.spend()
+                    # A lost race is no sign of a store that is down: whoever has won it, got on.
+                    or (error.kind is not Transient.SERIALIZATION_FAILURE and not self._budget.spend())
                 )
                 if give_up:
                     raise

@@ -11,15 +11,17 @@ from typing import Any
 import psycopg
 import pytest
 
-from services.inventory.items.store import QUERIES, ItemStore
+from services.inventory.items import sql_store
+from services.inventory.items.sql_store import SqlItemStore
 from services.inventory.items.types import Grant, ItemKey
 from services.inventory.known_players.known_players import KnownPlayers
 from services.profile.messages import encoded
 from services.profile.player_cache.cache import PlayerCache
-from services.profile.players.store import PlayerStore
+from services.profile.players.sql_store import SqlPlayerStore
 from services.profile.players.types import PlayerChange, Progress
-from services.profile.wallets.store import WalletStore
+from services.profile.wallets.sql_store import SqlWalletStore
 from shared.contract.errors import DeadlineReached
+from shared.stores.postgres.dialect import POSTGRESQL
 from shared.stores.valkey import Valkey
 from shared.telemetry.metrics import Metrics
 from shared.work import deadline
@@ -28,6 +30,8 @@ from tests.support import databases
 from tests.support.batched import AdjustCoins, GrantItem, held
 from tests.support.service import Service
 from tests.support.strict import key, strict
+
+QUERIES = sql_store.QUERIES.of(POSTGRESQL)
 
 TIME_S = 0.25
 # The lock is let go after the deadline, and before the statement gives up by itself.
@@ -60,7 +64,7 @@ async def test_players(profile: Service, cache_server: Valkey, metrics: Metrics)
     one, other = map(uuid.UUID, made.player_ids[:2])
     cache = PlayerCache(cache_server, 3600, metrics.cache("late"), encoded)
     async with strict(url) as (database, requests):
-        store, wallets = PlayerStore(database, requests, cache), WalletStore(database, requests, cache)
+        store, wallets = SqlPlayerStore(database, requests, cache), SqlWalletStore(database, requests, cache)
         version = (await store.record_login(one)).version
         for change in (
             lambda: wallets.adjust_coins(one, 5, "reason", "", key()),
@@ -87,7 +91,7 @@ async def test_items(inventory: Service, profile: Service) -> None:
     async with strict(url) as (database, requests):
         known = KnownPlayers(database, existing)
         await known.require([one])
-        items = ItemStore(database, requests, known)
+        items = SqlItemStore(database, requests, known)
         for change in (
             lambda: items.grant_item(Grant(one, "ore", "iron", 3, None), key()),
             lambda: items.consume_item(ItemKey(one, "ore", "iron"), 3, key()),

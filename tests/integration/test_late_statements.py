@@ -24,16 +24,16 @@ from savepoint.profile.v1 import profile_pb2, wallet_pb2
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 from savepoint.profile.v1.wallet_pb2_grpc import WalletServiceStub
 
-from services.inventory.items.store import ItemStore
+from services.inventory.items.sql_store import SqlItemStore
 from services.inventory.items.types import Grant, ItemKey
 from services.inventory.known_players.known_players import KnownPlayers
-from services.inventory.matches.store import MatchStore
-from services.inventory.matches.types import Match, MatchPlayer, MatchResult, new_match_id
+from services.inventory.matches.sql_store import SqlMatchStore
+from services.inventory.matches.types import Match, MatchPlayer, MatchResult
 from services.profile.messages import encoded
 from services.profile.player_cache.cache import PlayerCache
-from services.profile.players.store import PlayerStore
+from services.profile.players.sql_store import SqlPlayerStore
 from services.profile.players.types import NewPlayer, PlayerChange, Progress
-from services.profile.wallets.store import WalletStore
+from services.profile.wallets.sql_store import SqlWalletStore
 from shared.contract.errors import DeadlineReached, PreconditionFailed
 from shared.stores.valkey import Valkey
 from shared.telemetry.metrics import Metrics
@@ -228,10 +228,12 @@ async def test_a_player_does_not_change_after_the_deadline(
     one, two = (uuid.UUID(player_id) for player_id in await players(2))
     cache = PlayerCache(cache_server, 3600, metrics.cache("late"), encoded)
     async with strict(profile_environment["DATABASE_URL"]) as (database, requests):
-        store, wallets = PlayerStore(database, requests, cache), WalletStore(database, requests, cache)
+        store, wallets = SqlPlayerStore(database, requests, cache), SqlWalletStore(database, requests, cache)
         for under in (None, key()):
             name = uuid.uuid4().hex
-            await only_in_time(partial(store.create_player, NewPlayer(None, name, f"{name}@example.com", "{}"), under))
+            await only_in_time(
+                partial(store.create_player, NewPlayer(uuid.uuid4(), name, f"{name}@example.com", "{}"), under)
+            )
         change = PlayerChange(one, None, None, None, None, 1234, None, None)
         assert (await only_in_time(partial(store.update_player, change))).mmr == 1234
         await only_in_time(partial(store.record_login, one))
@@ -258,7 +260,7 @@ async def test_items_and_matches_do_not_change_after_the_deadline(inventory: Ser
     async with strict(inventory.environment["DATABASE_URL"]) as (database, requests):
         known = KnownPlayers(database, existing)
         await known.require([player_id])
-        items, matches = ItemStore(database, requests, known), MatchStore(database, requests, known)
+        items, matches = SqlItemStore(database, requests, known), SqlMatchStore(database, requests, known)
         grant = Grant(player_id, "ore", "iron", 5, None)
         await only_in_time(partial(items.grant_item, grant, key()))
         assert (await only_in_time(partial(items.batch_grant_items, [grant], key())))[0].quantity == 10
@@ -271,7 +273,7 @@ async def test_items_and_matches_do_not_change_after_the_deadline(inventory: Ser
         assert (await spend()).quantity == 4
 
         def started() -> Match:
-            return Match(new_match_id(), "late", datetime.now(UTC), None, None, [MatchPlayer(player_id, 0)], "{}")
+            return Match(uuid.uuid4(), "late", datetime.now(UTC), None, None, [MatchPlayer(player_id, 0)], "{}")
 
         match = started()
         await only_in_time(partial(matches.start_match, match, key()))
@@ -298,11 +300,11 @@ async def test_of_two_in_one_statement_on_players_the_late_one_does_nothing(
     one, two, payee, other_payee = (uuid.UUID(player_id) for player_id in await players(4))
     cache = PlayerCache(cache_server, 3600, metrics.cache("late"), encoded)
     async with strict(profile_environment["DATABASE_URL"]) as (database, requests):
-        store, wallets = PlayerStore(database, requests, cache), WalletStore(database, requests, cache)
+        store, wallets = SqlPlayerStore(database, requests, cache), SqlWalletStore(database, requests, cache)
         payees = {one: payee, two: other_payee}
 
         def create(under: bool, name: uuid.UUID) -> Awaitable[Any]:
-            new = NewPlayer(None, name.hex, f"{name.hex}@example.com", "{}")
+            new = NewPlayer(uuid.uuid4(), name.hex, f"{name.hex}@example.com", "{}")
             return store.create_player(new, key() if under else None)
 
         def move(player_id: uuid.UUID) -> Awaitable[Any]:
@@ -341,7 +343,7 @@ async def test_of_two_in_one_statement_on_items_and_matches_the_late_one_does_no
     async with strict(inventory.environment["DATABASE_URL"]) as (database, requests):
         known = KnownPlayers(database, existing)
         await known.require([one, two])
-        items, matches = ItemStore(database, requests, known), MatchStore(database, requests, known)
+        items, matches = SqlItemStore(database, requests, known), SqlMatchStore(database, requests, known)
         # A new item, and one that is there.
         for _ in range(2):
             await late_and_in_time(lambda i: items.grant_item(Grant(i, "ore", "iron", 5, None), key()), one, two)
@@ -353,7 +355,7 @@ async def test_of_two_in_one_statement_on_items_and_matches_the_late_one_does_no
             match = Match(match_id, "late", datetime.now(UTC), None, None, [MatchPlayer(one, 0)], "{}")
             return matches.start_match(match, key())
 
-        await late_and_in_time(start, new_match_id(), new_match_id())
+        await late_and_in_time(start, uuid.uuid4(), uuid.uuid4())
         await items.close()
         await matches.close()
         await known.close()

@@ -9,12 +9,15 @@ from savepoint.leaderboard.v1.leaderboard_pb2_grpc import LeaderboardServiceStub
 from savepoint.profile.v1 import profile_pb2
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 
-from services.profile.wallets.store import QUERIES
+from services.profile.wallets import sql_store
 from services.profile.wallets.types import Wallet
 from shared.stores.postgres import Postgres, Transaction
+from shared.stores.postgres.dialect import POSTGRESQL
 from shared.stores.postgres.queries import Query
 from tests.conftest import Players
 from tests.support.service import Service
+
+QUERIES = sql_store.QUERIES.of(POSTGRESQL)
 
 
 async def test_a_new_player_has_mmr_1000_and_level_1(profile: Service) -> None:

@@ -16,10 +16,12 @@ from services.profile.player import Player, values
 from services.profile.player_cache.cache import Loaded, PlayerCache, entry_key
 from services.profile.player_cache.entry import EntryLife
 from services.profile.player_cache.scripts import UNKNOWN_VERSION, CacheScripts, Fill, Look
-from services.profile.players.store import QUERIES, PlayerStore
+from services.profile.players import sql_store
+from services.profile.players.sql_store import SqlPlayerStore
 from shared.contract.errors import DeadlineReached, NotFound, Refused, SavepointError, StoreUnavailable
 from shared.stores import valkey
 from shared.stores.postgres import Postgres
+from shared.stores.postgres.dialect import POSTGRESQL
 from shared.stores.requests.records import RequestRecords
 from shared.stores.valkey import Valkey
 from shared.telemetry.metrics import Metrics
@@ -28,6 +30,8 @@ from shared.work import deadline
 from shared.work.bounds import WRITER_MS
 from tests import conftest
 from tests.support.service import running
+
+QUERIES = sql_store.QUERIES.of(POSTGRESQL)
 
 
 class Loads:
@@ -313,7 +317,7 @@ async def test_a_close_puts_what_was_loaded(database: Postgres, cache_server: Va
 class Crowd:
     """64 callers of a store at once, who ask for players that are not in its cache."""
 
-    def __init__(self, store: PlayerStore, player_ids: Sequence[str]) -> None:
+    def __init__(self, store: SqlPlayerStore, player_ids: Sequence[str]) -> None:
         self.wanted = player_ids
         self.calls = [asyncio.create_task(store.get_player(player_id)) for player_id in player_ids]
 
@@ -329,9 +333,9 @@ class Crowd:
 
 
 @pytest.fixture
-async def store(database: Postgres, cache_server: Valkey) -> AsyncIterator[PlayerStore]:
+async def store(database: Postgres, cache_server: Valkey) -> AsyncIterator[SqlPlayerStore]:
     cache = PlayerCache(cache_server, 3600, Metrics().cache("players"), encoded)
-    made = PlayerStore(database, RequestRecords(database), cache)
+    made = SqlPlayerStore(database, RequestRecords(database), cache)
     yield made
     await made.close()
     await cache.close()
@@ -339,7 +343,7 @@ async def store(database: Postgres, cache_server: Valkey) -> AsyncIterator[Playe
 
 @pytest.mark.parametrize("after_s", [0, 0.001, 0.003, 0.01])
 async def test_of_64_callers_who_share_statements_some_give_up_and_the_others_are_right(
-    database: Postgres, store: PlayerStore, players: conftest.Players, after_s: float
+    database: Postgres, store: SqlPlayerStore, players: conftest.Players, after_s: float
 ) -> None:
     crowd = Crowd(store, await players(64))
     await asyncio.sleep(after_s)
@@ -349,7 +353,7 @@ async def test_of_64_callers_who_share_statements_some_give_up_and_the_others_ar
 
 @pytest.mark.parametrize("after_s", [0, 0.001, 0.003, 0.01])
 async def test_of_64_callers_who_want_one_player_some_give_up_and_the_others_get_it(
-    database: Postgres, store: PlayerStore, player_id: str, after_s: float
+    database: Postgres, store: SqlPlayerStore, player_id: str, after_s: float
 ) -> None:
     crowd = Crowd(store, [player_id] * 64)
     await asyncio.sleep(after_s)
@@ -362,7 +366,7 @@ async def test_of_64_callers_who_want_one_player_some_give_up_and_the_others_get
 
 
 async def test_of_64_callers_one_has_no_time_left_and_one_asks_for_nobody(
-    database: Postgres, store: PlayerStore, players: conftest.Players
+    database: Postgres, store: SqlPlayerStore, players: conftest.Players
 ) -> None:
     ids = await players(64)
     ids[5] = str(uuid.uuid4())

@@ -19,8 +19,9 @@ from deploy.local.stores import Stores
 from services.profile.messages import encoded
 from services.profile.player import Player
 from services.profile.player_cache.cache import Loaded, PlayerCache, entry_key
-from services.profile.players.store import QUERIES
+from services.profile.players import sql_store
 from shared.stores.postgres import Postgres
+from shared.stores.postgres.dialect import POSTGRESQL
 from shared.stores.postgres.queries import Query
 from shared.stores.valkey import Valkey
 from shared.telemetry.metrics import Metrics
@@ -33,6 +34,8 @@ MAKE = Query(
     *("make", "insert", "players"),
     "INSERT INTO players (username, email) VALUES (%(username)s, %(email)s) RETURNING player_id",
 )
+
+QUERIES = sql_store.QUERIES.of(POSTGRESQL)
 
 
 class Actor(ABC):

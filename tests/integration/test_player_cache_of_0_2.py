@@ -18,7 +18,8 @@ from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 from services.profile.messages import encoded, player_message
 from services.profile.player import PLAYER, Player, values
 from services.profile.player_cache.cache import entry_key
-from services.profile.players.store import QUERIES
+from services.profile.players import sql_store
+from shared.stores.postgres.dialect import POSTGRESQL
 from shared.stores.valkey import load_script
 from tests.conftest import Players
 from tests.integration.test_player_cache_interleavings import Actor, Reader, Scene, Stage, Writer, orders, stage
@@ -31,6 +32,8 @@ READ, FILL, BEGIN, END = (
     load_script(_LUA / f"{name}.lua", "players_cache", writes=True)
     for name in ("read", "fill", "begin_write", "end_write")
 )
+
+QUERIES = sql_store.QUERIES.of(POSTGRESQL)
 LEASE_MS, EARLY_MS, LIFE_MS, WRITER_MS = 3_000, 180_000, 3_600_000, 60_000
 
 

@@ -16,17 +16,19 @@ from savepoint.leaderboard.v1.leaderboard_pb2_grpc import LeaderboardServiceStub
 from deploy.local.stores import Stores
 from services.profile.messages import encoded
 from services.profile.player_cache.cache import PlayerCache
-from services.profile.players.store import PlayerStore
+from services.profile.players.sql_store import SqlPlayerStore
 from services.profile.players.types import NewPlayer, Progress
-from services.profile.wallets.store import WalletStore
+from services.profile.wallets.sql_store import SqlWalletStore
 from shared.contract.errors import NotFound, StoreUnavailable
 from shared.stores import postgres
 from shared.stores.postgres import Postgres
+from shared.stores.postgres.dialect import POSTGRESQL
 from shared.stores.postgres.migrations import by_version
 from shared.stores.postgres.queries import Query
+from shared.stores.requests import records as request_records
 from shared.stores.requests.kept import KeptAnswer
 from shared.stores.requests.key import RequestKey
-from shared.stores.requests.records import QUERIES, RequestRecords
+from shared.stores.requests.records import RequestRecords
 from shared.stores.requests.refusal import Refusal
 from shared.stores.valkey import Valkey
 from shared.telemetry.metrics import Metrics
@@ -34,6 +36,8 @@ from shared.telemetry.store import StoreTelemetry
 from shared.work import deadline
 from tests.support import databases
 from tests.support.service import ROOT, Service, migrate
+
+QUERIES = request_records.QUERIES.of(POSTGRESQL)
 
 SERVICE = ROOT / "services" / "profile"
 KEPT = KeptAnswer(TypeAdapter(list[int]))
@@ -47,12 +51,14 @@ class World:
     def __init__(self, url: str, database: Postgres, cache: PlayerCache) -> None:
         self.url, self.database, self.cache = url, database, cache
         self.requests = RequestRecords(database)
-        self.players = PlayerStore(database, self.requests, cache)
-        self.wallets = WalletStore(database, self.requests, cache)
+        self.players = SqlPlayerStore(database, self.requests, cache)
+        self.wallets = SqlWalletStore(database, self.requests, cache)
 
     async def player(self) -> uuid.UUID:
         name = uuid.uuid4().hex
-        return (await self.players.create_player(NewPlayer(None, name, f"{name}@example.com", "{}"), None)).player_id
+        return (
+            await self.players.create_player(NewPlayer(uuid.uuid4(), name, f"{name}@example.com", "{}"), None)
+        ).player_id
 
     async def column(self, sql: str) -> list[object]:
         return [row[0] for row in await databases.rows(self.url, sql)]
@@ -152,7 +158,7 @@ async def test_what_was_answered_is_known_after_a_way_back_to_0_1(world: World) 
     await world.requests.make_partitions()
     player_id, same = await world.player(), key()
     await world.wallets.adjust_coins(player_id, 5, "test", "", same)
-    files = [file for version, file in by_version(SERVICE).items() if version >= "0004"]
+    files = [file for version, file in by_version(SERVICE, POSTGRESQL).items() if version >= "0004"]
     for file in reversed(files):
         await world.run(file.read_text().partition("-- migrate:down")[2])
     kept = "SELECT (answer -> 'wallet' ->> 'coins')::int FROM requests WHERE (method, fingerprint) = ('test', 'test')"
@@ -295,7 +301,7 @@ async def test_twins_of_one_microsecond_take_effect_once(world: World) -> None:
     assert [one.wallet.coins for one in adjusted] == [5] * 6
     same = key()
     # Of two replicas: the callers of one would share a statement.
-    others = [PlayerStore(world.database, RequestRecords(world.database), world.cache) for _ in range(6)]
+    others = [SqlPlayerStore(world.database, RequestRecords(world.database), world.cache) for _ in range(6)]
     progressed = await asyncio.gather(*(other.batch_apply_progress(changes, same) for other in others))
     assert [one.xp for [one] in progressed] == [1] * 6
 

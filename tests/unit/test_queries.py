@@ -5,12 +5,17 @@ import re
 
 import pytest
 
-from services.inventory.items import store as items
-from services.inventory.matches import store as matches
-from services.profile.players import store as players
-from services.profile.wallets import store as wallets
+from services.inventory.items import sql_store as items
+from services.inventory.matches import sql_store as matches
+from services.profile.players import sql_store as players
+from services.profile.wallets import sql_store as wallets
+from shared.stores.postgres.dialect import POSTGRESQL
 
-QUERIES = {name: query.sql for store in (items, matches, players, wallets) for name, query in store.QUERIES.items()}
+QUERIES = {
+    name: query.sql
+    for store in (items, matches, players, wallets)
+    for name, query in store.QUERIES.of(POSTGRESQL).items()
+}
 LISTS = [name for name in QUERIES if name.startswith("list_")]
 DIRECTIONS = {"<": " DESC", ">": ""}
 

@@ -51,8 +51,11 @@ def test_the_ends_of_a_range_are_good_and_what_lies_beyond_is_refused_with_the_r
 @pytest.mark.parametrize(
     ("variable", "bad", "says"),
     [
-        ("DATABASE_TYPE", "mongodb", "takes postgresql; mongodb, dynamodb and cockroachdb are not supported yet"),
-        ("DATABASE_TYPE", "PostgreSQL", "takes postgresql"),
+        ("DATABASE_TYPE", "mongodb", "takes postgresql or cockroachdb; this service keeps nothing in valkey, redis"),
+        ("DATABASE_TYPE", "PostgreSQL", "takes postgresql or cockroachdb"),
+        ("DATABASE_POOLER", "pgpool", "takes none or pgbouncer"),
+        ("FOLLOWER_READS", "yes", "takes off or on"),
+        ("FOLLOWER_READS", "on", "takes off or on: .*; on only with DATABASE_TYPE=cockroachdb"),
         ("LISTEN", "nowhere", "takes host:port"),
         ("LOG_LEVEL", "loud", "takes DEBUG, INFO, WARNING or ERROR"),
     ],
@@ -63,6 +66,17 @@ def test_what_is_not_built_is_refused_and_never_taken_for_something_else(
     environment.setenv(variable, bad)
     with pytest.raises(SettingsError, match=f"{variable} = '{bad}': it {says}"):
         load(ProfileSettings)
+
+
+def test_cockroachdb_has_follower_reads_and_no_pooler(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("DATABASE_TYPE", "cockroachdb")
+    environment.setenv("FOLLOWER_READS", "on")
+    assert load(InventorySettings).follower_reads == "on"
+    environment.setenv("DATABASE_POOLER", "pgbouncer")
+    with pytest.raises(
+        SettingsError, match=r"DATABASE_POOLER = 'pgbouncer': with DATABASE_TYPE=cockroachdb it takes none"
+    ):
+        load(InventorySettings)
 
 
 def test_a_missing_setting_is_named(environment: pytest.MonkeyPatch) -> None:

@@ -27,11 +27,12 @@ from services.gamelog.events.types import (
 from shared.contract.errors import DeadlineReached, StoreUnavailable
 from shared.contract.paging import LARGEST_PAGE_BYTES, Page
 from shared.stores.postgres import STORE, Postgres, queries
+from shared.stores.postgres.dialect import POSTGRESQL
 from shared.stores.postgres.queries import load_pieces
 from shared.work.batching import Batcher
 
 _HERE = Path(__file__).parent
-QUERIES = queries.load(_HERE / "queries.sql", load_pieces(_HERE / "pieces.sql"))
+QUERIES = queries.load(_HERE / "queries.sql", load_pieces(_HERE / "pieces.sql")).of(POSTGRESQL)
 
 _log = logging.getLogger("savepoint.gamelog")
 

@@ -18,10 +18,7 @@
 -- name: grant_item (insert inventory)
 -- An item that another statement is just making cannot be locked before: the time is checked again where it is found.
 WITH asked AS (
-    SELECT *
-    FROM json_to_recordset(%(asked)s::json) AS a (
-        number integer, request_id uuid, fingerprint text, earlier_s float8, player_id uuid, item_type text,
-        item_id text, quantity bigint, metadata text)
+    -- include: asked_grants
     WHERE request_id NOT IN (SELECT request_id FROM requests WHERE request_id = ANY(%(request_ids)s::uuid[]))
     -- include: impatient
 ), locked AS (
@@ -36,11 +33,11 @@ WITH asked AS (
 ), ready AS (
     SELECT found.*,
         NOT is_locked AND EXISTS (
-            SELECT
+            SELECT 1
             FROM inventory i
             WHERE (i.player_id, i.item_type, i.item_id) = (found.player_id, found.item_type, found.item_id)) AS busy
     FROM found
-    WHERE clock_timestamp() <= %(not_after)s - make_interval(secs => earlier_s)
+    WHERE clock_timestamp() <= %(not_after)s - earlier_s * interval '1 second'
 ), granted AS (
     INSERT INTO inventory AS i (player_id, item_type, item_id, quantity, metadata)
     SELECT player_id, item_type, item_id, quantity, metadata::jsonb
@@ -51,12 +48,16 @@ WITH asked AS (
     SET quantity = i.quantity + EXCLUDED.quantity,
         metadata = COALESCE(EXCLUDED.metadata, i.metadata),
         updated_at = now(),
-        version = nextval('item_versions')
+        version =
+    -- include: version_of_more
     WHERE clock_timestamp() <= %(not_after)s
-    RETURNING i.*
+    RETURNING player_id, item_type, item_id, quantity, metadata, acquired_at, updated_at, version
 ), outcome AS (
-    SELECT number, request_id, %(method)s AS method, decode(fingerprint, 'hex') AS fingerprint,
-           to_jsonb(granted) || jsonb_build_object('metadata', COALESCE(granted.metadata, '{}')::text) AS answer
+    SELECT number, request_id, %(method)s::text AS method, decode(fingerprint, 'hex') AS fingerprint,
+           jsonb_build_object(
+               'player_id', player_id, 'item_type', item_type, 'item_id', item_id, 'quantity', granted.quantity,
+               'metadata', COALESCE(granted.metadata, '{}')::text, 'acquired_at', acquired_at, 'updated_at', updated_at,
+               'version', version) AS answer
     FROM ready
     JOIN granted USING (player_id, item_type, item_id)
 ),
@@ -70,12 +71,8 @@ LEFT JOIN outcome USING (number);
 -- of their key: opposed batches wait and never deadlock. The time is checked once, at the beginning: it must not run
 -- out in the middle. The answer leaves metadata out: that of 500 items may have 31 MiB.
 WITH asked AS (
-    SELECT *
-    FROM ROWS FROM (
-        jsonb_to_recordset(%(grants)s::jsonb)
-        AS (player_id uuid, item_type text, item_id text, quantity bigint, metadata text)
-    ) WITH ORDINALITY AS g (player_id, item_type, item_id, quantity, metadata, place)
-    WHERE NOT EXISTS (SELECT FROM requests WHERE request_id = %(request_id)s)
+    -- include: asked_batch
+    WHERE NOT EXISTS (SELECT 1 FROM requests WHERE request_id = %(request_id)s)
       AND (SELECT clock_timestamp() <= %(not_after)s)
 ), granted AS (
     INSERT INTO inventory AS i (player_id, item_type, item_id, quantity, metadata)
@@ -88,10 +85,14 @@ WITH asked AS (
     SET quantity = i.quantity + EXCLUDED.quantity,
         metadata = COALESCE(EXCLUDED.metadata, i.metadata),
         updated_at = now(),
-        version = nextval('item_versions')
-    RETURNING i.*
+        version =
+    -- include: version_of_more
+    RETURNING player_id, item_type, item_id, quantity, metadata, acquired_at, updated_at, version
 ), outcome AS (
-    SELECT jsonb_agg(to_jsonb(granted) || jsonb_build_object('metadata', '{}') ORDER BY place) AS answer
+    SELECT jsonb_agg(jsonb_build_object(
+               'player_id', player_id, 'item_type', item_type, 'item_id', item_id, 'quantity', granted.quantity,
+               'metadata', '{}', 'acquired_at', acquired_at, 'updated_at', updated_at, 'version', version)
+               ORDER BY place) AS answer
     FROM asked
     JOIN granted USING (player_id, item_type, item_id)
     HAVING count(*) > 0
@@ -101,52 +102,42 @@ SELECT answer::text
 FROM outcome;
 
 -- name: consume_item (update inventory)
--- The last one consumed removes the row.
 WITH asked AS (
-    SELECT *
-    FROM json_to_recordset(%(asked)s::json) AS a (
-        number integer, request_id uuid, fingerprint text, earlier_s float8, player_id uuid, item_type text,
-        item_id text, quantity bigint)
+    -- include: asked_uses
     WHERE request_id NOT IN (SELECT request_id FROM requests WHERE request_id = ANY(%(request_ids)s::uuid[]))
     -- include: impatient
 ), locked AS (
-    SELECT number, i.quantity AS owned, i.metadata, i.acquired_at
+    SELECT number, i.quantity AS owned, i.metadata, i.acquired_at, i.version AS version_before
     FROM asked
     JOIN inventory i USING (player_id, item_type, item_id)
     FOR UPDATE OF i SKIP LOCKED
 ), found AS MATERIALIZED (
-    SELECT asked.*, owned, metadata, acquired_at
+    SELECT asked.*, owned, metadata, acquired_at, version_before
     FROM asked
     LEFT JOIN locked USING (number)
 ), judged AS (
-    SELECT found.*, owned - quantity AS left_over, nextval('item_versions') AS version,
+    SELECT found.*, owned - quantity AS left_over,
+    -- include: drawn_version
+        AS version,
         owned IS NULL AND EXISTS (
-            SELECT
+            SELECT 1
             FROM inventory i
             WHERE (i.player_id, i.item_type, i.item_id) = (found.player_id, found.item_type, found.item_id)) AS busy,
         CASE
         WHEN COALESCE(owned, 0) < quantity THEN jsonb_build_object(
             'kind', 'PRECONDITION',
             'reason', 'INSUFFICIENT_QUANTITY',
-            'message', format('the player has %%s of this item, and %%s are needed', COALESCE(owned, 0), quantity),
+            'message', 'the player has ' || COALESCE(owned, 0)::text || ' of this item, and ' || quantity::text
+                       || ' are needed',
             'metadata', jsonb_build_object('player_id', player_id, 'item_type', item_type, 'item_id', item_id,
                                            'have', COALESCE(owned, 0)::text, 'need', quantity::text))
         END AS refusal
     FROM found
-    WHERE clock_timestamp() <= %(not_after)s - make_interval(secs => earlier_s)
-), reduced AS (
-    UPDATE inventory i
-    SET quantity = left_over, updated_at = now(), version = judged.version
-    FROM judged
-    WHERE (i.player_id, i.item_type, i.item_id) = (judged.player_id, judged.item_type, judged.item_id)
-      AND refusal IS NULL AND left_over > 0
-), removed AS (
-    DELETE FROM inventory i
-    USING judged
-    WHERE (i.player_id, i.item_type, i.item_id) = (judged.player_id, judged.item_type, judged.item_id)
-      AND refusal IS NULL AND left_over = 0
-), outcome AS (
-    SELECT number, request_id, %(method)s AS method, decode(fingerprint, 'hex') AS fingerprint,
+    WHERE clock_timestamp() <= %(not_after)s - earlier_s * interval '1 second'
+),
+-- include: taken
+, outcome AS (
+    SELECT number, request_id, %(method)s::text AS method, decode(fingerprint, 'hex') AS fingerprint,
            CASE WHEN refusal IS NULL
            THEN jsonb_build_object(
                'player_id', player_id, 'item_type', item_type, 'item_id', item_id, 'quantity', left_over,
@@ -160,6 +151,13 @@ WITH asked AS (
 SELECT number, answer::text, NULL::bigint[] AS versions
 FROM judged
 LEFT JOIN outcome USING (number);
+
+-- name: remove_used_up (delete inventory) -- only: cockroachdb
+-- After consume_item, in its transaction: nobody ever sees a row with nothing left.
+DELETE FROM inventory
+WHERE quantity = 0 AND (player_id, item_type, item_id) IN (
+    SELECT (a ->> 'player_id')::uuid, a ->> 'item_type', a ->> 'item_id'
+    FROM jsonb_array_elements(%(asked)s::jsonb) AS e (a));
 
 -- name: get_item (select inventory)
 SELECT player_id, item_type, item_id, quantity, COALESCE(metadata, '{}')::text AS metadata, acquired_at, updated_at,
@@ -186,7 +184,8 @@ LIMIT %(limit)s;
 -- name: update_item_metadata (update inventory)
 -- With an etag, only the version the caller saw is changed.
 UPDATE inventory
-SET metadata = %(metadata)s::jsonb, updated_at = now(), version = nextval('item_versions')
+SET metadata = %(metadata)s::jsonb, updated_at = now(), version =
+-- include: next_version
 WHERE player_id = %(player_id)s AND item_type = %(item_type)s AND item_id = %(item_id)s
   AND (%(version)s::bigint IS NULL OR version = %(version)s)
   AND clock_timestamp() <= %(not_after)s

@@ -30,6 +30,7 @@ class KnownPlayers:
     def __init__(self, database: Postgres, existing: Existing) -> None:
         self._database = database
         self._existing = existing
+        self._queries = QUERIES.of(database.dialect)
         # In the order in which they were seen.
         self._seen: OrderedDict[UUID, None] = OrderedDict()
         # Callers who ask at the same time share a statement, or a question to profile. They are two, so that a profile
@@ -64,7 +65,7 @@ class KnownPlayers:
     async def _look_up(self, asked: Sequence[Sequence[UUID]]) -> list[set[UUID]]:
         """Which of the ids of all callers are in our table."""
         params = {"player_ids": array({player_id for of_one in asked for player_id in of_one})}
-        rows = await self._database.fetch_rows(QUERIES["batch_get_known_players"], params)
+        rows = await self._database.fetch_rows(self._queries["batch_get_known_players"], params)
         known = {player_id for (player_id,) in rows}
         self._remember(known)
         return [known] * len(asked)
@@ -79,7 +80,7 @@ class KnownPlayers:
             existing |= await self._existing(strangers[at : at + MOST_AT_ONCE])
         if existing:
             params = {"player_ids": array(existing)}
-            await self._database.execute(QUERIES["add_known_players"], params, repeatable=True)
+            await self._database.execute(self._queries["add_known_players"], params, repeatable=True)
             self._remember(existing)
         return [existing | wanted.difference(strangers)] * len(asked)
 

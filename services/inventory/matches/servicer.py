@@ -22,10 +22,10 @@ from services.inventory.matches.types import (
     check_end,
     check_winner,
     in_order,
-    new_match_id,
 )
 from shared.contract import fields, json_struct
 from shared.contract.fields import INT32_MAX, INT64_MAX
+from shared.contract.ids import new_id
 from shared.contract.paging import Pages, fitting
 from shared.stores.requests.key import RequestKey
 
@@ -45,7 +45,7 @@ class MatchServicer(MatchServiceServicer):
         key = RequestKey.of(request)
         participants = _participants(request.participants, "participants")
         match = Match(
-            match_id=new_match_id(),
+            match_id=new_id(),
             game_mode=fields.text(request.game_mode, "game_mode", LONGEST_GAME_MODE),
             started_at=_time(request, "started_at") or datetime.now(UTC),
             ended_at=None,
@@ -103,7 +103,7 @@ def _recorded(match: pb.Match) -> Match:
     winner_team = _winner_team(match, "match.winner_team")
     check_winner(winner_team, players, "match.winner_team")
     return Match(
-        match_id=fields.uuid(match.match_id, "match.match_id") if match.HasField("match_id") else new_match_id(),
+        match_id=fields.uuid(match.match_id, "match.match_id") if match.HasField("match_id") else new_id(),
         game_mode=fields.text(match.game_mode, "match.game_mode", LONGEST_GAME_MODE),
         started_at=started_at,
         ended_at=ended_at,

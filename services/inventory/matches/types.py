@@ -1,7 +1,5 @@
 """What the inventory service knows of matches, and how one is finished."""
 
-import secrets
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -71,13 +69,6 @@ MATCH = TypeAdapter(Match)
 # The answer of StartMatch, FinishMatch and RecordMatch, as the request records keep it.
 KEPT_MATCH = KeptAnswer(MATCH)
 POSITION = TypeAdapter(MatchPosition)
-
-
-def new_match_id() -> UUID:
-    """A time-ordered UUID (version 7 of RFC 9562), so that new matches stand together in their index."""
-    value = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
-    value = value & ~(0xF << 76) | 0x7 << 76
-    return UUID(int=value & ~(0x3 << 62) | 0x2 << 62)
 
 
 def in_order(players: Iterable[MatchPlayer]) -> list[MatchPlayer]:

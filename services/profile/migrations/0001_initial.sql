@@ -5,7 +5,7 @@
 CREATE SEQUENCE player_versions;
 
 CREATE TABLE players (
-    player_id     uuid PRIMARY KEY DEFAULT uuidv7(),
+    player_id     uuid PRIMARY KEY,
     username      text NOT NULL CONSTRAINT players_username_key UNIQUE CHECK (length(username) BETWEEN 1 AND 32),
     email         text NOT NULL CHECK (length(email) BETWEEN 3 AND 254),
     mmr           integer NOT NULL DEFAULT 1000 CHECK (mmr >= 0),
@@ -27,7 +27,7 @@ CREATE INDEX players_level_idx ON players (level DESC, player_id DESC);
 CREATE INDEX players_created_idx ON players (created_at DESC, player_id DESC);
 
 CREATE TABLE wallet_ledger (
-    entry_id    uuid PRIMARY KEY DEFAULT uuidv7(),
+    entry_id    uuid PRIMARY KEY,
     player_id   uuid NOT NULL REFERENCES players ON DELETE CASCADE,
     delta       bigint NOT NULL CHECK (delta <> 0),
     coins_after bigint NOT NULL CHECK (coins_after >= 0),
@@ -39,6 +39,17 @@ CREATE TABLE wallet_ledger (
 );
 
 CREATE INDEX wallet_ledger_player_idx ON wallet_ledger (player_id, entry_id DESC);
+
+-- Ids are made by the service (shared/contract/ids.py). Releases 0.1 and 0.2 left them to these defaults, and so could
+-- run on PostgreSQL 18 only, which has this function; there they may run beside this version.
+DO $$
+BEGIN
+    IF to_regprocedure('uuidv7()') IS NOT NULL THEN
+        ALTER TABLE players ALTER COLUMN player_id SET DEFAULT uuidv7();
+        ALTER TABLE wallet_ledger ALTER COLUMN entry_id SET DEFAULT uuidv7();
+    END IF;
+END
+$$;
 
 -- What has been done under which request_id, and what was answered: see shared/stores/requests/records.py.
 CREATE TABLE requests (

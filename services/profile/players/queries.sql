@@ -20,17 +20,16 @@
 -- A row without player_id is one of a request whose name, address or id is taken: it is tried again by itself, and
 -- fails then.
 WITH asked AS (
-    SELECT *
-    FROM json_to_recordset(%(asked)s::json) AS a (
-        number integer, earlier_s float8, player_id uuid, username text, email text, attributes text)
-    WHERE clock_timestamp() <= %(not_after)s - make_interval(secs => earlier_s)
+    -- include: asked_players
+    WHERE clock_timestamp() <= %(not_after)s - earlier_s * interval '1 second'
     -- include: impatient
 ), created AS (
     INSERT INTO players (player_id, username, email, attributes)
-    SELECT COALESCE(player_id, uuidv7()), username, email, attributes::jsonb
+    SELECT player_id, username, email, attributes::jsonb
     FROM asked
     ON CONFLICT DO NOTHING
-    RETURNING *
+    RETURNING player_id, username, email, mmr, level, xp, coins, held_coins, attributes, created_at, last_login_at,
+              version
 )
 SELECT number, c.player_id, c.username, c.email, c.mmr, c.level, c.xp, c.coins, c.held_coins, c.attributes::text,
        c.created_at, c.last_login_at, c.version
@@ -40,22 +39,23 @@ LEFT JOIN created c ON c.username = asked.username;
 -- name: create_player_once (insert players)
 -- create_player under request_ids; here a row without an answer is one of such a request.
 WITH asked AS (
-    SELECT *
-    FROM json_to_recordset(%(asked)s::json) AS a (
-        number integer, request_id uuid, fingerprint text, earlier_s float8, player_id uuid, username text, email text,
-        attributes text)
+    -- include: asked_players_once
     WHERE request_id NOT IN (SELECT request_id FROM requests WHERE request_id = ANY(%(request_ids)s::uuid[]))
     -- include: impatient
-      AND clock_timestamp() <= %(not_after)s - make_interval(secs => earlier_s)
+      AND clock_timestamp() <= %(not_after)s - earlier_s * interval '1 second'
 ), created AS (
     INSERT INTO players (player_id, username, email, attributes)
-    SELECT COALESCE(player_id, uuidv7()), username, email, attributes::jsonb
+    SELECT player_id, username, email, attributes::jsonb
     FROM asked
     ON CONFLICT DO NOTHING
-    RETURNING *
+    RETURNING player_id, username, email, mmr, level, xp, coins, held_coins, attributes, created_at, last_login_at,
+              version
 ), outcome AS (
-    SELECT number, request_id, %(method)s AS method, decode(fingerprint, 'hex') AS fingerprint,
-           to_jsonb(created) || jsonb_build_object('attributes', created.attributes::text) AS answer
+    SELECT number, request_id, %(method)s::text AS method, decode(fingerprint, 'hex') AS fingerprint,
+           jsonb_build_object(
+               'player_id', created.player_id, 'username', username, 'email', created.email, 'mmr', mmr, 'level', level,
+               'xp', xp, 'coins', coins, 'held_coins', held_coins, 'attributes', created.attributes::text,
+               'created_at', created_at, 'last_login_at', last_login_at, 'version', version) AS answer
     FROM asked
     JOIN created USING (username)
 ),
@@ -84,30 +84,27 @@ FROM players
 WHERE lower(email) = lower(%(key)s);
 
 -- name: update_player (update players)
--- A null leaves the column as it is. With an etag, only the version that its caller has seen is changed: `current` says
--- what it is. A row without player_id is one of a player who is not there, or has another version.
+-- A null leaves the column as it is. With an etag, only the version that its caller has seen is changed:
+-- `version_before` says what it is. A row without player_id is one of a player who is not there, or has another version.
 WITH asked AS (
-    SELECT *
-    FROM json_to_recordset(%(asked)s::json) AS a (
-        number integer, earlier_s float8, player_id uuid, version bigint, username text, email text, attributes text,
-        mmr integer, level integer, xp bigint)
+    -- include: asked_changes
     WHERE true
     -- include: impatient
 ), locked AS (
-    SELECT player_id AS locked_id, version AS current
+    SELECT player_id AS locked_id, version AS version_before
     FROM players
     WHERE player_id = ANY(%(rows)s::uuid[])
     ORDER BY player_id
     FOR NO KEY UPDATE SKIP LOCKED
 ), found AS MATERIALIZED (
-    SELECT asked.*, locked_id, current
+    SELECT asked.*, locked_id, version_before
     FROM asked
     LEFT JOIN locked ON locked_id = player_id
 ), judged AS (
     SELECT found.*,
-        locked_id IS NULL AND EXISTS (SELECT FROM players p WHERE p.player_id = found.player_id) AS busy
+        locked_id IS NULL AND EXISTS (SELECT 1 FROM players p WHERE p.player_id = found.player_id) AS busy
     FROM found
-    WHERE clock_timestamp() <= %(not_after)s - make_interval(secs => earlier_s)
+    WHERE clock_timestamp() <= %(not_after)s - earlier_s * interval '1 second'
 ), updated AS (
     UPDATE players p
     SET username = COALESCE(judged.username, p.username),
@@ -116,12 +113,14 @@ WITH asked AS (
         mmr = COALESCE(judged.mmr, p.mmr),
         level = COALESCE(judged.level, p.level),
         xp = COALESCE(judged.xp, p.xp),
-        version = nextval('player_versions')
+        version =
+    -- include: drawn_version
     FROM judged
-    WHERE p.player_id = judged.locked_id AND (judged.version IS NULL OR judged.version = current)
-    RETURNING number, p.*
+    WHERE p.player_id = judged.locked_id AND (judged.version IS NULL OR judged.version = version_before)
+    RETURNING number, p.player_id, p.username, p.email, p.mmr, p.level, p.xp, p.coins, p.held_coins, p.attributes,
+              p.created_at, p.last_login_at, p.version
 )
-SELECT number, busy, current,
+SELECT number, busy, version_before,
        u.player_id, u.username, u.email, u.mmr, u.level, u.xp, u.coins, u.held_coins, u.attributes::text, u.created_at,
        u.last_login_at, u.version
 FROM judged
@@ -137,19 +136,20 @@ WITH asked AS (
     WHERE request_id NOT IN (SELECT request_id FROM requests WHERE request_id = ANY(%(request_ids)s::uuid[]))
     -- include: impatient
 ), locked AS (
-    SELECT player_id, mmr, level, xp
+    SELECT player_id, mmr, level, xp, version AS version_before
     FROM players
     WHERE player_id = ANY(%(player_ids)s::uuid[])
     ORDER BY player_id
     FOR NO KEY UPDATE SKIP LOCKED
 ), change AS (
-    SELECT number, place, c.player_id, mmr_delta, xp_delta, mmr, level, xp, locked.player_id IS NULL AS missing
+    SELECT number, place, c.player_id, mmr_delta, xp_delta, mmr, level, xp, version_before,
+           locked.player_id IS NULL AS missing
     FROM unnest(%(numbers)s::bigint[], %(player_ids)s::uuid[], %(mmr_deltas)s::bigint[], %(xp_deltas)s::bigint[])
          WITH ORDINALITY AS c (number, player_id, mmr_delta, xp_delta, place)
     LEFT JOIN locked USING (player_id)
 ), judged AS (
     SELECT number, request_id, fingerprint,
-        bool_or(missing AND EXISTS (SELECT FROM players p WHERE p.player_id = change.player_id)) AS busy,
+        bool_or(missing AND EXISTS (SELECT 1 FROM players p WHERE p.player_id = change.player_id)) AS busy,
         CASE
         WHEN bool_or(missing) THEN jsonb_build_object(
             'kind', 'NOT_FOUND',
@@ -161,26 +161,33 @@ WITH asked AS (
             'kind', 'PRECONDITION',
             'reason', 'PROGRESS_LIMIT',
             'message', 'a player''s mmr, level or xp would exceed what it can hold',
-            'metadata', jsonb_build_object())
+            'metadata', '{}'::jsonb)
         END AS refusal
     FROM asked
     JOIN change USING (number)
     GROUP BY number, request_id, fingerprint, earlier_s
-    HAVING clock_timestamp() <= %(not_after)s - make_interval(secs => earlier_s)
+    HAVING clock_timestamp() <= %(not_after)s - earlier_s * interval '1 second'
 ), applied AS (
     UPDATE players p
     SET mmr = GREATEST(0, c.mmr + c.mmr_delta),
         xp = c.xp + c.xp_delta,
-        level = GREATEST(c.level, LEAST(2147483647, 1 + (c.xp + c.xp_delta) / 1000)),
-        version = nextval('player_versions')
+        level = GREATEST(c.level, LEAST(2147483647,
+    -- include: levels
+        )),
+        version =
+    -- include: drawn_version
     FROM change c
     JOIN judged USING (number)
     WHERE p.player_id = c.player_id AND refusal IS NULL
-    RETURNING p.*, c.number, c.place
+    RETURNING p.player_id, p.username, p.email, p.mmr, p.level, p.xp, p.coins, p.held_coins, p.attributes, p.created_at,
+              p.last_login_at, p.version, c.number, c.place
 ), outcome AS (
-    SELECT request_id, %(method)s AS method, decode(fingerprint, 'hex') AS fingerprint,
+    SELECT request_id, %(method)s::text AS method, decode(fingerprint, 'hex') AS fingerprint,
            CASE WHEN refusal IS NULL
-           THEN jsonb_agg(to_jsonb(applied) - 'number' - 'place' || jsonb_build_object('attributes', '{}') ORDER BY place)
+           THEN jsonb_agg(jsonb_build_object(
+               'player_id', player_id, 'username', username, 'email', email, 'mmr', mmr, 'level', level, 'xp', xp,
+               'coins', coins, 'held_coins', held_coins, 'attributes', '{}', 'created_at', created_at,
+               'last_login_at', last_login_at, 'version', version) ORDER BY place)
            ELSE jsonb_build_object('refusal', refusal) END AS answer,
            array_agg(attributes::text ORDER BY place) AS attributes
     FROM judged
@@ -195,7 +202,8 @@ LEFT JOIN outcome USING (request_id);
 
 -- name: record_login (update players)
 UPDATE players
-SET last_login_at = now(), version = nextval('player_versions')
+SET last_login_at = now(), version =
+-- include: next_version
 WHERE player_id = %(player_id)s AND clock_timestamp() <= %(not_after)s
 RETURNING player_id, username, email, mmr, level, xp, coins, held_coins, attributes::text, created_at, last_login_at,
           version;
@@ -227,8 +235,23 @@ WHERE mmr BETWEEN %(min_mmr)s AND %(max_mmr)s
 ORDER BY created_at DESC, player_id DESC
 LIMIT %(limit)s;
 
--- name: delete_player (delete players)
+-- name: delete_player (delete players) -- only: postgresql
+-- A trigger forgets the ledger. It sees the entries that were committed while this waited for the player's row.
 DELETE FROM players
 WHERE player_id = %(player_id)s AND (%(version)s::bigint IS NULL OR version = %(version)s)
   AND clock_timestamp() <= %(not_after)s
 RETURNING version;
+
+-- name: delete_player (delete players) -- only: cockroachdb
+-- With the ledger. An entry that another transaction writes meanwhile makes one of the two fail with 40001.
+WITH deleted AS (
+    DELETE FROM players
+    WHERE player_id = %(player_id)s::uuid AND (%(version)s::int8 IS NULL OR version = %(version)s::int8)
+      AND clock_timestamp() <= %(not_after)s
+    RETURNING player_id, version
+), forgotten AS (
+    DELETE FROM wallet_ledger
+    WHERE player_id IN (SELECT player_id FROM deleted)
+)
+SELECT version
+FROM deleted;

@@ -11,11 +11,12 @@ from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceServicer
 from services.profile.messages import player_message
 from services.profile.players import username
 from services.profile.players.messages import batch_get_players_response, content_of_0_1, get_player_response
-from services.profile.players.store import PlayerOrder, PlayerStore
-from services.profile.players.types import POSITION, NewPlayer, PlayerChange, Progress
+from services.profile.players.store import PlayerStore
+from services.profile.players.types import POSITION, NewPlayer, PlayerChange, PlayerOrder, Progress
 from shared.contract import fields, json_struct
 from shared.contract.errors import FieldInvalid
 from shared.contract.fields import INT32_MAX, INT64_MAX
+from shared.contract.ids import new_id
 from shared.contract.paging import Pages, fitting
 from shared.stores.requests.key import RequestKey
 
@@ -41,7 +42,7 @@ class ProfileServicer(ProfileServiceServicer):
 
     async def CreatePlayer(self, request: pb.CreatePlayerRequest, context: Context) -> pb.CreatePlayerResponse:
         new = NewPlayer(
-            player_id=fields.uuid(request.player_id, "player_id") if request.HasField("player_id") else None,
+            player_id=fields.uuid(request.player_id, "player_id") if request.HasField("player_id") else new_id(),
             username=username.checked(request.username, "username"),
             email=_email(request.email, "email"),
             attributes=_attributes(request.attributes, "attributes"),

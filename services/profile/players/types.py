@@ -2,7 +2,8 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from enum import Enum
 from uuid import UUID
 
 from pydantic import TypeAdapter
@@ -14,9 +15,9 @@ from shared.stores.requests.kept import KeptAnswer
 
 @dataclass(frozen=True, slots=True)
 class NewPlayer:
-    """A player to be made; `player_id` None lets the store choose."""
+    """A player to be made."""
 
-    player_id: UUID | None
+    player_id: UUID
     username: str
     email: str
     attributes: str
@@ -32,8 +33,7 @@ class NewPlayer:
 
     def unique(self) -> Sequence[Hashable]:
         """What no two players have in common."""
-        keys = [("username", self.username), ("email", self.email.lower())]
-        return [*keys, self.player_id] if self.player_id else keys
+        return ("username", self.username), ("email", self.email.lower()), self.player_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,30 @@ class PlayerPosition:
 
     value: int | datetime
     player_id: UUID
+
+
+class PlayerOrder(Enum):
+    """How ListPlayers sorts, each from the top: by which field of a player, and what lies above its first page."""
+
+    MMR = ("mmr", 2**31 - 1)
+    LEVEL = ("level", 2**31 - 1)
+    CREATED = ("created_at", datetime.max.replace(tzinfo=UTC))
+
+    @property
+    def top(self) -> int | datetime:
+        """What no player is above of."""
+        top: int | datetime = self.value[1]
+        return top
+
+    def position(self, player: Player) -> PlayerPosition:
+        """Where a player stands in this order."""
+        return PlayerPosition(getattr(player, self.value[0]), player.player_id)
+
+    def holds(self, position: PlayerPosition) -> bool:
+        """Whether `position`, read from a page token, is one of this order."""
+        if isinstance(self.top, datetime):
+            return isinstance(position.value, datetime) and position.value.tzinfo is not None
+        return isinstance(position.value, int) and 0 <= position.value <= self.top
 
 
 # The answers of CreatePlayer and of BatchApplyProgress, as the request records keep them.

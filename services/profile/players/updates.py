@@ -32,7 +32,7 @@ class _Update:
 class _Updated(PlayerRow):
     busy: bool
     # The version of the player, who is locked; null where there is none.
-    current: int | None
+    version_before: int | None
 
     def result(self, change: PlayerChange) -> Player | Exception | Busy:
         """What became of a change."""
@@ -40,7 +40,9 @@ class _Updated(PlayerRow):
             return BUSY
         if player := self.player():
             return player
-        return player_not_found(change.player_id) if self.current is None else EtagMismatch(str(self.current))
+        if self.version_before is None:
+            return player_not_found(change.player_id)
+        return EtagMismatch(str(self.version_before))
 
 
 class UpdateBatches:

@@ -16,6 +16,11 @@
 -- has changed that row since this one's snapshot, PostgreSQL first computes and checks the new values from the old row,
 -- and only then finds the newer one. A spend that follows a gain closely would fail on `CHECK (coins >= 0)`, as
 -- INTERNAL. The version, which tells the later row, is drawn when the lock is held.
+--
+-- The ids of a player's ledger entries are in the order in which the coins moved. An id that the service drew before the
+-- statement would not be: it may have waited for the player's lock behind one that was drawn later. So the service draws
+-- an id (`drawn_id`), and the statement puts in place of its time the moment at which it holds the lock: 48 bits of
+-- milliseconds, the version 7, 12 bits for the fraction of a millisecond (RFC 9562, 5.7 and method 3 of 6.2).
 
 -- name: get_wallet (select players)
 SELECT player_id, coins, held_coins
@@ -24,25 +29,25 @@ WHERE player_id = %(player_id)s;
 
 -- name: adjust_coins (update players)
 WITH asked AS (
-    SELECT *
-    FROM json_to_recordset(%(asked)s::json) AS a (
-        number integer, request_id uuid, fingerprint text, earlier_s float8, player_id uuid, delta bigint, reason text,
-        reference text)
+    -- include: asked_adjustments
     WHERE request_id NOT IN (SELECT request_id FROM requests WHERE request_id = ANY(%(request_ids)s::uuid[]))
     -- include: impatient
 ), locked AS (
-    SELECT player_id AS locked_id, coins, held_coins
+    SELECT player_id AS locked_id, coins, held_coins, version
     FROM players
     WHERE player_id = ANY(%(rows)s::uuid[])
     ORDER BY player_id
     FOR NO KEY UPDATE SKIP LOCKED
 ), found AS MATERIALIZED (
-    SELECT asked.*, locked_id, coins AS coins_before, held_coins
+    SELECT asked.*, locked_id, coins AS coins_before, held_coins,
+    -- include: version_drawn
     FROM asked
     LEFT JOIN locked ON locked_id = player_id
 ), judged AS (
-    SELECT found.*, coins_before + delta::numeric AS coins, nextval('player_versions') AS version, uuidv7() AS entry_id,
-        locked_id IS NULL AND EXISTS (SELECT FROM players p WHERE p.player_id = found.player_id) AS busy,
+    SELECT found.*, coins_before + delta::numeric AS coins,
+    -- include: entry_id
+        AS entry_id,
+        locked_id IS NULL AND EXISTS (SELECT 1 FROM players p WHERE p.player_id = found.player_id) AS busy,
         CASE
         WHEN locked_id IS NULL THEN jsonb_build_object(
             'kind', 'NOT_FOUND',
@@ -52,8 +57,8 @@ WITH asked AS (
         WHEN coins_before - held_coins + delta::numeric < 0 THEN jsonb_build_object(
             'kind', 'PRECONDITION',
             'reason', 'INSUFFICIENT_COINS',
-            'message', format('the player has %%s coins to spend, and %%s are needed',
-                              coins_before - held_coins, -delta::numeric),
+            'message', 'the player has ' || (coins_before - held_coins)::text || ' coins to spend, and '
+                       || (-delta::numeric)::text || ' are needed',
             'metadata', jsonb_build_object('player_id', player_id,
                                            'have', (coins_before - held_coins)::text,
                                            'need', (-delta::numeric)::text))
@@ -64,22 +69,22 @@ WITH asked AS (
             'metadata', jsonb_build_object('player_id', player_id))
         END AS refusal
     FROM found
-    WHERE clock_timestamp() <= %(not_after)s - make_interval(secs => earlier_s)
+    WHERE clock_timestamp() <= %(not_after)s - earlier_s * interval '1 second'
 ), allowed AS (
     SELECT *
     FROM judged
     WHERE refusal IS NULL
 ), adjusted AS (
     UPDATE players p
-    SET coins = allowed.coins, held_coins = allowed.held_coins, version = allowed.version
+    SET coins = allowed.coins::bigint, held_coins = allowed.held_coins, version = allowed.version
     FROM allowed
     WHERE p.player_id = allowed.player_id
 ), entered AS (
     INSERT INTO wallet_ledger (entry_id, player_id, delta, coins_after, kind, reason, reference, request_id)
-    SELECT entry_id, player_id, delta, coins, 'ADJUSTMENT', reason, reference, request_id
+    SELECT entry_id, player_id, delta, coins::bigint, 'ADJUSTMENT', reason, reference, request_id
     FROM allowed
 ), outcome AS (
-    SELECT number, request_id, %(method)s AS method, decode(fingerprint, 'hex') AS fingerprint,
+    SELECT number, request_id, %(method)s::text AS method, decode(fingerprint, 'hex') AS fingerprint,
            CASE WHEN refusal IS NULL
            THEN jsonb_build_object(
                'wallet', jsonb_build_object('player_id', player_id, 'coins', coins, 'held_coins', held_coins),
@@ -99,14 +104,11 @@ LEFT JOIN outcome USING (number);
 
 -- name: transfer_coins (update players)
 WITH asked AS (
-    SELECT *
-    FROM json_to_recordset(%(asked)s::json) AS a (
-        number integer, request_id uuid, fingerprint text, earlier_s float8, sender_id uuid, receiver_id uuid,
-        amount bigint, reason text, reference text)
+    -- include: asked_transfers
     WHERE request_id NOT IN (SELECT request_id FROM requests WHERE request_id = ANY(%(request_ids)s::uuid[]))
     -- include: impatient
 ), locked AS (
-    SELECT player_id, coins, held_coins
+    SELECT player_id, coins, held_coins, version
     FROM players
     WHERE player_id = ANY(%(rows)s::uuid[])
     ORDER BY player_id
@@ -114,16 +116,15 @@ WITH asked AS (
 ), found AS MATERIALIZED (
     SELECT asked.*,
         s.player_id AS locked_sender, s.coins AS sender_before, s.held_coins AS sender_held,
-        r.player_id AS locked_receiver, r.coins AS receiver_before, r.held_coins AS receiver_held
+        r.player_id AS locked_receiver, r.coins AS receiver_before, r.held_coins AS receiver_held,
+    -- include: versions_drawn
     FROM asked
     LEFT JOIN locked s ON s.player_id = sender_id
     LEFT JOIN locked r ON r.player_id = receiver_id
 ), judged AS (
-    SELECT found.*, uuidv7() AS transfer_id,
-        sender_before - amount AS sender_coins, nextval('player_versions') AS sender_version,
-        receiver_before + amount::numeric AS receiver_coins, nextval('player_versions') AS receiver_version,
-        locked_sender IS NULL AND EXISTS (SELECT FROM players p WHERE p.player_id = sender_id)
-        OR locked_receiver IS NULL AND EXISTS (SELECT FROM players p WHERE p.player_id = receiver_id) AS busy,
+    SELECT found.*, sender_before - amount AS sender_coins, receiver_before + amount::numeric AS receiver_coins,
+        locked_sender IS NULL AND EXISTS (SELECT 1 FROM players p WHERE p.player_id = sender_id)
+        OR locked_receiver IS NULL AND EXISTS (SELECT 1 FROM players p WHERE p.player_id = receiver_id) AS busy,
         CASE
         WHEN locked_sender IS NULL OR locked_receiver IS NULL THEN jsonb_build_object(
             'kind', 'NOT_FOUND',
@@ -134,8 +135,8 @@ WITH asked AS (
         WHEN sender_before - sender_held < amount THEN jsonb_build_object(
             'kind', 'PRECONDITION',
             'reason', 'INSUFFICIENT_COINS',
-            'message', format('the player has %%s coins to spend, and %%s are needed',
-                              sender_before - sender_held, amount),
+            'message', 'the player has ' || (sender_before - sender_held)::text || ' coins to spend, and '
+                       || amount::text || ' are needed',
             'metadata', jsonb_build_object('player_id', sender_id,
                                            'have', (sender_before - sender_held)::text,
                                            'need', amount::text))
@@ -146,16 +147,18 @@ WITH asked AS (
             'metadata', jsonb_build_object('player_id', receiver_id))
         END AS refusal
     FROM found
-    WHERE clock_timestamp() <= %(not_after)s - make_interval(secs => earlier_s)
+    WHERE clock_timestamp() <= %(not_after)s - earlier_s * interval '1 second'
 ), movement AS (
     SELECT sender_id AS player_id, -amount AS delta, sender_coins AS coins, sender_held AS held_coins,
            sender_version AS version, 'TRANSFER_OUT' AS kind, reason, reference, request_id, transfer_id,
-           receiver_id AS counterparty_id
+           receiver_id AS counterparty_id, sender_drawn_id AS drawn_id
+    -- include: and_moment
     FROM judged
     WHERE refusal IS NULL
     UNION ALL
-    SELECT receiver_id, amount, receiver_coins, receiver_held, receiver_version, 'TRANSFER_IN', reason, reference,
-           request_id, transfer_id, sender_id
+    SELECT receiver_id, amount, receiver_coins::bigint, receiver_held, receiver_version, 'TRANSFER_IN', reason, reference,
+           request_id, transfer_id, sender_id, receiver_drawn_id
+    -- include: and_moment
     FROM judged
     WHERE refusal IS NULL
 ), moved AS (
@@ -164,12 +167,14 @@ WITH asked AS (
     FROM movement
     WHERE p.player_id = movement.player_id
 ), entered AS (
-    INSERT INTO wallet_ledger (player_id, delta, coins_after, kind, reason, reference, request_id, transfer_id,
+    INSERT INTO wallet_ledger (entry_id, player_id, delta, coins_after, kind, reason, reference, request_id, transfer_id,
                                counterparty_player_id)
-    SELECT player_id, delta, coins, kind, reason, reference, request_id, transfer_id, counterparty_id
+    SELECT
+    -- include: entry_id
+        , player_id, delta, coins, kind, reason, reference, request_id, transfer_id, counterparty_id
     FROM movement
 ), outcome AS (
-    SELECT number, request_id, %(method)s AS method, decode(fingerprint, 'hex') AS fingerprint,
+    SELECT number, request_id, %(method)s::text AS method, decode(fingerprint, 'hex') AS fingerprint,
            CASE WHEN refusal IS NULL
            THEN jsonb_build_object(
                'transfer_id', transfer_id,

@@ -1,68 +1,33 @@
-"""Coins in PostgreSQL. A method for each RPC, a query of the same name for each method."""
+"""What WalletService asks of whatever keeps the coins: a method for each RPC."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
+from typing import Protocol
 from uuid import UUID
 
-from services.profile.player_cache.cache import PlayerCache
-from services.profile.wallets.types import KEPT_ADJUSTMENT, KEPT_TRANSFER, Adjustment, Transfer, Wallet
-from shared.contract.errors import player_not_found
-from shared.stores.postgres import Postgres, queries
-from shared.stores.requests.effects import Effects, Written
+from services.profile.wallets.types import Adjustment, Transfer, Wallet
 from shared.stores.requests.key import RequestKey
-from shared.stores.requests.records import PIECES, RequestRecords
-
-QUERIES = queries.load(Path(__file__).with_name("queries.sql"), PIECES)
 
 
-class WalletStore:
-    """Every movement, its ledger entries and its request record are one statement: all of it happens, or none."""
+class WalletStore(Protocol):
+    """Coins and their ledger. A movement, its ledger entries and its request record happen together or not at all; the
+    sum of a player's entries is always what the player owns, and their ids are in the order of the movements.
 
-    def __init__(self, database: Postgres, requests: RequestRecords, cache: PlayerCache) -> None:
-        self._database = database
-        self._requests = requests
-        self._cache = cache
-        self._adjustments = Effects(database, QUERIES["adjust_coins"], KEPT_ADJUSTMENT, self._announced)
-        self._transfers = Effects(database, QUERIES["transfer_coins"], KEPT_TRANSFER, self._announced)
+    A write takes effect once under its key: the same request again gets the same answer, another one raises
+    RequestIdReused. Every method may also raise StoreUnavailable, Overloaded, DeadlineReached."""
 
     async def get_wallet(self, player_id: UUID) -> Wallet:
-        """From the database itself: whoever asks for a wallet is about to spend. Raises NotFound."""
-        rows = await self._database.fetch(QUERIES["get_wallet"], {"player_id": player_id}, Wallet)
-        if not rows:
-            raise player_not_found(player_id)
-        return rows[0]
+        """As it is now, never an older copy: whoever asks for a wallet is about to spend. Raises NotFound."""
+        ...
 
     async def adjust_coins(
         self, player_id: UUID, delta: int, reason: str, reference: str, key: RequestKey
     ) -> Adjustment:
-        """Raises NotFound, PreconditionFailed, RequestIdReused."""
-        fields = {"player_id": player_id, "delta": delta, "reason": reason, "reference": reference}
-        return await self._requests.once(key, lambda: self._adjustments.do(key, fields, [player_id]), KEPT_ADJUSTMENT)
+        """Gives or takes `delta` coins. Raises NotFound, PreconditionFailed where there are too few to take, or the
+        player would own more than 2^63-1, RequestIdReused."""
+        ...
 
     async def transfer_coins(
         self, sender_id: UUID, receiver_id: UUID, amount: int, reason: str, reference: str, key: RequestKey
     ) -> Transfer:
-        """Raises NotFound, PreconditionFailed, RequestIdReused."""
-        fields = {
-            "sender_id": sender_id,
-            "receiver_id": receiver_id,
-            "amount": amount,
-            "reason": reason,
-            "reference": reference,
-        }
-        return await self._requests.once(
-            key, lambda: self._transfers.do(key, fields, [sender_id, receiver_id]), KEPT_TRANSFER
-        )
-
-    async def close(self) -> None:
-        """Cancels the statements under way; their callers are cancelled too."""
-        await self._adjustments.close()
-        await self._transfers.close()
-
-    @asynccontextmanager
-    async def _announced(self, player_ids: Sequence[UUID]) -> AsyncIterator[Written]:
-        """Keeps the cache right while a statement writes these players' coins."""
-        async with self._cache.writing(player_ids) as written:
-            # Nobody here knows all of the player, so the next reader loads it.
-            yield lambda player_id, version: written(player_id, version, None)
+        """Moves `amount` coins from one player to another. Raises NotFound, PreconditionFailed likewise,
+        RequestIdReused."""
+        ...

@@ -21,7 +21,8 @@ from psycopg.rows import AsyncRowFactory, TupleRow, class_row, tuple_row
 from psycopg_pool import PoolTimeout
 
 from shared.contract.errors import DeadlineReached, Overloaded, StoreUnavailable
-from shared.stores.errors import ConstraintViolated, LockTimeout, OutOfRange, StoreUnfit
+from shared.stores.errors import ConstraintViolated, Contended, LockTimeout, OutOfRange, StoreUnfit
+from shared.stores.postgres.dialect import POSTGRESQL, Dialect
 from shared.stores.postgres.lease import Lease
 from shared.stores.postgres.pool import STORE, Connections, select_one, select_writable
 from shared.stores.postgres.positions import QUERIES as POSITIONS
@@ -47,6 +48,9 @@ SCHEMA_EVERY_S = 10.0
 _SCHEMA_POLL_S = 0.5
 # How long connections may be missing from the pool before it is replaced.
 MEND_AFTER_S = 10.0
+# How often a write goes through the attempts of the retry policy while it loses against other transactions, and its
+# deadline is not over. Each time somebody else has got on.
+_ROUNDS = 10
 _NOT_AFTER = "%(not_after)s"
 
 
@@ -112,8 +116,11 @@ class Postgres:
         telemetry: StoreTelemetry,
         schema: Schema | None = None,
         *,
+        dialect: Dialect = POSTGRESQL,
         replicated: bool = False,
     ) -> None:
+        # Which database it is: stores take their queries for it.
+        self.dialect = dialect
         self.reads: Reads = self
         self.latest: Latest | None = None
         self._jobs = [Job("watch-pool", self.watch_forever, vital=True)]
@@ -145,7 +152,7 @@ class Postgres:
             with self._errors(lambda: again):
                 return await self._connections.use(work)
 
-        return await self._retried(attempt)
+        return await self._retried(attempt, shared=query.shared)
 
     async def fetch_rows(self, query: Query, params: Params) -> list[TupleRow]:
         """Likewise for a query that only reads; each row is the tuple of its columns."""
@@ -171,10 +178,12 @@ class Postgres:
 
         return await self._retried(attempt)
 
-    async def transaction(self, work: Callable[[Transaction], Awaitable[T]], *, repeatable: bool) -> T:
+    async def transaction(
+        self, work: Callable[[Transaction], Awaitable[T]], *, repeatable: bool, shared: bool = False
+    ) -> T:
         """Runs `work` in a transaction and in a task of its own: committed when it returns, rolled back when it
         raises, and when the caller is cancelled before the commit. A retry repeats the whole of it. `repeatable` is
-        asked only when the connection broke during the commit."""
+        asked only when the connection broke during the commit. `shared` is that of its query (Query.shared)."""
 
         async def attempt() -> T:
             committing = False
@@ -190,7 +199,7 @@ class Postgres:
             with self._errors(lambda: repeatable or not committing):
                 return await self._connections.use(whole)
 
-        return await self._retried(attempt)
+        return await self._retried(attempt, shared=shared)
 
     def read_from(self, replicas: Reads, latest: Latest, jobs: Sequence[Job]) -> None:
         """From now on `reads` are the replicas, whose `jobs` belong to the background work."""
@@ -208,7 +217,7 @@ class Postgres:
         A commit waits for them, but somebody else can see what it has written before they have it: when the deadline
         ends the wait, and the caller is told so. Whoever answers "it is done" because of what it has seen, and not
         because of a commit of its own, waits here first."""
-        if self._replicated:
+        if self._replicated and self.dialect.standbys:
             await self.execute(POSITIONS["confirm_commits"], {}, repeatable=True)
 
     async def ping(self) -> None:
@@ -280,7 +289,9 @@ class Postgres:
         self._fit_at = now
         lease.connection.schema_is_known = True
 
-    async def _retried(self, attempt: Callable[[], Awaitable[T]]) -> T:
+    async def _retried(self, attempt: Callable[[], Awaitable[T]], *, shared: bool = False) -> T:
+        """What an attempt comes to, repeated as the policy says. One that loses against other transactions is repeated
+        until its deadline; if it is shared, its caller does its parts one by one instead."""
         broken = False
 
         async def once() -> T:
@@ -296,10 +307,20 @@ class Postgres:
                     raise StoreUnavailable(STORE) from error
                 raise
 
-        try:
-            return await self._retrier.run(once)
-        except TransientError as error:
-            raise StoreUnavailable(STORE) from error
+        lost: TransientError | None = None
+        for _ in range(1 if shared else _ROUNDS):
+            if deadline.passed():
+                break
+            try:
+                return await self._retrier.run(once)
+            except TransientError as error:
+                if error.kind is not Transient.SERIALIZATION_FAILURE:
+                    raise StoreUnavailable(STORE) from error
+                lost = error
+        if lost is None:
+            raise DeadlineReached
+        # Contended promises that nothing was done. An attempt whose connection broke may have done it.
+        raise (StoreUnavailable if broken else Contended)(STORE) from lost
 
     @contextmanager
     def _errors(self, repeatable: Callable[[], bool]) -> Iterator[None]:
@@ -312,9 +333,12 @@ class Postgres:
         except PoolTimeout as error:
             self._telemetry.error("CONNECTION_TIMEOUT")
             raise StoreUnavailable(STORE) from error
-        except (pg.DeadlockDetected, pg.SerializationFailure) as error:
+        except pg.DeadlockDetected as error:
             self._telemetry.error(Transient.DEADLOCK_DETECTED.value)
             raise TransientError(Transient.DEADLOCK_DETECTED) from error
+        except pg.SerializationFailure as error:
+            self._telemetry.error(Transient.SERIALIZATION_FAILURE.value)
+            raise TransientError(Transient.SERIALIZATION_FAILURE) from error
         except pg.ReadOnlySqlTransaction as error:
             self._telemetry.error(Transient.REPLICA_LAG.value)
             raise TransientError(Transient.REPLICA_LAG) from error

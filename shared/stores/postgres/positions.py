@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from shared.contract.consistency import Position
+from shared.stores.postgres.dialect import POSTGRESQL
 from shared.stores.postgres.lease import Lease
 from shared.stores.postgres.queries import load
 
-QUERIES = load(Path(__file__).with_name("positions.sql"))
+QUERIES = load(Path(__file__).with_name("positions.sql")).of(POSTGRESQL)
 
 
 async def log_position(lease: Lease) -> Position:

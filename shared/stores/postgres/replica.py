@@ -12,9 +12,11 @@ from psycopg_pool import PoolTimeout
 
 from shared.contract.consistency import Position
 from shared.stores.postgres.database import MEND_AFTER_S, Transaction
+from shared.stores.postgres.dialect import POSTGRESQL
 from shared.stores.postgres.lease import Lease
 from shared.stores.postgres.pool import Connections
 from shared.stores.postgres.positions import log_position
+from shared.stores.postgres.session import Session
 from shared.telemetry.store import StoreTelemetry
 from shared.work import deadline
 from shared.work.retry import Transient
@@ -40,7 +42,8 @@ class Replica:
 
     def __init__(self, url: str, pool_size: int, telemetry: StoreTelemetry) -> None:
         self.name = telemetry.store
-        self.connections = Connections(url, pool_size, telemetry.metrics, telemetry.store)
+        session = Session(POSTGRESQL, pooler=False)
+        self.connections = Connections(url, pool_size, telemetry.metrics, session, telemetry.store)
         self.usable = False
         # What the last probe found, which is what was logged.
         self.said_usable = False

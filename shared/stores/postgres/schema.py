@@ -11,6 +11,7 @@ from pathlib import Path
 from psycopg import errors as pg
 
 from shared.stores.errors import StoreUnfit
+from shared.stores.postgres.dialect import Dialect
 from shared.stores.postgres.lease import Lease
 from shared.stores.postgres.migrations import by_version
 
@@ -32,9 +33,9 @@ class Schema:
     needed: frozenset[str]
 
     @classmethod
-    def of(cls, service: Path) -> "Schema":
+    def of(cls, service: Path, dialect: Dialect) -> "Schema":
         """What the service in this folder needs. Raises MigrationError for a version that two files have."""
-        return cls(service.name, frozenset(by_version(service)))
+        return cls(service.name, frozenset(by_version(service, dialect)))
 
     async def check(self, lease: Lease) -> None:
         """Raises SchemaOlder, and SchemaNewer where nothing is missing."""

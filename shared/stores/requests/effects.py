@@ -21,7 +21,7 @@ from uuid import UUID
 from pydantic_core import to_json
 
 from shared.stores.errors import SPOILED
-from shared.stores.postgres import Postgres
+from shared.stores.postgres import Postgres, Transaction
 from shared.stores.postgres.arrays import array
 from shared.stores.postgres.patience import waited
 from shared.stores.postgres.queries import Query
@@ -71,13 +71,21 @@ class _Row:
 
 class Effects(Generic[T]):
     """What one RPC does, under request ids. `method` is the RPC's, as RequestKey has it. Without `announced`, nobody is
-    told of what is written."""
+    told of what is written. `then` is a second statement with the same parameters, in the same transaction, where one
+    cannot do all of it: on CockroachDB a statement changes each table only once."""
 
     def __init__(
-        self, database: Postgres, query: Query, kept: KeptAnswer[T], announced: Announced | None = None
+        self,
+        database: Postgres,
+        query: Query,
+        kept: KeptAnswer[T],
+        announced: Announced | None = None,
+        *,
+        then: Query | None = None,
     ) -> None:
         self._database = database
         self._query = query
+        self._then = then
         self._patient = query.patient()
         self._kept = kept
         self._announced = announced
@@ -136,7 +144,16 @@ class Effects(Generic[T]):
             "method": effects[0].key.method,
             **self._kept.params(),
         }
-        return await self._database.fetch(query, params, _Row, repeatable=True)
+        if self._then is None:
+            return await self._database.fetch(query, params, _Row, repeatable=True)
+        then = self._then
+
+        async def both(transaction: Transaction) -> list[_Row]:
+            rows = await transaction.fetch(query, params, _Row)
+            await transaction.execute(then, params)
+            return rows
+
+        return await self._database.transaction(both, repeatable=True, shared=query.shared)
 
     def _results(self, effects: Sequence[_Effect], rows: Sequence[_Row]) -> Sequence[T | Refusal | Busy | None]:
         results: list[T | Refusal | Busy | None] = [None] * len(effects)

@@ -7,7 +7,7 @@ the byte. A statement that comes after its twin finds the record and does nothin
 
 Records are kept for some days (REQUESTS_KEPT_DAYS), counted from the end of the day in UTC. Answers, which may be
 large, lie in a partition for each day, which is dropped as a whole; the rows of `requests` are small, and are deleted
-(docs/adr/0009-request-records.md).
+(docs/adr/0009-request-records.md). Where the dialect has no partitions, a record is one row, and is deleted as such.
 
 Not recorded is what says nothing about the state: a malformed field, a reused request_id, a store that is down, a
 deadline that passed.
@@ -42,7 +42,7 @@ QUERIES = load(Path(__file__).with_name("queries.sql"), PIECES)
 _EVERY_S = 3600
 # After a failure.
 _AGAIN_S = 60
-# A pause between two deletions of 10,000 rows, so that calls are not held up.
+# A pause between two deletions of many rows, so that calls are not held up.
 _PAUSE_S = 1
 # How long the background work may be down before answers go into the default partition.
 _DAYS_AHEAD = 7
@@ -83,6 +83,7 @@ class RequestRecords:
 
     def __init__(self, database: Postgres, kept_days: int = 7) -> None:
         self._database = database
+        self._queries = QUERIES.of(database.dialect)
         self._kept_days = kept_days
         self._found: Batcher[UUID, _Recorded | None] = Batcher(self._find_all, keys=lambda _: ())
 
@@ -122,21 +123,24 @@ class RequestRecords:
             _log.warning("today's request records go into the default partition: %s", error.message)
 
     async def make_partitions(self) -> int:
-        """Makes the partitions of today and the days to come. Returns how many were missing."""
+        """Makes the partitions of today and the days to come, where there are any. Returns how many were missing."""
+        if not self._database.dialect.partitions:
+            return 0
         params = {"days_ahead": _DAYS_AHEAD}
-        [row] = await self._database.fetch(QUERIES["make_request_partitions"], params, _Made, repeatable=False)
+        [row] = await self._database.fetch(self._queries["make_request_partitions"], params, _Made, repeatable=False)
         return row.made
 
     async def forget_old(self) -> None:
         """Removes the records of days that ended longer ago than records are kept."""
+        dialect = self._database.dialect
         params = {"kept_days": self._kept_days}
-        [row] = await self._database.fetch(QUERIES["find_cutoff"], params, _Cutoff)
-        before = {"forgotten_before": row.forgotten_before}
+        [row] = await self._database.fetch(self._queries["find_cutoff"], params, _Cutoff)
+        before = {"forgotten_before": row.forgotten_before, "at_once": dialect.forgotten_at_once}
         # The ids first: an id whose answer is gone would be taken for a request that came too late.
-        for query in ("forget_requests", "forget_default_answers"):
-            while await self._database.execute(QUERIES[query], before, repeatable=True):
+        for query in ("forget_requests", "forget_default_answers") if dialect.partitions else ("forget_requests",):
+            while await self._database.execute(self._queries[query], before, repeatable=True):
                 await asyncio.sleep(_PAUSE_S)
-        while await self._drop_partition(row.forgotten_before):
+        while dialect.partitions and await self._drop_partition(row.forgotten_before):
             await asyncio.sleep(_PAUSE_S)
 
     async def forget_forever(self) -> None:
@@ -157,14 +161,14 @@ class RequestRecords:
 
     async def _drop_partition(self, forgotten_before: datetime) -> int:
         params = {"forgotten_before": forgotten_before}
-        [row] = await self._database.fetch(QUERIES["drop_request_partition"], params, _Dropped, repeatable=False)
+        [row] = await self._database.fetch(self._queries["drop_request_partition"], params, _Dropped, repeatable=False)
         return row.dropped
 
     async def _refuse(self, key: RequestKey, refusal: Refusal, version: int) -> Refusal | None:
         """Records a refusal and returns it; None if another attempt has recorded its outcome already, or the time is
         over."""
         params = {**key.params(), "answer": refusal.json(), "answer_version": version}
-        refused = await self._database.execute(QUERIES["record_refusal"], params, repeatable=True)
+        refused = await self._database.execute(self._queries["record_refusal"], params, repeatable=True)
         return refusal if refused else None
 
     async def _find(self, key: RequestKey, kept: KeptAnswer[T]) -> T | Refusal | None:
@@ -180,7 +184,7 @@ class RequestRecords:
         return outcome(found.answer, lambda answer: kept.read(answer, found.version))
 
     async def _find_all(self, request_ids: Sequence[UUID]) -> list[_Recorded | None]:
-        rows = await self._database.fetch(QUERIES["find_requests"], {"request_ids": list(request_ids)}, _Recorded)
+        rows = await self._database.fetch(self._queries["find_requests"], {"request_ids": list(request_ids)}, _Recorded)
         if rows:
             # Seen, not committed by us: the answer must not be lost with this server.
             await self._database.confirm()

@@ -16,8 +16,7 @@ from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 if TYPE_CHECKING:
     from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceAsyncStub
 
-from services.profile.players.store import PlayerOrder
-from services.profile.players.types import POSITION, PlayerPosition
+from services.profile.players.types import POSITION, PlayerOrder, PlayerPosition
 from shared.contract.paging import Pages
 from tests.conftest import Players
 from tests.support.errors import failure

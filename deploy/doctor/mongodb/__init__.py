@@ -1,0 +1,1 @@
+"""What can be ill about a MongoDB."""
