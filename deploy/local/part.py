@@ -55,6 +55,11 @@ class Part(ABC):
         """What is to be done before each start of the process."""
         return
 
+    async def settle(self) -> None:
+        """What is to be done once per start of the stack, when the process serves, before the part counts as up. Raises
+        PartFailedError."""
+        return
+
     @abstractmethod
     def command(self) -> Command:
         """How to start it."""

@@ -19,6 +19,12 @@ async def redis_answers(socket: Path) -> bool:
     return await _answer(asyncio.open_unix_connection(socket), b"PING\r\n") == b"+PONG\r\n"
 
 
+async def redis_answers_at(port: int, password: str) -> bool:
+    """Likewise at this loopback port, for a store or a sentinel that asks for a password."""
+    ask = f"AUTH {password}\r\nPING\r\n".encode()
+    return await _answer(asyncio.open_connection("127.0.0.1", port), ask, line=2) == b"+PONG\r\n"
+
+
 async def mongodb_answers(host: str, port: int) -> bool:
     """Whether the MongoDB at this address says that it takes writes."""
     # Imported late, so that only a stack with MongoDB loads it.
@@ -96,13 +102,17 @@ async def program_succeeds(*argv: str | Path) -> bool:
         return False
 
 
-async def _answer(connecting: Coroutine[Any, Any, tuple[StreamReader, StreamWriter]], ask: bytes) -> bytes:
-    """The first line that comes back, or nothing."""
+async def _answer(
+    connecting: Coroutine[Any, Any, tuple[StreamReader, StreamWriter]], ask: bytes, line: int = 1
+) -> bytes:
+    """This line of what comes back, or nothing."""
     try:
         async with asyncio.timeout(_ASK_S):
             reader, writer = await connecting
             try:
                 writer.write(ask)
+                for _ in range(line - 1):
+                    await reader.readline()
                 return await reader.readline()
             finally:
                 writer.close()

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from deploy.local import ports
+from deploy.local import groups, ports
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 _TAKES = "takes a TCP port, 1 to 65535, for "
@@ -38,6 +38,15 @@ class StackSettings(BaseSettings):
     leaderboard_metrics_port: int = Field(9463, ge=1, le=65535, description=_TAKES + "leaderboard's metrics")
     gamelog_metrics_port: int = Field(9465, ge=1, le=65535, description=_TAKES + "the game log's metrics")
     gateway_metrics_port: int = Field(9464, ge=1, le=65535, description=_TAKES + "the gateway's metrics")
+    ranks_port: int = Field(
+        6390,
+        ge=1,
+        le=65535,
+        description=_TAKES
+        + "the boards' first server, unless there is only one, which has none; the others, sentinels "
+        "and the ports on which nodes of a cluster talk lie up to 15 above",
+    )
+    cache_port: int = Field(6420, ge=1, le=65535, description=_TAKES + "the player cache's first server, likewise")
     dynamodb_port: int = Field(
         8000, ge=1, le=65535, description=_TAKES + "DynamoDB Local, where it keeps the leaderboards"
     )
@@ -54,6 +63,11 @@ class StackSettings(BaseSettings):
         pattern="^(single|replica|cluster)$",
         description="takes single, replica (a standby beside PostgreSQL, the boards under Sentinel) or cluster "
         "(PostgreSQL by several hosts, the boards in a cluster of three shards)",
+    )
+    cache_replication_mode: str = Field(
+        "single",
+        pattern="^(single|replica|cluster)$",
+        description="takes single, replica (the player cache under Sentinel) or cluster",
     )
     synchronous_replication: bool = Field(
         False,
@@ -77,9 +91,18 @@ class StackSettings(BaseSettings):
     def on_free_ports(cls, replicas: int = 1, **others: str) -> "StackSettings":
         """The settings of a stack whose every port is free now, and whose data lies elsewhere."""
         variables = cls.port_variables()
-        free = ports.free(len(variables), [_PORT_STEP * n for n in range(1, replicas)])
+        modes = (others.get("replication_mode"), others.get("cache_replication_mode"))
+        above = {_PORT_STEP * n for n in range(1, replicas)}.union(
+            *(groups.PORTS.get(mode or "", ()) for mode in modes)
+        )
+        free = ports.free(len(variables), sorted(above - {0}))
         chosen = {name.lower(): port for name, port in zip(variables, free, strict=True)}
         return cls.model_validate({**chosen, **others, "replicas": replicas})
+
+    @property
+    def ranks_mode(self) -> str:
+        """How many Valkeys the boards are kept on; "" for none."""
+        return self.replication_mode if self.leaderboard_database_type == "valkey" else ""
 
     @classmethod
     def port_variables(cls) -> list[str]:
@@ -89,7 +112,8 @@ class StackSettings(BaseSettings):
     def ports(self) -> dict[str, tuple[int, ...]]:
         """Every TCP port of the stack under the name of the variable that moves it."""
         single = ("SAVEPOINT_PORT", "GATEWAY_METRICS_PORT", "DYNAMODB_PORT", "MONGODB_PORT")
-        unused = set()
+        of_groups = {"RANKS_PORT": self.ranks_mode, "CACHE_PORT": self.cache_replication_mode}
+        unused = set(of_groups)
         if self.leaderboard_database_type != "dynamodb":
             unused.add("DYNAMODB_PORT")
         if self.gamelog_database_type != "mongodb":
@@ -98,6 +122,10 @@ class StackSettings(BaseSettings):
             name: self._ports(name.lower(), 1 if name in single else self.replicas)
             for name in self.port_variables()
             if name not in unused
+        } | {
+            name: tuple(getattr(self, name.lower()) + n for n in groups.PORTS[mode])
+            for name, mode in of_groups.items()
+            if mode in groups.PORTS
         }
 
     def replicas_of(self, service: str) -> tuple[Replica, ...]:

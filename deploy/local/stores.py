@@ -1,6 +1,6 @@
 """The stores, and how each service is led to its own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -11,7 +11,9 @@ from deploy.local.part import Part
 from deploy.local.postgres import USER, Postgres
 from deploy.local.replicated_postgres import ReplicatedPostgres, pair
 from deploy.local.settings import StackSettings
-from deploy.local.valkey import Cache, Ranks
+from deploy.local.valkey import Cache, Ranks, Valkey
+from deploy.local.valkey_cluster import ClusterGroup
+from deploy.local.valkey_sentinel import SentinelGroup
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,15 @@ class Stores:
             self.postgres, self.replica = pair(layout, synchronous=settings.synchronous_replication)
         self.cache, self.ranks = Cache(layout), Ranks(layout)
         servers = (self.postgres, self.replica) if self.replica else (self.postgres,)
+        # Each mode keeps data of its own.
+        self.cache_group = _group(layout, self.cache, settings.cache_replication_mode, settings.cache_port)
+        self.ranks_group = _group(layout, self.ranks, settings.replication_mode, settings.ranks_port)
         self.dynamodb = (
             dynamodb(layout, settings.dynamodb_port) if settings.leaderboard_database_type == "dynamodb" else None
         )
         self.mongodb = MongoDb(layout, settings.mongodb_port) if settings.gamelog_database_type == "mongodb" else None
-        self.parts: tuple[Part, ...] = (*servers, self.cache, self.dynamodb or self.ranks)
+        boards = (self.dynamodb,) if self.dynamodb else self.ranks_group.parts
+        self.parts: tuple[Part, ...] = (*servers, *self.cache_group.parts, *boards)
         if self.mongodb:
             self.parts += (self.mongodb,)
         self._settings = settings
@@ -53,12 +59,12 @@ class Stores:
     @property
     def cache_url(self) -> str:
         """REDIS_URL of the player cache."""
-        return self.cache.url
+        return self.cache_group.url
 
     @property
     def ranks_url(self) -> str:
         """REDIS_URL of the leaderboards."""
-        return self.ranks.url
+        return self.ranks_group.url
 
     def sql(self, database: str) -> Way:
         """To the tables of a service."""
@@ -73,16 +79,39 @@ class Stores:
 
     def player_cache(self) -> Way:
         """To the copies of players."""
-        return Way((self.cache.name,), {"REDIS_URL": self.cache_url})
+        mode = {"CACHE_REPLICATION_MODE": self._settings.cache_replication_mode}
+        return Way(_names(self.cache_group.parts), {**mode, **self.cache_group.settings})
 
     def boards(self) -> Way:
         """To the leaderboards."""
         if self.dynamodb:
             return Way((self.dynamodb.name,), self.dynamodb.settings)
-        return Way((self.ranks.name,), {"DATABASE_TYPE": "valkey", "REDIS_URL": self.ranks_url})
+        chosen = {"DATABASE_TYPE": "valkey", "REPLICATION_MODE": self._settings.replication_mode}
+        return Way(_names(self.ranks_group.parts), {**chosen, **self.ranks_group.settings})
 
     def game_log(self) -> Way:
         """To the events."""
         if self.mongodb is None:
             return self.sql("gamelog")
         return Way((self.mongodb.name,), {"DATABASE_TYPE": "mongodb", "MONGODB_URL": self.mongodb.url("gamelog")})
+
+
+class _Alone:
+    """The group of a server that is alone."""
+
+    def __init__(self, server: Valkey) -> None:
+        self.parts: tuple[Part, ...] = (server,)
+        self.url = server.url
+        self.settings = {"REDIS_URL": server.url}
+
+
+def _group(layout: Layout, alone: Valkey, mode: str, port: int) -> "_Alone | SentinelGroup | ClusterGroup":
+    if mode == "replica":
+        return SentinelGroup(layout, alone.name, port, alone.settings)
+    if mode == "cluster":
+        return ClusterGroup(layout, alone.name, port, alone.settings)
+    return _Alone(alone)
+
+
+def _names(parts: Sequence[Part]) -> tuple[str, ...]:
+    return tuple(part.name for part in parts)

@@ -57,6 +57,8 @@ class Unit:
             if attempt == _TRIES_AT_START:
                 raise PartFailedError(f"{self.part.name} {ending(process.returncode)}", self.part.log)
             await asyncio.sleep(_FIRST_PAUSE_S * 2**attempt)
+        await self.part.settle()
+        self.up.set()
         self._listener.part_up(self, time.monotonic() - began)
         self._keeper = asyncio.create_task(self._keep(process), name=f"keep {self.part.name}")
 
@@ -87,7 +89,6 @@ class Unit:
         until = time.monotonic() + _START_WITHIN_S
         while process.returncode is None and time.monotonic() < until:
             if await self.part.serving():
-                self.up.set()
                 return True
             await asyncio.sleep(_POLL_S)
         return False
@@ -108,4 +109,5 @@ class Unit:
             with contextlib.suppress(PartFailedError):
                 process = await self._spawn()
                 if await self._becomes_serving(process):
+                    self.up.set()
                     self._listener.part_up(self, time.monotonic() - died)

@@ -1,5 +1,6 @@
 """Valkey: one server that caches and may forget, one that keeps the leaderboards and may not."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 from urllib.parse import quote
 
@@ -11,14 +12,14 @@ from deploy.local.process import environment
 
 # The wheel's server uses the allocator of glibc, which keeps only 7 freed pieces of each size at hand. Scripts make and
 # free many small strings: with more of them at hand, a script costs 10 to 30 % less.
-_ALLOCATOR = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=1000"}
+ALLOCATOR = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=1000"}
 
 
 class Valkey(Part):
     """What both have in common: a Unix socket in a private directory, and no TCP port."""
 
     engine = "Valkey"
-    settings: ClassVar[dict[str, str]]
+    settings: ClassVar[Mapping[str, str]]
 
     def __init__(self, layout: Layout) -> None:
         super().__init__(layout)
@@ -38,9 +39,9 @@ class Valkey(Part):
 
     def command(self) -> Command:
         """The server in the foreground."""
-        settings = self.settings | {"port": "0", "unixsocket": str(self.socket), "unixsocketperm": "700", "save": ""}
+        settings = {**self.settings, "port": "0", "unixsocket": str(self.socket), "unixsocketperm": "700"}
         options = [part for key, value in settings.items() for part in (f"--{key}", value)]
-        return Command((str(engines.valkey()), *options), environment(_ALLOCATOR), self.data)
+        return Command((str(engines.valkey()), *options), environment(ALLOCATOR), self.data)
 
     async def serving(self) -> bool:
         """Whether PING is answered."""
@@ -51,10 +52,11 @@ class Cache(Valkey):
     """Copies of players. Nothing is written to disk; when memory is full, what expires soonest unused goes first."""
 
     name = "cache"
-    settings: ClassVar[dict[str, str]] = {
+    settings: ClassVar[Mapping[str, str]] = {
         "appendonly": "no",
         "maxmemory": "64mb",
         "maxmemory-policy": "volatile-lru",
+        "save": "",
     }
 
 
@@ -62,7 +64,7 @@ class Ranks(Valkey):
     """The leaderboards. Every write goes to the append-only file, which reaches the disk once a second."""
 
     name = "ranks"
-    settings: ClassVar[dict[str, str]] = {
+    settings: ClassVar[Mapping[str, str]] = {
         "appendonly": "yes",
         "appendfsync": "everysec",
         # At full load the log grows by tens of MB a second. From the default of 64 MB on, the server would fork and
@@ -70,4 +72,5 @@ class Ranks(Valkey):
         "auto-aof-rewrite-min-size": "256mb",
         "aof-load-truncated": "yes",  # a kill in the middle of a write costs that write, not the start
         "maxmemory-policy": "noeviction",
+        "save": "",
     }

@@ -44,7 +44,8 @@ class DynamoDbSettings(BaseSettings):
 
 
 class LeaderboardSettings(ServiceSettings, ValkeySettings, DynamoDbSettings):
-    """REDIS_URL is the store of the boards: it must keep what it holds (appendonly yes) and never evict."""
+    """REDIS_URL is the store of the boards: it must keep what it holds (appendonly yes) and never evict.
+    REPLICATION_MODE says whether it names a server, sentinels (replica) or a cluster."""
 
     listen: str = listens("127.0.0.1:50053")
     metrics_listen: str = shows_metrics("127.0.0.1:9463")

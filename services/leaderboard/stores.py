@@ -39,7 +39,7 @@ class Stores:
 @asynccontextmanager
 async def stores(runtime: Runtime[LeaderboardSettings]) -> AsyncIterator[Stores]:
     """The store, while the context is open. Raises StoreUnavailable when it does not answer, StoreUnfit when the table
-    is missing, or is not ours."""
+    is missing, or is not ours, or when REDIS_URL and REPLICATION_MODE do not fit."""
     settings = runtime.settings
     if settings.database_type == DYNAMODB:
         # Imported here, so that a service over Valkey does not load Amazon's client, which takes 40 MB.
@@ -58,6 +58,8 @@ async def stores(runtime: Runtime[LeaderboardSettings]) -> AsyncIterator[Stores]
         runtime.store_telemetry(valkey.STORE),
         answer_timeout_s=ANSWER_TIMEOUT_S,
         start_timeout_s=settings.store_start_timeout_s,
+        mode=settings.replication_mode,
+        sentinel_password=settings.sentinel_password,
     ) as server:
         yield Stores(settings, valkey=server)
 

@@ -44,7 +44,12 @@ async def stores(runtime: Runtime[ProfileSettings]) -> AsyncIterator[Stores]:
             pooler=settings.database_pooler != "none",
         ) as database,
         valkey.connect(
-            settings.redis_url, runtime.store_telemetry(valkey.STORE), answer_timeout_s=CACHE_TIMEOUT_S
+            settings.redis_url,
+            runtime.store_telemetry(valkey.STORE),
+            answer_timeout_s=CACHE_TIMEOUT_S,
+            mode=settings.cache_replication_mode,
+            sentinel_password=settings.sentinel_password,
+            tells_reign=True,
         ) as cache_server,
     ):
         cache = PlayerCache(cache_server, settings.cache_ttl_s, runtime.metrics.cache("players"), encoded)

@@ -14,7 +14,7 @@ from shared.stores.replication import Replication
 from shared.work.bounds import LONGEST_CALL_S
 
 # Values that hold a password are not repeated in a message.
-_SECRET = {"DATABASE_URL", "DATABASE_REPLICA_URLS", "REDIS_URL", "MONGODB_URL"}
+_SECRET = {"DATABASE_URL", "DATABASE_REPLICA_URLS", "REDIS_URL", "SENTINEL_PASSWORD", "MONGODB_URL"}
 
 
 class SettingsError(Exception):
@@ -228,8 +228,10 @@ class ValkeySettings(BaseSettings):
     redis_url: str = Field(
         min_length=1,
         pattern=r"^(redis|rediss|unix)://",
-        description="takes redis://host:port/0, rediss://… or unix:///path?db=0, and is required",
+        description="takes redis://host:port/0, rediss://… or unix:///path?db=0; for sentinels "
+        "redis://host1:26379,host2:26379/0?primary=name; for a cluster redis://node1:6379,node2:6379; and is required",
     )
+    sentinel_password: str = Field("", description="takes the sentinels' own password; empty: they ask for none")
 
 
 S = TypeVar("S", bound=BaseSettings)

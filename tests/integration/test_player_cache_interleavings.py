@@ -8,14 +8,12 @@ writers are caches of their own, as in processes of their own.
 import asyncio
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pytest
-from redis.asyncio import Redis
 from savepoint.profile.v1 import profile_pb2
 
-from deploy.local.stores import Stores
 from services.profile.messages import encoded
 from services.profile.player import Player
 from services.profile.player_cache.cache import Loaded, PlayerCache, entry_key
@@ -23,7 +21,7 @@ from services.profile.players import sql_store
 from shared.stores.postgres import Postgres
 from shared.stores.postgres.dialect import POSTGRESQL
 from shared.stores.postgres.queries import Query
-from shared.stores.valkey import Valkey
+from shared.stores.valkey import Script, Valkey
 from shared.telemetry.metrics import Metrics
 
 STEP_BOUND_S = 5
@@ -34,6 +32,9 @@ MAKE = Query(
     *("make", "insert", "players"),
     "INSERT INTO players (username, email) VALUES (%(username)s, %(email)s) RETURNING player_id",
 )
+EVICT = Script("evict", "return redis.call('DEL', KEYS[1])", "", writes=True)
+FIELDS = Script("fields", "return redis.call('HKEYS', KEYS[1])", "", writes=False)
+DROP = Script("drop", "return redis.call('HDEL', KEYS[1], unpack(ARGV))", "", writes=True)
 
 QUERIES = sql_store.QUERIES.of(POSTGRESQL)
 
@@ -78,15 +79,29 @@ class Actor(ABC):
 class Scene:
     """One player, in the database and in nobody's cache yet."""
 
-    def __init__(self, database: Postgres, server: Valkey, client: Redis, player_id: uuid.UUID) -> None:
+    def __init__(self, database: Postgres, server: Valkey, player_id: uuid.UUID) -> None:
         self.database = database
         self.server = server
-        self.client = client
         self.player_id = player_id
         self.id_text = str(player_id)
+        self._key = entry_key(player_id)
 
     def cache(self) -> PlayerCache:
-        return PlayerCache(self.server, 3600, Metrics().cache("players"), encoded)
+        # Where there may be failovers, none has happened.
+        return PlayerCache(self.server, 3600, Metrics().cache("players"), encoded, settle_s=0)
+
+    async def evict(self) -> None:
+        """The entry goes, with all announcements and leases."""
+        await self.server.run(EVICT, [self._key])
+
+    async def announcements(self) -> list[bytes]:
+        """The fields of the writers that are at work."""
+        fields: list[bytes] = await self.server.run(FIELDS, [self._key])
+        return [field for field in fields if field.startswith(b"w:")]
+
+    async def lapse(self, announcements: Sequence[bytes]) -> None:
+        """A minute passes."""
+        await self.server.run(DROP, [self._key], announcements)
 
     async def load(self, ids: Sequence[str]) -> Mapping[str, Loaded]:
         rows = await self.database.fetch_rows(QUERIES["batch_get_players"], {"player_ids": list(ids)})
@@ -131,12 +146,11 @@ class Stage:
 
     database: Postgres
     server: Valkey
-    client: Redis
 
     async def scene(self) -> Scene:
         name = uuid.uuid4().hex
         [(player_id,)] = await self.database.fetch_rows(MAKE, {"username": name, "email": f"{name}@example.com"})
-        return Scene(self.database, self.server, self.client, player_id)
+        return Scene(self.database, self.server, player_id)
 
     async def play_all(
         self, orders: Iterable[Sequence[str]], cast: Callable[[Scene], dict[str, Actor]], *, cached: bool = False
@@ -155,9 +169,8 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(database: Postgres, cache_server: Valkey, stores: Stores) -> AsyncIterator[Stage]:
-    async with Redis.from_url(stores.cache_url, protocol=3) as client:
-        yield Stage(database, cache_server, client)
+def stage(database: Postgres, cache_server: Valkey) -> Stage:
+    return Stage(database, cache_server)
 
 
 def reader_and_writer(scene: Scene) -> dict[str, Actor]:
@@ -184,8 +197,7 @@ def orders_with_two_writers() -> Iterator[tuple[str, ...]]:
 
 
 async def play(scene: Scene, actors: dict[str, Actor], order: Sequence[str], *, cached: bool) -> None:
-    client = scene.client
-    await client.delete(entry_key(scene.player_id))
+    await scene.evict()
     if cached:
         cache = scene.cache()
         await cache.get_one(scene.id_text, scene.load)
@@ -195,11 +207,9 @@ async def play(scene: Scene, actors: dict[str, Actor], order: Sequence[str], *, 
     for actor in actors.values():
         await actor.die()
     await look_twice(scene, order)
-    fields: list[bytes] = await client.hkeys(entry_key(scene.player_id))  # type: ignore[assignment]
-    announced = [field for field in fields if field.startswith(b"w:")]
-    if announced:
-        # A minute later, when the announcement of a dead writer has lapsed.
-        await client.hdel(entry_key(scene.player_id), *announced)
+    if announced := await scene.announcements():
+        # When the announcement of a dead writer has lapsed.
+        await scene.lapse(announced)
         await look_twice(scene, order)
 
 
@@ -272,12 +282,12 @@ async def test_a_reader_and_two_writers_of_which_one_does_not_know_what_it_wrote
 async def test_a_reader_whose_lease_was_evicted_fills_nothing(stage: Stage) -> None:
     scene = await stage.scene()
     reader, writer = Reader(scene), Writer(scene)
-    await scene.client.delete(entry_key(scene.player_id))
+    await scene.evict()
     await reader.step()  # looks
     await reader.step()  # loads the old row
     for _ in range(3):
         await writer.step()
-    await scene.client.delete(entry_key(scene.player_id))
+    await scene.evict()
     await reader.step()  # fills
     await look_twice(scene, ["eviction"])
 
@@ -285,9 +295,9 @@ async def test_a_reader_whose_lease_was_evicted_fills_nothing(stage: Stage) -> N
 async def test_a_writer_whose_announcement_has_lapsed_drops_what_was_filled_since(stage: Stage) -> None:
     scene = await stage.scene()
     writer = Writer(scene)
-    await scene.client.delete(entry_key(scene.player_id))
+    await scene.evict()
     await writer.step()  # announces
-    await scene.client.delete(entry_key(scene.player_id))
+    await scene.evict()
     await look_twice(scene, ["a lapse"])  # fills
     await writer.step()  # commits
     await writer.step()  # ends
@@ -298,12 +308,12 @@ async def test_a_writer_whose_announcement_was_evicted_puts_nothing(stage: Stage
     """The announcement of another one, whose row is newer, may have been evicted with it."""
     scene = await stage.scene()
     first, second = Writer(scene), Writer(scene)
-    await scene.client.delete(entry_key(scene.player_id))
+    await scene.evict()
     for writer in (first, second):
         await writer.step()  # announces
     for writer in (first, second):
         await writer.step()  # commits
-    await scene.client.delete(entry_key(scene.player_id))
+    await scene.evict()
     await first.step()  # ends
     await look_twice(scene, ["eviction", "one end"])
     await second.die()

@@ -4,7 +4,7 @@
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from google.protobuf.json_format import MessageToDict
 from pydantic import ValidationError
+from redis.asyncio import Redis
 from savepoint.profile.v1 import profile_pb2 as pb
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 
+from deploy.local.stores import Stores
 from services.profile.messages import encoded, player_message
 from services.profile.player import PLAYER, Player, values
 from services.profile.player_cache.cache import entry_key
@@ -112,16 +114,22 @@ async def test_our_reader_with_a_writer_of_each_release(stage: Stage) -> None:
     await stage.play_all(orders(reader=2, ours=3, theirs=3), cast)
 
 
+@pytest.fixture
+async def client(stores: Stores) -> AsyncIterator[Redis]:
+    async with Redis.from_url(stores.cache_url, protocol=3) as connected:
+        yield connected
+
+
 async def none_is_loaded(ids: Sequence[str]) -> Any:
     raise AssertionError(f"{ids} should be in the cache")
 
 
-async def test_a_payload_of_0_2_is_read_without_the_database(stage: Stage) -> None:
+async def test_a_payload_of_0_2_is_read_without_the_database(stage: Stage, client: Redis) -> None:
     scene = await stage.scene()
     reader = OldReader(scene)
     for _ in range(3):
         await reader.step()
-    assert (await scene.client.hget(entry_key(scene.player_id), "p") or b"")[:1] == b"{"
+    assert (await client.hget(entry_key(scene.player_id), "p") or b"")[:1] == b"{"
     player = encoded(values(await player_of(scene)))
     assert await scene.cache().get_one(scene.id_text, none_is_loaded) == player
     assert await scene.cache().get([scene.id_text], none_is_loaded) == {scene.id_text: player}
@@ -135,17 +143,19 @@ async def test_our_payload_is_none_for_0_2(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("payload", [b"{}", b"[]", b"", b"\xff\xfe"])
-async def test_a_payload_that_cannot_be_read_costs_a_look_into_the_database(stage: Stage, payload: bytes) -> None:
+async def test_a_payload_that_cannot_be_read_costs_a_look_into_the_database(
+    stage: Stage, client: Redis, payload: bytes
+) -> None:
     scene = await stage.scene()
     key = entry_key(scene.player_id)
-    await scene.client.hset(key, mapping={"v": "1", "p": payload})
-    await scene.client.pexpire(key, LIFE_MS)
+    await client.hset(key, mapping={"v": "1", "p": payload})
+    await client.pexpire(key, LIFE_MS)
     player = encoded(values(await player_of(scene)))
     assert await scene.cache().get_one(scene.id_text, scene.load) == player
     assert await scene.cache().get([scene.id_text], scene.load) == {scene.id_text: player}
 
 
-async def test_the_service_answers_from_what_0_2_has_cached(stage: Stage, profile: Service, players: Players) -> None:
+async def test_the_service_answers_from_what_0_2_has_cached(client: Redis, profile: Service, players: Players) -> None:
     [player_id] = await players(1)
     stub, request = ProfileServiceStub(profile.channel), pb.GetPlayerRequest(player_id=player_id)
     # One that differs from what the database has, so that the answer shows where it comes from.
@@ -153,11 +163,11 @@ async def test_the_service_answers_from_what_0_2_has_cached(stage: Stage, profil
         uuid.UUID(player_id), "of 0.2", "a@example.com", 7, 1, 0, 0, 0, '{"a": [1]}', datetime.now(UTC), None, 1
     )
     key = entry_key(player_id)
-    await stage.client.hset(key, mapping={"v": "1", "p": PLAYER.dump_json(kept)})
-    await stage.client.pexpire(key, LIFE_MS)
+    await client.hset(key, mapping={"v": "1", "p": PLAYER.dump_json(kept)})
+    await client.pexpire(key, LIFE_MS)
     seen = (await stub.GetPlayer(request)).player
     assert seen == player_message(kept)
     assert MessageToDict(seen)["attributes"] == {"a": [1]}
     batch = await stub.BatchGetPlayers(pb.BatchGetPlayersRequest(player_ids=[player_id]))
     assert list(batch.players) == [seen]
-    await stage.client.delete(key)
+    await client.delete(key)

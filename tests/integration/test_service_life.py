@@ -56,6 +56,31 @@ async def test_bad_settings_stop_the_start_and_are_all_named(profile_environment
     assert all(variable in message for variable in bad)
 
 
+@pytest.mark.parametrize(
+    ("mode", "url", "takes"),
+    [
+        ("cluster", "unix:///run/secret.sock?db=0", "in a cluster it takes some of the nodes"),
+        ("cluster", "redis://:secret@node1:6379/3", "there is no database but 0"),
+        ("replica", "unix:///run/secret.sock?db=0", "under Sentinel it takes the sentinels"),
+        ("single", "redis://:secret@node1:6379,node2:6379/0", "with one server it takes"),
+    ],
+)
+async def test_a_redis_url_that_its_mode_cannot_use_stops_the_start(
+    profile_environment: dict[str, str], tmp_path: Path, mode: str, url: str, takes: str
+) -> None:
+    environment = {
+        **Service("profile", profile_environment, tmp_path / "log").environment,
+        "CACHE_REPLICATION_MODE": mode,
+        "REDIS_URL": url,
+    }
+    code, message = await starts_with(environment, "serve")
+    assert code == 1
+    assert "setting REDIS_URL (value not shown) cannot be used: " in message
+    assert takes in message
+    assert "secret" not in message
+    assert "Traceback" not in message
+
+
 async def test_a_store_that_is_not_there_stops_the_start_with_one_reason(
     profile_environment: dict[str, str], tmp_path: Path
 ) -> None:

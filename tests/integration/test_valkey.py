@@ -11,6 +11,7 @@ from deploy.local.stores import Stores
 from shared.contract.errors import DeadlineReached, StoreUnavailable
 from shared.stores import valkey
 from shared.stores.valkey import Script, Valkey
+from shared.stores.valkey.one import OneServer
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.store import StoreTelemetry
 from shared.work import deadline
@@ -172,7 +173,8 @@ async def test_a_connection_whose_task_dies_is_begun_anew_and_counted(
     before = failures()
     await server.ping()
     [connection_id] = await connection_ids(admin)
-    monkeypatch.setattr(server, "_use", fail)
+    assert isinstance(server, OneServer)
+    monkeypatch.setattr(server.link, "_use", fail)
     await admin.client_kill_filter(_id=connection_id)
     await asyncio.sleep(0.05)
     # Whose call waited for it is served by the next, and so is who comes meanwhile.

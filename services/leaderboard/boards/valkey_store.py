@@ -60,18 +60,19 @@ class _Request(NamedTuple):
 
 
 class ValkeyBoardStore(BoardStore):
-    """Boards on one Valkey server."""
+    """Boards in Valkey, on a server or in a cluster."""
 
     def __init__(self, valkey: Valkey, requests_kept_s: int) -> None:
         self._valkey = valkey
         self._requests_kept_s = requests_kept_s
-        # They touch the same board and yet go together: the script does them in their order.
-        self._submits: Batcher[_Request, Submitted] = Batcher(self._submit, lambda _: ())
+        # By the lane of their boards: on a cluster, a board that has to wait holds up no board of another lane.
+        self._submits: dict[int, Batcher[_Request, Submitted]] = {}
         self._submitting = 0
 
     async def close(self) -> None:
         """Ends what is on its way."""
-        await self._submits.close()
+        for submits in self._submits.values():
+            await submits.close()
 
     async def create_leaderboard(self, leaderboard_id: str) -> Leaderboard:
         """Raises AlreadyExists."""
@@ -102,7 +103,7 @@ class ValkeyBoardStore(BoardStore):
         self._submitting += 1
         try:
             if self._submitting > 1:
-                return await self._submits.do(request)
+                return await self._submits_of(submission.leaderboard_id).do(request)
             # Nobody to go with: the way over the batcher's task would only take longer.
             [result] = await self._submit_to_board((request,))
         finally:
@@ -159,6 +160,14 @@ class ValkeyBoardStore(BoardStore):
             raise leaderboard_not_found(leaderboard_id)
         if not removed:
             raise entry_not_found(leaderboard_id, entry_id)
+
+    def _submits_of(self, leaderboard_id: str) -> Batcher[_Request, Submitted]:
+        lane = self._valkey.lane(leaderboard_id)
+        submits = self._submits.get(lane)
+        if submits is None:
+            # They touch the same board and yet go together: the script does them in their order.
+            submits = self._submits[lane] = Batcher(self._submit, lambda _: ())
+        return submits
 
     async def _submit(self, requests: Sequence[_Request]) -> list[Submitted | Exception]:
         """What became of requests of many callers, each with one submission."""

@@ -14,7 +14,7 @@ from services.profile.player_cache.entry import Encode, EntryLife, Load, Loaded,
 from services.profile.player_cache.loads import Loads
 from services.profile.player_cache.outage import Outage
 from services.profile.player_cache.reads import Reads
-from services.profile.player_cache.scripts import CacheScripts
+from services.profile.player_cache.scripts import SETTLE_S, CacheScripts
 from services.profile.player_cache.writes import Writes, Written
 from shared.stores.valkey import Valkey
 from shared.telemetry.metrics import CacheMetrics
@@ -25,9 +25,11 @@ __all__ = ["Encode", "Load", "Loaded", "PlayerCache", "Players", "Written", "ent
 class PlayerCache:
     """The players' cache of one process. `encode` makes what is kept of a player, and what reads return."""
 
-    def __init__(self, valkey: Valkey, ttl_s: int, metrics: CacheMetrics, encode: Encode) -> None:
+    def __init__(
+        self, valkey: Valkey, ttl_s: int, metrics: CacheMetrics, encode: Encode, settle_s: float = SETTLE_S
+    ) -> None:
         self.encode = encode
-        scripts = CacheScripts(valkey, EntryLife(ttl_s), encode)
+        scripts = CacheScripts(valkey, EntryLife(ttl_s), encode, settle_s)
         outage = Outage(scripts)
         self._loads = Loads(scripts, outage)
         self._reads = Reads(scripts, outage, self._loads, encode, metrics)

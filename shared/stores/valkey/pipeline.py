@@ -10,13 +10,17 @@ ever gets an answer that was meant for another.
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import hiredis
 from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import RedisError
 
-from shared.stores.valkey.script import Script, ScriptCalls
+from shared.stores.valkey.script import Script, ScriptCalls, packed
+from shared.stores.valkey.url import MakeConnection
 
 _NO_SCRIPT = "NOSCRIPT"
 
@@ -25,15 +29,33 @@ class SilenceError(Exception):
     """The server has not answered in time."""
 
 
+class LostError(Exception):
+    """The connection was lost, or could not be opened, before the answers had come; the cause says why."""
+
+
+# How asking a server something fails: it is away, it refuses, or it answers in a form that nobody expects.
+UNANSWERED = (OSError, TimeoutError, LostError, RedisError, hiredis.ReplyError, LookupError, ValueError, TypeError)
+
+
 @dataclass(slots=True, eq=False)
 class ScriptBatch:
-    """The script calls of one caller, and the one future for all their answers."""
+    """The script calls of one caller, and the one future for all their answers. Without a script, they are commands of
+    another kind."""
 
-    script: Script
+    script: Script | None
     calls: ScriptCalls
     commands: list[bytes]
     waiting: "asyncio.Future[list[Any]]"
+    # Whether an ASKING goes before each call.
+    asking: bool = False
     answers: list[Any] = field(default_factory=list)
+
+    def fail(self, why: Exception | None) -> None:
+        """Tells whoever still waits that there will be no answer."""
+        if not self.waiting.done():
+            lost = LostError(f"no connection: {why or 'the server has closed it'}")
+            lost.__cause__ = why
+            self.waiting.set_exception(lost)
 
 
 @dataclass(slots=True, eq=False)
@@ -48,7 +70,7 @@ class _Again:
 
 
 class Pipeline(asyncio.Protocol):
-    """An open connection. `lost` is set when it is closed, by whomever; `taken_back` then has what was on its way."""
+    """An open connection. When it is closed, by whomever, `lost` is set, and what was on its way gets a LostError."""
 
     def __init__(self, transport: asyncio.WriteTransport, longest_silence_s: float) -> None:
         self._loop = asyncio.get_running_loop()
@@ -93,17 +115,22 @@ class Pipeline(asyncio.Protocol):
         self._unsent += sent.commands
         self._expected.append(sent)
 
+    async def ask(self, *words: str) -> Any:
+        """The answer to a command that is no script. Raises LostError, and hiredis.ReplyError for a refusal."""
+        if self.lost.is_set():
+            raise LostError("no connection: it was closed before")
+        batch = ScriptBatch(None, (), [packed(words)], self._loop.create_future())
+        self.send(batch)
+        [answer] = await batch.waiting
+        if isinstance(answer, hiredis.ReplyError):
+            raise answer
+        return answer
+
     def close(self, why: Exception | None = None) -> None:
-        """Closes the connection at once. `why` is the reason that `taken_back` gives."""
+        """Closes the connection at once. `why` is the reason that is given to those who wait."""
         self._why = self._why or why
         self._transport.abort()
         self._lost()
-
-    def taken_back(self) -> tuple[list[ScriptBatch], Exception]:
-        """The batches that have no answer, once the connection is lost, and why it was lost."""
-        batches = [sent if isinstance(sent, ScriptBatch) else sent.batch for sent in self._expected]
-        self._expected.clear()
-        return batches, self._why or ConnectionError("the server has closed the connection")
 
     # From the transport.
 
@@ -139,7 +166,9 @@ class Pipeline(asyncio.Protocol):
             for place, again in zip(sent.places, sent.answers, strict=True):
                 sent.batch.answers[place] = again
             self._done(sent.batch)
-        elif unknown := [place for place, answer in enumerate(sent.answers) if _unknown_script(answer)]:
+        elif sent.script and (
+            unknown := [place for place, answer in enumerate(sent.answers) if _unknown_script(answer)]
+        ):
             # The server does not have the script: not yet, or not any more after a restart.
             calls = [sent.calls[place] for place in unknown]
             self.send(_Again(sent, unknown, [sent.script.by_source(*call) for call in calls]))
@@ -166,6 +195,27 @@ class Pipeline(asyncio.Protocol):
             self._watch.cancel()
             self._watch = None
         self.lost.set()
+        while self._expected:
+            sent = self._expected.popleft()
+            batch = sent if isinstance(sent, ScriptBatch) else sent.batch
+            batch.fail(self._why)
+
+
+@asynccontextmanager
+async def opened(make_connection: MakeConnection, timeout_s: float) -> AsyncIterator[Pipeline]:
+    """A connection to a server, while the context is open. Opening it, and silence, take `timeout_s` at most. Raises
+    what the driver raises where it cannot be opened."""
+    connection = make_connection()
+    try:
+        async with asyncio.timeout(timeout_s):
+            await connection.connect()  # type: ignore[no-untyped-call]
+        pipeline = Pipeline.over(connection, timeout_s)
+        try:
+            yield pipeline
+        finally:
+            pipeline.close()
+    finally:
+        await connection.disconnect(nowait=True)
 
 
 def _unknown_script(answer: Any) -> bool:

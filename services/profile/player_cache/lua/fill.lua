@@ -3,21 +3,20 @@
 --
 -- KEYS[1] the entry
 -- ARGV[1] the lease token
--- ARGV[2] the version loaded; '' when there is no such player, or the load has failed: then only the lease is ended
--- ARGV[3] the payload
--- ARGV[4] time to live, ms
+-- ARGV[2] time to live, ms
+-- ARGV[3] the version loaded; '' when there is no such player, or the load has failed: then only the lease is ended
+-- ARGV[4] the payload
 -- Returns 1 if it was put.
 local lease, known = unpack(redis.call('HMGET', KEYS[1], 'l', 'v'))
 if not lease or string.match(lease, '^(%S+)') ~= ARGV[1] then
   return 0
 end
+if ARGV[3] == '' or (known and tonumber(known) > tonumber(ARGV[3])) then
+  redis.call('HDEL', KEYS[1], 'l')
+  return 0
+end
+-- The lease goes last, as begin_write.lua says.
+redis.call('HSET', KEYS[1], 'v', ARGV[3], 'p', ARGV[4])
 redis.call('HDEL', KEYS[1], 'l')
-if ARGV[2] == '' then
-  return 0
-end
-if known and tonumber(known) > tonumber(ARGV[2]) then
-  return 0
-end
-redis.call('HSET', KEYS[1], 'v', ARGV[2], 'p', ARGV[3])
-redis.call('PEXPIRE', KEYS[1], ARGV[4])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1

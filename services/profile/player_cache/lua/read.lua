@@ -2,7 +2,7 @@
 --
 -- The entry is a hash: p the payload, v its version or the newest version known, l the lease of whoever loads
 -- ("token until-ms"), w:<token> until-ms for each writer between its announcement and its end,
--- d once a writer has ended without knowing its version while others were at work.
+-- d once a writer has ended without knowing its version while others were at work; e the reign, where reign.lua is.
 --
 -- KEYS[1] the entry
 -- ARGV[1] the caller's token, for a lease

@@ -1,0 +1,134 @@
+"""Leaderboards under Sentinel: what a failover, a sentinel that is away, and an old primary that returns come to."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from savepoint.leaderboard.v1.leaderboard_pb2_grpc import LeaderboardServiceStub
+
+from shared.contract.errors import StoreUnavailable
+from shared.stores.valkey import Script, Valkey
+from shared.telemetry.store import StoreTelemetry
+from tests.support import valkeys
+from tests.support.board_load import load
+from tests.support.boards import Ranks, new_board
+from tests.support.service import Service, running
+from tests.support.valkeys import Group
+
+AGAIN_WITHIN_S = 10
+PUT = Script("put", "return redis.call('SET', KEYS[1], ARGV[1])", "", writes=True)
+GET = Script("get", "return redis.call('GET', KEYS[1])", "", writes=False)
+
+
+@pytest.fixture
+async def group(tmp_path: Path) -> AsyncIterator[Group]:
+    async with valkeys.group(tmp_path, "replica") as started:
+        yield started
+
+
+@pytest.fixture
+async def service(group: Group, tmp_path: Path) -> AsyncIterator[Service]:
+    async with running("leaderboard", group.settings, tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+def ranks(service: Service) -> Ranks:
+    return LeaderboardServiceStub(service.channel)
+
+
+@pytest.fixture
+async def server(group: Group, store_telemetry: StoreTelemetry) -> AsyncIterator[Valkey]:
+    async with group.connect(store_telemetry) as connected:
+        yield connected
+
+
+async def until_replica(group: Group, name: str) -> None:
+    async with asyncio.timeout(30):
+        while await group.role(name) != "slave":
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.thorough
+async def test_after_the_primary_is_killed_under_load_calls_are_answered_again_and_the_old_one_gets_no_writes(
+    group: Group, ranks: Ranks
+) -> None:
+    boards = [await new_board(ranks) for _ in range(4)]
+    async with load(ranks, boards) as callers:
+        await asyncio.sleep(1)
+        assert not any(caller.failures for caller in callers)
+        killed = time.monotonic()
+        await group.kill("ranks-1")
+        async with asyncio.timeout(AGAIN_WITHIN_S):
+            while not all(caller.answers and caller.answers[-1] > killed + 0.5 for caller in callers):
+                await asyncio.sleep(0.05)
+        assert await group.role("ranks-2") == "master"
+        assert any(caller.failures for caller in callers)
+        # It comes back as the primary that it was, until the sentinels tell it.
+        await group.start("ranks-1")
+        await until_replica(group, "ranks-1")
+        before = time.monotonic()
+        await asyncio.sleep(2)
+        assert all(caller.answers[-1] > before + 1 for caller in callers)
+        assert not any(failure > before for caller in callers for failure in caller.failures)
+    assert await group.scripts_run("ranks-1") == 0
+    assert await group.scripts_run("ranks-2") > 0
+    # What was answered just before the kill may be lost: replication is asynchronous. Nobody saw that twice.
+    assert all(caller.lost <= 1 for caller in callers)
+
+
+@pytest.mark.thorough
+async def test_a_primary_that_hangs_is_left_for_the_one_that_the_sentinels_name(group: Group, server: Valkey) -> None:
+    await server.run(PUT, ["x"], ["1"])
+    with group.stopped("ranks-1"):
+        async with asyncio.timeout(AGAIN_WITHIN_S):
+            while await group.role("ranks-2") != "master":
+                await asyncio.sleep(0.1)
+            await until_answered(server, PUT, "2")
+    assert await server.run(GET, ["x"]) == b"2"
+    await until_replica(group, "ranks-1")
+    assert await server.run(GET, ["x"]) == b"2"
+
+
+async def test_a_sentinel_that_is_away_or_was_away_misleads_nobody(
+    group: Group, server: Valkey, store_telemetry: StoreTelemetry
+) -> None:
+    await group.kill("ranks-sentinel-1")
+    await group.kill("ranks-1")
+    async with asyncio.timeout(AGAIN_WITHIN_S):
+        await until_answered(server, PUT, "1")
+    # It knows nothing of the failover, and the primary that it names is back.
+    async with group.connect(store_telemetry) as newcomer:
+        await group.start("ranks-1")
+        for _ in range(20):
+            await newcomer.run(PUT, ["x"], ["2"])
+            await asyncio.sleep(0.05)
+    assert await group.scripts_run("ranks-1") == 0
+    assert await server.run(GET, ["x"]) == b"2"
+
+
+@pytest.mark.thorough
+async def test_a_replica_that_was_told_behind_the_sentinels_backs_gets_no_more_calls(
+    group: Group, server: Valkey
+) -> None:
+    await server.run(PUT, ["x"], ["1"])
+    # The server keeps the connection; only the check, and the refusal of writes, tell.
+    other = group.node("ranks-2").port
+    await group.ask("ranks-2", "REPLICAOF", "NO", "ONE")
+    await group.ask("ranks-1", "REPLICAOF", "127.0.0.1", str(other))
+    await asyncio.sleep(2)
+    calls = await group.scripts_run("ranks-1")
+    with pytest.raises(StoreUnavailable):
+        await server.run(PUT, ["x"], ["2"])
+    assert await group.scripts_run("ranks-1") == calls
+
+
+async def until_answered(server: Valkey, script: Script, value: str) -> None:
+    while True:
+        try:
+            await server.run(script, ["x"], [value])
+            return
+        except StoreUnavailable:
+            await asyncio.sleep(0.1)
