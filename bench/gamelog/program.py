@@ -7,9 +7,10 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import aio
@@ -32,6 +33,8 @@ HELP = "a million events into the game log, and out again: right, how fast, in h
 
 DATABASES = ("postgresql", "mongodb")
 _BATCH = 1000
+_BATCHES_A_STREAM = 20
+_ATTEMPTS = 5
 _LOOK_EVERY_S = 1.0
 _ROWS = 12
 _MB = 1_000_000
@@ -62,20 +65,18 @@ async def run(given: argparse.Namespace, console: Console) -> Report:
     return report
 
 
+_Append: TypeAlias = "aio.StreamUnaryMultiCallable[bytes, pb.AppendEventStreamResponse]"
+
+
 @dataclass
 class _Load:
-    """What goes in, shared by the streams, and how it went."""
+    """What goes in, shared by the streams, and how it went. `there` counts what is stored, whichever attempt did it."""
 
     left: Iterator[bytes]
     sent: int = 0
-    stored: int = 0
+    there: int = 0
+    again: int = 0
     samples: list[tuple[int, Memory]] = field(default_factory=list)
-
-    async def batches(self) -> AsyncIterator[bytes]:
-        """The messages of one stream."""
-        for batch in self.left:
-            yield batch
-            self.sent += 1
 
 
 async def _measured(database: str, events: int, streams: int, console: Console) -> Report:
@@ -103,20 +104,39 @@ async def _append(service: Service, load: _Load, streams: int) -> float:
     looks = asyncio.create_task(_look(service.pid, load))
     began = time.perf_counter()
 
-    async def stream() -> None:
+    async def caller() -> None:
         async with aio.insecure_channel(service.address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
-            call: aio.StreamUnaryMultiCallable[bytes, pb.AppendEventStreamResponse] = channel.stream_unary(
-                _APPEND, response_deserializer=pb.AppendEventStreamResponse.FromString
-            )
-            answer = await call(load.batches())
-            load.stored += answer.stored
+            call: _Append = channel.stream_unary(_APPEND, response_deserializer=pb.AppendEventStreamResponse.FromString)
+            while batches := list(islice(load.left, _BATCHES_A_STREAM)):
+                answer = await _sent(call, batches, load)
+                load.sent += len(batches)
+                load.there += answer.stored + answer.duplicates
 
     try:
-        await asyncio.gather(*(stream() for _ in range(streams)))
+        await asyncio.gather(*(caller() for _ in range(streams)))
         return time.perf_counter() - began
     finally:
         looks.cancel()
         await asyncio.gather(looks, return_exceptions=True)
+
+
+async def _sent(call: "_Append", batches: Sequence[bytes], load: _Load) -> pb.AppendEventStreamResponse:
+    """Sends a stream, and sends it again where it fails: that is harmless, and a store may be slow."""
+    attempt = 1
+    while True:
+        try:
+            return await call(_each(batches))
+        except aio.AioRpcError:
+            if attempt == _ATTEMPTS:
+                raise
+        attempt += 1
+        load.again += 1
+        await asyncio.sleep(1)
+
+
+async def _each(batches: Sequence[bytes]) -> AsyncIterator[bytes]:
+    for batch in batches:
+        yield batch
 
 
 async def _look(pid: int, load: _Load) -> None:
@@ -212,11 +232,14 @@ def _report(
         },
         [made],
         [
-            Check(f"{database}: stored", f"{load.stored:,}", f"{events:,}", load.stored == events),
+            Check(f"{database}: stored", f"{load.there:,}", f"{events:,}", load.there == events),
             Check(f"{database}: players found otherwise", f"{wrong_players}", "0", not wrong_players),
             Check(f"{database}: hours counted otherwise", f"{wrong_hours} of {hours}", "0", not wrong_hours),
             Check(f"{database}: RSS, at most", f"{most:.0f} MB", f"under {_MOST_MB} MB", most < _MOST_MB),
             Check(f"{database}: RSS since it settled", f"{growth:.1%}", f"at most {_GROWTH:.0%}", growth <= _GROWTH),
         ],
-        [f"{database}: {rate:,.0f} events a second in; counted by the hour in {counting_s:.1f} s."],
+        [
+            f"{database}: {rate:,.0f} events a second in, {load.again} streams sent again; counted by the hour in "
+            f"{counting_s:.1f} s."
+        ],
     )
