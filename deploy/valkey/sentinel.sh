@@ -7,7 +7,7 @@ if [ ! -e "$file" ]; then
   cat > "$file.new" <<CONF
 sentinel monitor leaderboard $PRIMARY 6379 2
 sentinel down-after-milliseconds leaderboard 2000
-sentinel failover-timeout leaderboard 10000
+sentinel failover-timeout leaderboard 3000
 CONF
   mv "$file.new" "$file"
 fi
