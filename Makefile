@@ -99,8 +99,8 @@ format: $(READY) ## format the code and mend what the linter can
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
 
 .PHONY: lock
-lock: $(READY) ## pin requirements.txt, requirements-dev.txt and requirements-doctor.txt anew
-	@for name in requirements requirements-dev requirements-doctor; do \
+lock: $(READY) ## pin what requirements*.in and deploy/patroni/requirements.in name anew
+	@for name in requirements requirements-dev requirements-doctor deploy/patroni/requirements; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes \
 	    --no-header $(ARGS) $$name.in -o $$name.txt; done
 
