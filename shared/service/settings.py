@@ -152,6 +152,12 @@ class ReplicationSettings(BaseSettings):
     @model_validator(mode="after")
     def _replicas_go_with_the_mode(self) -> Self:
         mode = self._mode()
+        if mode == "replica" and getattr(self, "database_type", "") == "cockroachdb":
+            raise ValueError(
+                "setting REPLICATION_MODE = 'replica': with DATABASE_TYPE=cockroachdb, which replicates itself, it "
+                "takes single, or cluster for several hosts in DATABASE_URL; FOLLOWER_READS=on reads histories from "
+                "the nearest replica"
+            )
         if mode == "replica" and not self.database_replica_urls:
             raise ValueError(
                 "setting DATABASE_REPLICA_URLS is not set, and REPLICATION_MODE=replica requires it: the "
@@ -197,16 +203,6 @@ class PostgresSettings(ReplicationSettings):
     requests_kept_days: int = Field(
         7, ge=1, le=90, description="takes 1 to 90 days that the answer to a request_id is repeated"
     )
-
-    @model_validator(mode="after")
-    def _cockroachdb_replicates_itself(self) -> Self:
-        if self._mode() == "replica" and self.database_type == "cockroachdb":
-            raise ValueError(
-                "setting REPLICATION_MODE = 'replica': with DATABASE_TYPE=cockroachdb, which replicates itself, it "
-                "takes single, or cluster for several hosts in DATABASE_URL; FOLLOWER_READS=on reads histories from "
-                "the nearest replica"
-            )
-        return self
 
 
 class ValkeySettings(BaseSettings):
