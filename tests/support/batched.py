@@ -492,7 +492,8 @@ class RecordMatch(Batched):
             f" INSERT INTO matches (match_id, game_mode, started_at) VALUES ('{match_id}', 'other', now())"
             " RETURNING match_id, game_mode, started_at) "
             "INSERT INTO match_players (match_id, player_id, game_mode, started_at, team, score, kills, deaths,"
-            " mmr_change, xp_gained) SELECT match_id, gen_random_uuid(), game_mode, started_at, 0, 0, 0, 0, 0, 0 FROM made"
+            " mmr_change, xp_gained)"
+            " SELECT match_id, gen_random_uuid(), game_mode, started_at, 0, 0, 0, 0, 0, 0 FROM made"
         )
 
 
