@@ -50,6 +50,10 @@ test-stores: $(READY) ## what every store must do, on every database that can be
 	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup tests/conformance --every-database --thorough $(ARGS); \
 	  code=$$?; $(BIN)/python -m tests.conformance; exit $$code
 
+.PHONY: test-thorough
+test-thorough: $(READY) ## the tests that take minutes: failovers, lagging replicas, moving slots, under load
+	@$(BIN)/python -m pytest -n 0 --thorough -m thorough tests/integration tests/e2e $(ARGS)
+
 # $(call option,NAME,VARIABLE): --NAME VALUE where the variable was given. SECONDS is bash's own, so it is taken only from
 # the command line.
 option = $(if $(filter command line,$(origin $(2))),--$(1) '$($(2))')
