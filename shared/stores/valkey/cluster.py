@@ -41,7 +41,7 @@ ASK_WITHIN_S = 1.0
 DOWN_PATIENCE_S = 2.0
 # Before a refused call is sent again: nothing after the first redirects, then this long, twice as long each time.
 FREE_REDIRECTS = 3
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.002, 0.05
+FIRST_WAIT_S, LONGEST_WAIT_S, MOST_DOUBLINGS = 0.002, 0.05, 10
 _NOBODY = hiredis.ReplyError("CLUSTERDOWN no node is known to serve the slot")
 
 
@@ -136,14 +136,14 @@ class Cluster(Valkey):
         return answers
 
     def _send(
-        self, script: Script, calls: ScriptCalls, places: Iterable[int], gone: Mapping[int, Node] | None = None
+        self, script: Script, calls: ScriptCalls, places: Iterable[int], gone: Mapping[int, Address] | None = None
     ) -> list[_Sent]:
         """Sends those calls that somebody serves; calls whose keys have gone already, to where they are."""
         to: dict[Node, list[int]] = {}
         to_next: dict[Node, list[int]] = {}
         for place in places:
             if gone and place in gone:
-                to_next.setdefault(gone[place], []).append(place)
+                to_next.setdefault(self._node(gone[place]), []).append(place)
             elif node := self._owners[slot_of(calls[place][0][0])]:
                 to.setdefault(node, []).append(place)
         sent = [_Sent(node, its, node.link.send(script, [calls[i] for i in its])) for node, its in to.items()]
@@ -171,24 +171,28 @@ class Cluster(Valkey):
         left: Sequence[int] = range(len(calls))
         while left := [place for place in left if isinstance(answers[place], hiredis.ReplyError)]:
             self._begin()
+            waited_s = time.monotonic() - begun
             asked = {place: each.node for each in sent for place in each.places}
-            gone: dict[int, Node] = {}
+            gone: dict[int, Address] = {}
             rounds += 1
             waits = rounds > FREE_REDIRECTS
             for place in left:
                 node = asked.get(place)
                 redirect = redirect_of(str(answers[place]), node.address) if node else None
                 if redirect is None:
-                    self._may_wait(answers[place], time.monotonic() - begun)
+                    self._may_wait(answers[place], waited_s)
                     waits = True
+                elif waited_s >= LONGEST_CALL_S:
+                    # Nodes that send it to each other for so long do not agree, and it has no deadline of its own.
+                    raise StoreUnavailable(STORE)
                 elif redirect.moved:
                     self._moved(redirect)
                 else:
-                    gone[place] = self._node(redirect.address)
+                    gone[place] = redirect.address
                     self._changed()
                 answers[place] = _NOBODY
             if waits:
-                await asyncio.sleep(min(FIRST_WAIT_S * 2**rounds, LONGEST_WAIT_S))
+                await asyncio.sleep(min(FIRST_WAIT_S * 2 ** min(rounds, MOST_DOUBLINGS), LONGEST_WAIT_S))
             sent = self._send(script, calls, left, gone)
             await self._answered(sent, answers)
 
@@ -252,11 +256,11 @@ class Cluster(Valkey):
         if owners != self._owners:
             self._owners = owners
             self._changed()
-        # A node that has no slots any more, once nobody waits for it.
-        in_use = set(owners)
-        for node in [node for node in self._nodes.values() if node not in in_use and node.link.idle]:
-            del self._nodes[node.address]
-            await node.task.stop()
+        for node in list(self._nodes.values()):
+            # It has no slots any more, and nobody waits for it.
+            if node.link.idle and node not in self._owners:
+                del self._nodes[node.address]
+                await node.task.stop()
 
 
 def _forget(futures: Iterable["asyncio.Future[list[Any]]"]) -> None:

@@ -79,6 +79,8 @@ async def _started(
         yield {
             "profile": {"DATABASE_URL": url("profile"), "REDIS_URL": cache.url, **settings},
             "inventory": {"DATABASE_URL": url("inventory"), **settings},
+            # Has suites of its own, on these databases among others.
+            "gamelog": {"DATABASE_URL": url("gamelog"), "DATABASE_TYPE": "postgresql", **settings},
             # The tests of what is refused ask it too.
             "leaderboard": {"DATABASE_TYPE": "valkey", "REDIS_URL": ranks.url},
         }
