@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
 from services.gamelog.events.mongodb_positions import PLACES, Positions
 from services.gamelog.events.outcomes import first_of_each, judged
@@ -37,7 +37,7 @@ from services.gamelog.events.types import (
 from services.gamelog.mongodb_schema import EVENTS, keep_for
 from shared.contract.errors import Refused, StoreUnavailable
 from shared.contract.paging import LARGEST_PAGE_BYTES, Page
-from shared.stores.mongodb import STORE, Document, Mongo
+from shared.stores.mongodb import STORE, Document, Mongo, json_of
 from shared.work.batching import Batcher
 
 # The events of a page are read this many at a time, so that of large ones not many more are read than fit the page.
@@ -222,7 +222,7 @@ def _event(document: Document) -> Event:
         str(player) if player else None,
         str(match) if match else None,
         _time(document["time"]),
-        to_json(document["payload"]).decode(),
+        json_of(document["payload"]),
     )
 
 
