@@ -50,6 +50,10 @@ test-stores: $(READY) ## what every store must do, on every database that can be
 	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup tests/conformance --every-database --thorough $(ARGS); \
 	  code=$$?; $(BIN)/python -m tests.conformance; exit $$code
 
+.PHONY: test-thorough
+test-thorough: $(READY) ## the tests that take minutes: failovers, lagging replicas, moving slots, under load
+	@$(BIN)/python -m pytest -n 0 --thorough -m thorough tests/integration tests/e2e $(ARGS)
+
 # $(call option,NAME,VARIABLE): --NAME VALUE where the variable was given. SECONDS is bash's own, so it is taken only from
 # the command line.
 option = $(if $(filter command line,$(origin $(2))),--$(1) '$($(2))')
@@ -99,8 +103,8 @@ format: $(READY) ## format the code and mend what the linter can
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
 
 .PHONY: lock
-lock: $(READY) ## pin requirements.txt, requirements-dev.txt and requirements-doctor.txt anew
-	@for name in requirements requirements-dev requirements-doctor; do \
+lock: $(READY) ## pin what requirements*.in and deploy/patroni/requirements.in name anew
+	@for name in requirements requirements-dev requirements-doctor deploy/patroni/requirements; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes \
 	    --no-header $(ARGS) $$name.in -o $$name.txt; done
 
