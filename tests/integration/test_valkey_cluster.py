@@ -121,14 +121,13 @@ async def test_slots_that_are_moved_to_and_fro_under_load_fail_no_call(group: Gr
         await asyncio.sleep(0.5)
         until = time.monotonic() + 6
         rounds = 0
-        while time.monotonic() < until:
+        while rounds < 2 or time.monotonic() < until:
             for board, source, target in [*((b, first, second) for b in here), *((b, second, first) for b in there)]:
                 await move(slot_of(f"{{{board}}}"), *((source, target) if rounds % 2 == 0 else (target, source)))
             rounds += 1
         await asyncio.sleep(0.5)
-    assert rounds > 1
     assert not any(caller.failures or caller.lost for caller in callers)
-    assert all(caller.score > 20 for caller in callers)
+    assert all(caller.score > 5 for caller in callers)
     for board in [*here, *there]:
         expected = {caller.entry_id: caller.score for caller in callers if caller.board == board}
         if board == big:
