@@ -142,8 +142,13 @@ class MongoEventStore:
             # Nothing was written. After any other failure, something may be yet: its number stays out.
             await self._positions.give_back(number)
             raise
-        await self._positions.give_back(number)
-        return judged(batches, first, await self._fingerprints([events[place].event.event_id for place in taken]))
+        try:
+            await self._positions.give_back(number)
+            known = await self._fingerprints([events[place].event.event_id for place in taken])
+        except Refused as error:
+            # It promises that nothing was written.
+            raise StoreUnavailable(STORE) from error
+        return judged(batches, first, known)
 
     async def _fingerprints(self, event_ids: Sequence[str]) -> dict[str, str]:
         """Those of events that are there. Raises StoreUnavailable where one has gone meanwhile."""
