@@ -10,7 +10,7 @@ READY  := $(VENV)/.ready
 $(READY): requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Savepoint needs Python 3.11 or newer; name one with PYTHON=/path/to/python3.x" >&2; exit 1; }
-	@echo "Setting up $(VENV) (once; about a minute) ..." >&2
+	@echo "Setting up $(VENV) (once; a minute or two) ..." >&2
 	@$(PYTHON) -m venv $(VENV) \
 	  || { echo "This Python cannot make a virtual environment; on Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt >&2
