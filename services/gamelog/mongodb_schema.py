@@ -9,7 +9,7 @@ leaves a version, by which the service knows that it is there.
 import asyncio
 
 from shared.stores.errors import StoreUnfit
-from shared.stores.mongodb import Mongo
+from shared.stores.mongodb import Document, Mongo
 
 # Higher by one whenever `migrate` does more than before.
 VERSION = 1
@@ -37,12 +37,15 @@ async def migrate(database: Mongo, kept_s: int) -> str:
         await database.make_index(EVENTS, [(key, 1) for key in keys], name)
     await _make_retention(database, kept_s)
     await database.insert_new(POSITIONS, [{"_id": "log", "next": 0, "open": []}])
-    await database.change_one(SCHEMA, {"_id": _ID}, {"$max": {"version": VERSION}}, repeatable=True)
+    await database.change_one(SCHEMA, {"_id": _ID}, {"$max": {"version": VERSION}}, repeatable=True, make=True)
     return "" if before == VERSION else f"the indexes of version {VERSION} are there"
 
 
 async def keep_for(database: Mongo, kept_s: int) -> None:
-    """Sets how many seconds after their time events go."""
+    """Sets how many seconds after their time events go. Raises StoreUnfit where the user may not."""
+    if await database.index_option(EVENTS, RETENTION_INDEX, "expireAfterSeconds") == kept_s:
+        # To set it again would take a right that nothing else here takes.
+        return
     await database.command(
         "collMod", EVENTS, index={"name": RETENTION_INDEX, "expireAfterSeconds": kept_s}, writeConcern={"w": "majority"}
     )
@@ -55,16 +58,28 @@ async def until_fit(database: Mongo, within_s: float) -> None:
     until = loop.time() + within_s
     while (version := await _version(database)) < VERSION:
         if loop.time() > until:
-            raise StoreUnfit(
-                f"the database has version {version} of its indexes, and {VERSION} is needed; bring it to this version "
-                f"with: python -m services.gamelog migrate (waited {within_s:.0f} s at the start)"
-            )
+            raise StoreUnfit(f"{_older(version)} (waited {within_s:.0f} s at the start)")
         await asyncio.sleep(_POLL_S)
     if version > VERSION:
         raise StoreUnfit(
             f"this version of the gamelog service is older than the database, whose indexes have version {version}: "
             "replace it by the version that brought them"
         )
+
+
+def check(schema: Document) -> None:
+    """Raises StoreUnfit where a service that runs cannot go on with this document of `schema`: the database may have
+    been replaced by another one. A newer version is no failure, because an upgrade migrates first."""
+    version = int(schema.get("version", 0))
+    if version < VERSION:
+        raise StoreUnfit(_older(version))
+
+
+def _older(version: int) -> str:
+    return (
+        f"the database has version {version} of its indexes, and {VERSION} is needed; bring it to this version with: "
+        "python -m services.gamelog migrate"
+    )
 
 
 async def _make_retention(database: Mongo, kept_s: int) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,4 +72,5 @@ async def _mongodb(runtime: Runtime[GameLogSettings]) -> AsyncIterator[Stores]:
         settings.mongodb_url, settings.connection_pool_size, settings.store_start_timeout_s, telemetry
     ) as database:
         await mongodb_schema.until_fit(database, settings.store_start_timeout_s)
-        yield Stores(settings, database, {mongodb.STORE: database.ping}, (), runtime.metrics.background_failures)
+        ping = partial(database.ping, mongodb_schema.check)
+        yield Stores(settings, database, {mongodb.STORE: ping}, (), runtime.metrics.background_failures)

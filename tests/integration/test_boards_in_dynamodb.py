@@ -10,7 +10,6 @@ import socket
 import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +29,9 @@ from services.leaderboard.boards.dynamodb.order import listed
 from services.leaderboard.boards.dynamodb.positions import Position, entry_id_of
 from services.leaderboard.boards.dynamodb.reading import read
 from shared.stores import dynamodb
-from shared.stores.dynamodb import Access, DynamoDb
-from shared.telemetry.metrics import Metrics
-from shared.telemetry.store import StoreTelemetry
-from shared.telemetry.traces import Traces
+from shared.stores.dynamodb import DynamoDb
 from tests.support.boards import Ranks, new_board, submission
+from tests.support.dynamodb import local, table_of
 from tests.support.errors import failure
 from tests.support.service import ROOT, Service, migrate, running
 
@@ -50,13 +47,6 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Dyna
     """DynamoDB Local, with the table."""
     async with local(tmp_path_factory.mktemp("dynamodb")) as started:
         await migrate("leaderboard", started.settings)
-        yield started
-
-
-@asynccontextmanager
-async def local(directory: Path, port: int = 0) -> AsyncIterator[DynamoDbLocal]:
-    port = port or ports.free(1)[0]
-    async with embedded.alone(directory, lambda layout: DynamoDbLocal(layout, port)) as started:
         yield started
 
 
@@ -76,12 +66,7 @@ def ranks(service: Service) -> Ranks:
 @pytest.fixture
 async def table(server: DynamoDbLocal) -> AsyncIterator[DynamoDb]:
     """The table itself."""
-    os.environ.update({name: value for name, value in server.settings.items() if name.startswith("AWS_ACCESS")})
-    os.environ.update({name: value for name, value in server.settings.items() if name.startswith("AWS_SECRET")})
-    settings = server.settings
-    access = Access(settings["DYNAMODB_TABLE"], settings["AWS_REGION"], settings["DYNAMODB_ENDPOINT_URL"])
-    telemetry = StoreTelemetry(dynamodb.STORE, Metrics(), Traces("test", ""), 500)
-    async with dynamodb.connect(access, telemetry, answer_timeout_s=10, start_timeout_s=10) as opened:
+    async with table_of(server) as opened:
         yield opened
 
 

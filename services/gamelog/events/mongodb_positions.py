@@ -17,7 +17,8 @@ import asyncio
 from typing import Any
 
 from services.gamelog.mongodb_schema import EVENTS, POSITIONS
-from shared.stores.mongodb import Mongo, Session
+from shared.contract.errors import StoreUnavailable
+from shared.stores.mongodb import STORE, Mongo, Session
 from shared.work.bounds import BATCH_BOUND_S
 
 # Much longer than any write takes, which its batch gives BATCH_BOUND_S.
@@ -64,7 +65,11 @@ class Positions:
 
     async def end(self, session: Session | None = None) -> int:
         """The highest number up to which all writes have ended."""
-        [log] = await self._database.find(POSITIONS, _LOG, limit=1, session=session)
+        found = await self._database.find(POSITIONS, _LOG, limit=1, session=session)
+        if not found:
+            # Another database than before. What says so to the operator is the health check.
+            raise StoreUnavailable(STORE)
+        log = found[0]
         lowest = _lowest(log)
         if log["open"] and self._suspects(lowest):
             log = await self._database.change_one(POSITIONS, _LOG, _FORGET_ABANDONED, repeatable=True, session=session)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
 from services.gamelog.events.mongodb_positions import PLACES, Positions
 from services.gamelog.events.outcomes import first_of_each, judged
@@ -37,7 +37,7 @@ from services.gamelog.events.types import (
 from services.gamelog.mongodb_schema import EVENTS, keep_for
 from shared.contract.errors import Refused, StoreUnavailable
 from shared.contract.paging import LARGEST_PAGE_BYTES, Page
-from shared.stores.mongodb import STORE, Document, Mongo
+from shared.stores.mongodb import STORE, Document, Mongo, json_of
 from shared.work.batching import Batcher
 
 # The events of a page are read this many at a time, so that of large ones not many more are read than fit the page.
@@ -142,8 +142,13 @@ class MongoEventStore:
             # Nothing was written. After any other failure, something may be yet: its number stays out.
             await self._positions.give_back(number)
             raise
-        await self._positions.give_back(number)
-        return judged(batches, first, await self._fingerprints([events[place].event.event_id for place in taken]))
+        try:
+            await self._positions.give_back(number)
+            known = await self._fingerprints([events[place].event.event_id for place in taken])
+        except Refused as error:
+            # It promises that nothing was written.
+            raise StoreUnavailable(STORE) from error
+        return judged(batches, first, known)
 
     async def _fingerprints(self, event_ids: Sequence[str]) -> dict[str, str]:
         """Those of events that are there. Raises StoreUnavailable where one has gone meanwhile."""
@@ -222,7 +227,7 @@ def _event(document: Document) -> Event:
         str(player) if player else None,
         str(match) if match else None,
         _time(document["time"]),
-        to_json(document["payload"]).decode(),
+        json_of(document["payload"]),
     )
 
 

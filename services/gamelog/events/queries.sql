@@ -6,14 +6,14 @@
 
 -- name: append_events (insert events)
 -- Many events, of one caller or several; no id twice. Their ids go in in their order, so that two statements with the
--- same ids wait for each other and never deadlock. Answers how many were looked at, none where it came too late, and
--- the places of those whose id was there already.
+-- same ids wait for each other and never deadlock. The time is checked once: it must not run out in the middle. Answers
+-- how many were looked at, none where it came too late, and the places of those whose id was there already.
 WITH asked AS (
     SELECT *
     FROM json_to_recordset(%(asked)s::json) AS asked (
         place integer, event_id uuid, fingerprint uuid, time timestamptz, type text, player_id uuid, match_id uuid,
         payload jsonb)
-    WHERE clock_timestamp() <= %(not_after)s
+    WHERE (SELECT clock_timestamp() <= %(not_after)s)
 ), fresh AS (
     INSERT INTO event_ids (event_id, fingerprint, time)
     SELECT event_id, fingerprint, time

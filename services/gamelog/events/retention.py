@@ -5,6 +5,7 @@ import logging
 
 from services.gamelog.events.store import EventStore
 from shared.contract.errors import SavepointError
+from shared.stores.errors import StoreUnfit
 
 _log = logging.getLogger("savepoint.gamelog")
 
@@ -19,7 +20,7 @@ async def keep_forever(store: EventStore) -> None:
         try:
             await store.keep_retention()
             wait_s = _EVERY_S
-        except SavepointError as error:
-            _log.warning("old events stay for now: %s", error.message)
+        except (SavepointError, StoreUnfit) as error:
+            _log.warning("old events stay for now: %s", error)
             wait_s = _AGAIN_S
         await asyncio.sleep(wait_s)

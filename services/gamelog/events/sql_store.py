@@ -24,12 +24,15 @@ from services.gamelog.events.types import (
     Passage,
     Range,
 )
-from shared.contract.errors import DeadlineReached, StoreUnavailable
+from shared.contract.errors import DeadlineReached, Refused, StoreUnavailable
 from shared.contract.paging import LARGEST_PAGE_BYTES, Page
+from shared.stores.errors import ConstraintViolated
 from shared.stores.postgres import STORE, Postgres, queries
 from shared.stores.postgres.dialect import POSTGRESQL
 from shared.stores.postgres.queries import load_pieces
+from shared.work import deadline
 from shared.work.batching import Batcher
+from shared.work.bounds import LONGEST_CALL_S
 
 _HERE = Path(__file__).parent
 QUERIES = queries.load(_HERE / "queries.sql", load_pieces(_HERE / "pieces.sql")).of(POSTGRESQL)
@@ -44,6 +47,11 @@ _LOWEST_ID, _HIGHEST_ID = "00000000-0000-0000-0000-000000000000", "ffffffff-ffff
 _HIGHEST_PLACE = 2**31 - 1
 # How long the background work may be down before events go into the default partition.
 _DAYS_AHEAD = 7
+# Partitions that are made in one transaction. While it lasts, it holds up every other statement, and whoever waits for
+# it for longer than half a second takes the default partition instead.
+_DAYS_AT_ONCE = 5
+# How often a statement is sent that meets a partition which was made while it ran.
+_PLACE_ATTEMPTS = 3
 # A pause between two deletions of 10,000 rows, so that calls are not held up.
 _PAUSE_S = 1
 
@@ -73,12 +81,15 @@ class SqlEventStore:
         self._retention = timedelta(days=retention_days)
         # Days that have a partition, or cannot have one.
         self._prepared: set[date] = set()
+        self._preparing = asyncio.Lock()
         self._appends: Batcher[Sequence[NewEvent], Sequence[Outcome]] = Batcher(
             self._append_all, lambda _: (), weight=len, most=MOST_IN_A_STATEMENT
         )
 
     async def append(self, events: Sequence[NewEvent]) -> Sequence[Outcome]:
-        """See EventStore. Batches of callers who come at the same time share a statement."""
+        """See EventStore. Batches of callers who come at the same time share a statement. A caller who brings new days
+        waits for their partitions before that, and holds up nobody else."""
+        await self._prepare_days({new.event.time.date() for new in events})
         return await self._appends.do(events)
 
     async def query(
@@ -152,12 +163,13 @@ class SqlEventStore:
         today = datetime.now(UTC).date()
         await self._make_partitions([today + timedelta(days=ahead) for ahead in range(_DAYS_AHEAD + 1)])
         before = datetime.now(UTC) - self._retention - KEPT_LONGER
-        params = {"forgotten_before": before}
-        for query in ("forget_event_ids", "forget_default_events"):
-            while await self._database.execute(QUERIES[query], params, repeatable=True):
-                await asyncio.sleep(_PAUSE_S)
         while await self._drop_partition(before):
             await asyncio.sleep(_PAUSE_S)
+        # Ids at the end, and no later ones than those of whole days: an id whose event is still there must be known.
+        params = {"forgotten_before": before.replace(hour=0, minute=0, second=0, microsecond=0)}
+        for query in ("forget_default_events", "forget_event_ids"):
+            while await self._database.execute(QUERIES[query], params, repeatable=True):
+                await asyncio.sleep(_PAUSE_S)
         self._prepared = {day for day in self._prepared if day >= before.date()}
 
     async def close(self) -> None:
@@ -167,14 +179,31 @@ class SqlEventStore:
     async def _append_all(self, batches: Sequence[Sequence[NewEvent]]) -> Sequence[Sequence[Outcome]]:
         first = first_of_each(batches)
         events = list(first.values())
-        await self._prepare_days({new.event.time.date() for new in events})
+        known = await self._store(events)
+        try:
+            fingerprints = await self._fingerprints([events[place].event.event_id for place in known])
+        except Refused as error:
+            # It promises that nothing was written.
+            raise StoreUnavailable(STORE) from error
+        return judged(batches, first, fingerprints)
+
+    async def _store(self, events: Sequence[NewEvent]) -> Sequence[int]:
+        """Stores those whose id is new. Returns the places of the others."""
         params = {"asked": f"[{','.join(_json(place, new) for place, new in enumerate(events))}]"}
-        [row] = await self._database.fetch(QUERIES["append_events"], params, _Appended, repeatable=True)
-        if not row.asked:
-            # The statement came after its call's deadline.
-            raise DeadlineReached
-        known = await self._fingerprints([events[place].event.event_id for place in row.known])
-        return judged(batches, first, known)
+        for _ in range(_PLACE_ATTEMPTS):
+            try:
+                [row] = await self._database.fetch(QUERIES["append_events"], params, _Appended, repeatable=True)
+            except ConstraintViolated as error:
+                # An event was on its way into the default partition when somebody made the one of its day. Nothing of
+                # the statement happened, and the next one finds that partition.
+                if error.name:
+                    raise
+            else:
+                if row.asked < len(events):
+                    # The statement came after its call's deadline.
+                    raise DeadlineReached
+                return row.known
+        raise StoreUnavailable(STORE)
 
     async def _fingerprints(self, event_ids: Sequence[str]) -> dict[str, str]:
         """Those of events that are there. Raises StoreUnavailable where one has gone meanwhile."""
@@ -191,18 +220,24 @@ class SqlEventStore:
     async def _prepare_days(self, days: set[date]) -> None:
         """Makes the partitions of days that no event of this process was on yet. Where that is not possible now, their
         events go into the default partition, and are deleted from there."""
-        missing = days - self._prepared
-        if not missing:
+        if days <= self._prepared:
             return
         try:
-            await self._make_partitions(sorted(missing))
+            # One at a time: those who wait would only time out, and take the default partition.
+            async with asyncio.timeout(deadline.remaining(LONGEST_CALL_S)), self._preparing:
+                await self._make_partitions(sorted(days - self._prepared))
+        except TimeoutError as error:
+            # What was made stays: sent again, the same call gets on.
+            raise DeadlineReached from error
         except StoreUnavailable as error:
-            _log.warning("events go into the default partition: %s", error.message, extra={"days": len(missing)})
+            _log.warning("events go into the default partition: %s", error.message, extra={"days": len(days)})
 
     async def _make_partitions(self, days: Sequence[date]) -> None:
-        params = {"days": f"{{{','.join(day.isoformat() for day in days)}}}"}
-        await self._database.fetch(QUERIES["make_event_partitions"], params, _Made, repeatable=True)
-        self._prepared.update(days)
+        for begin in range(0, len(days), _DAYS_AT_ONCE):
+            some = days[begin : begin + _DAYS_AT_ONCE]
+            params = {"days": f"{{{','.join(day.isoformat() for day in some)}}}"}
+            await self._database.fetch(QUERIES["make_event_partitions"], params, _Made, repeatable=True)
+            self._prepared.update(some)
 
     async def _drop_partition(self, forgotten_before: datetime) -> int:
         params = {"forgotten_before": forgotten_before}

@@ -2,13 +2,15 @@
 
 Writes are acknowledged by a majority of the members, and reads see what a majority has, so neither is undone by a
 failover. An operation waits no longer than the current call's deadline allows: the driver tells the server
-(maxTimeMS), and gives up a moment later itself. When the deadline has passed, nothing new is begun.
+(maxTimeMS), and gives up a moment later itself. When the deadline has passed, nothing new is begun. Where no server
+takes writes, an operation waits SELECT_S for one to turn up, and not for all of its time.
 
 What has to be the same on a server that stands alone, on a replica set and behind the routers of a cluster stays within
 what all three have: no transactions, no change streams.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -30,10 +32,11 @@ T = TypeVar("T")
 Document = dict[str, Any]
 Session = AsyncClientSession
 
+_log = logging.getLogger("savepoint.mongodb")
+
 STORE = "mongodb"
 CONNECT_TIMEOUT_S = 2
-# How long an operation waits for a primary before it counts as failed; an election takes some seconds, and the retries
-# come on top.
+# How long an operation waits for a server that takes writes; an election takes some seconds.
 SELECT_S = 5
 # Longest wait for a connection; a call's deadline may be nearer.
 POOL_WAIT_S = 5
@@ -41,10 +44,14 @@ _START_POLL_S = 0.5
 # So many documents come in one answer, where they fit into the 16 MB that it may have.
 _LARGEST_LIST = 20_000
 _DUPLICATE_KEY = 11000
-# Another operation is at the same document; and an operation that the server ended because it took too long.
+# Another operation is at the same document; and an operation that the server ended because it took too long, or
+# because somebody told it to (killOp).
 _CONFLICTS = (24, 112)
-_TOO_LONG = (50, 262)
-# The server takes no operation of this user.
+_TOO_LONG = (50, 262, 11601)
+# A member is away, or is no primary any more. The driver knows most of these, but not in the answer for a single
+# document, in which the router of a cluster tells what its shards have said.
+_AWAY = (6, 7, 89, 91, 133, 134, 189, 202, 9001, 10058, 10107, 11600, 11602, 13435, 13436)
+# The server takes no operation of this user, or not this one.
 _NOT_ALLOWED = (13, 18)
 
 
@@ -55,6 +62,8 @@ class Mongo:
         self._database = database
         self._telemetry = telemetry
         self._retrier = Retrier()
+        # What was said of a database that cannot be used, so that it is said once.
+        self._unfit = ""
 
     async def insert_new(self, collection: str, documents: Sequence[Document]) -> list[int]:
         """Inserts those whose _id, or another unique key, is not there yet. Returns the places of the others. It may be
@@ -103,17 +112,20 @@ class Mongo:
         change: Any,
         *,
         repeatable: bool,
+        make: bool = False,
         session: Session | None = None,
     ) -> Document:
-        """Changes the one document that fits, and makes it where there is none. Returns it as it is then.
+        """Changes the one document that fits, and returns it as it is then. Where there is none, raises
+        StoreUnavailable, or makes it, with `make`.
 
         `repeatable`: may it be sent again when nobody knows whether it took effect?"""
 
         async def change_it() -> Document:
             found = await self._database[collection].find_one_and_update(
-                wanted, change, upsert=True, return_document=ReturnDocument.AFTER, session=session
+                wanted, change, upsert=make, return_document=ReturnDocument.AFTER, session=session
             )
-            assert found is not None  # noqa: S101 # it is made where there is none
+            if found is None:
+                raise StoreUnavailable(STORE)
             return found
 
         return await self._run("change_one", "update", collection, change_it, repeatable=repeatable)
@@ -127,15 +139,16 @@ class Mongo:
         return await self._run("update", "update", collection, update)
 
     async def command(self, name: str, collection: str, **options: Any) -> Document:
-        """Runs a command that does no harm the second time."""
+        """Runs a command that does no harm the second time. Raises StoreUnfit where the user may not."""
 
         async def run() -> Document:
             return await self._database.command(name, collection, **options)
 
-        return await self._run(name, "update", collection, run)
+        return await self._told(name, "update", collection, run, repeatable=True)
 
     async def make_index(self, collection: str, keys: Sequence[tuple[str, int]], name: str, **options: Any) -> None:
-        """Makes an index where it is missing. Raises StoreUnfit where there is another one of that name."""
+        """Makes an index where it is missing. Raises StoreUnfit where there is another one of that name, or the user
+        may not."""
 
         async def make() -> None:
             try:
@@ -147,7 +160,15 @@ class Mongo:
                     ) from error
                 raise
 
-        await self._run("make_index", "update", collection, make)
+        await self._told("make_index", "update", collection, make, repeatable=True)
+
+    async def index_option(self, collection: str, name: str, option: str) -> Any:
+        """What an index was made with; None where there is no such index."""
+
+        async def read() -> Any:
+            return (await self._database[collection].index_information()).get(name, {}).get(option)
+
+        return await self._run("index_option", "select", collection, read)
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
@@ -155,16 +176,19 @@ class Mongo:
         async with self._database.client.start_session(causal_consistency=True) as session:
             yield session
 
-    async def ping(self) -> None:
-        """Raises unless the database answers in time. That all connections are busy is no failure."""
+    async def ping(self, check: Callable[[Document], None] = lambda _: None) -> None:
+        """Raises unless the database answers in time, and what `check` raises for the document in its collection
+        `schema`, an empty one where there is none. That all connections are busy is no failure."""
         try:
             with deadline.within(PING_S):
                 # A find, and no `ping`: that is answered by a member that cannot serve, too.
-                await self._once(lambda: self._database["schema"].find_one({}, ["_id"]), repeatable=False)
+                found = await self._once(lambda: self._database["schema"].find_one(), repeatable=False)
         except TransientError as error:
             raise StoreUnavailable(STORE) from error
         except Overloaded:
             return
+        check(found or {})
+        self._unfit = ""
 
     async def close(self) -> None:
         """Closes the connections; what is under way fails."""
@@ -173,6 +197,20 @@ class Mongo:
     async def _run(
         self, name: str, query_type: str, table: str, work: Callable[[], Awaitable[T]], *, repeatable: bool = True
     ) -> T:
+        """Does it for a call, which cannot do anything about a database that is unfit."""
+        try:
+            return await self._told(name, query_type, table, work, repeatable=repeatable)
+        except StoreUnfit as error:
+            if str(error) != self._unfit:
+                self._unfit = str(error)
+                _log.error("%s", error)
+            raise StoreUnavailable(STORE) from error
+
+    async def _told(
+        self, name: str, query_type: str, table: str, work: Callable[[], Awaitable[T]], *, repeatable: bool
+    ) -> T:
+        """Measures it, and repeats it as the policy says. Raises StoreUnfit too."""
+
         async def attempt() -> T:
             with self._telemetry.query(name, query_type, table) as measured:
                 result = await self._once(work, repeatable=repeatable)
@@ -204,6 +242,7 @@ class Mongo:
         if deadline.passed():
             raise DeadlineReached
         try:
+            await self._reach()
             with pymongo.timeout(deadline.remaining(LONGEST_CALL_S)):
                 return await work()
         except errors.WaitQueueTimeoutError as error:
@@ -220,14 +259,30 @@ class Mongo:
             self._telemetry.error("WRITE_CONCERN")
             raise StoreUnavailable(STORE) from error
         except errors.OperationFailure as error:
-            raise self._failure(error) from error
+            raise self._failure(error, repeatable=repeatable) from error
         except errors.PyMongoError as error:
             if not error.timeout:
                 raise
             self._telemetry.error("STATEMENT_TIMEOUT")
             raise DeadlineReached from error
 
-    def _failure(self, error: errors.OperationFailure) -> Exception:
+    async def _reach(self) -> None:
+        """Returns when some server takes writes. Raises StoreUnavailable when there is none within SELECT_S.
+
+        The driver itself would look for one for as long as the operation may take, and the caller would not hear why
+        it has waited."""
+        client = self._database.client
+        if client.topology_description.has_writable_server():
+            return
+        try:
+            # A tenth of the time is kept back, so that the caller still learns it.
+            with pymongo.timeout(deadline.remaining(SELECT_S) * 0.9):
+                await client.admin.command("ping")
+        except errors.ServerSelectionTimeoutError as error:
+            self._telemetry.error(Transient.CONNECTION_TIMEOUT.value)
+            raise StoreUnavailable(STORE) from error
+
+    def _failure(self, error: errors.OperationFailure, *, repeatable: bool) -> Exception:
         """What the server's own error means; itself where that is a mistake of ours."""
         if error.code in _TOO_LONG:
             self._telemetry.error("STATEMENT_TIMEOUT")
@@ -235,15 +290,21 @@ class Mongo:
         if error.code in _CONFLICTS:
             self._telemetry.error(Transient.DEADLOCK_DETECTED.value)
             return TransientError(Transient.DEADLOCK_DETECTED)
+        if error.code in _AWAY:
+            self._telemetry.error(Transient.CONNECTION_TIMEOUT.value)
+            return TransientError(Transient.CONNECTION_TIMEOUT, repeatable=repeatable)
         if error.code in _NOT_ALLOWED:
-            return StoreUnfit("MONGODB_URL's user may not do that: it takes the role readWrite on its database")
+            return StoreUnfit(
+                "MONGODB_URL's user is not let in, or may not do that: it takes the role readWrite on its database, "
+                "and dbAdmin to change RETENTION_DAYS"
+            )
         return error
 
 
 @asynccontextmanager
 async def connect(url: str, pool_size: int, start_timeout_s: float, telemetry: StoreTelemetry) -> AsyncIterator[Mongo]:
     """A database that answers; closed on the way out. Raises StoreUnavailable when it does not within
-    `start_timeout_s`, StoreUnfit for a URL that is none, and for one without a database."""
+    `start_timeout_s`, StoreUnfit for a URL that is none or leads nowhere, and for one without a database."""
     database = Mongo(_database(url, pool_size, telemetry), telemetry)
     try:
         await _until_there(database, start_timeout_s)
@@ -275,6 +336,8 @@ def _database(url: str, pool_size: int, telemetry: StoreTelemetry) -> AsyncDatab
             "setting MONGODB_URL cannot be read: it takes mongodb://user:password@host:port/database?options, "
             "with %-escapes for what is special in a URL"
         ) from None
+    except OSError as error:
+        raise StoreUnfit(f"setting MONGODB_URL names a file that cannot be read: {error}") from None
 
 
 async def _until_there(database: Mongo, within_s: float) -> None:
@@ -287,15 +350,20 @@ async def _until_there(database: Mongo, within_s: float) -> None:
         except (StoreUnavailable, DeadlineReached):
             if loop.time() > until:
                 raise StoreUnavailable(STORE) from None
+        except errors.ConfigurationError as error:
+            # The name service has not told which servers mongodb+srv:// stands for; it may not know them yet.
+            if loop.time() > until:
+                raise StoreUnfit(f"setting MONGODB_URL leads to no server: {error}") from error
         await asyncio.sleep(_START_POLL_S)
 
 
 def _taken(error: errors.BulkWriteError) -> list[int]:
-    """The places of the documents whose key was taken. Raises the error itself where it was anything else."""
+    """The places of the documents whose key was taken. Raises what failed with another one, as if all had."""
     details = error.details or {}
     if details.get("writeConcernErrors"):
         raise StoreUnavailable(STORE) from error
     failed = details.get("writeErrors", [])
-    if any(failure["code"] != _DUPLICATE_KEY for failure in failed):
-        raise error
+    for failure in failed:
+        if failure["code"] != _DUPLICATE_KEY:
+            raise errors.OperationFailure(failure["errmsg"], failure["code"], failure) from error
     return [failure["index"] for failure in failed]

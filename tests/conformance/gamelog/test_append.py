@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import grpc
 import pytest
@@ -10,7 +11,7 @@ from google.protobuf.struct_pb2 import Struct
 from savepoint.gamelog.v1 import gamelog_pb2 as pb
 
 from tests.support.errors import failure
-from tests.support.events import Log, append, at, batches, event, every, hour_ago, ids, new_id
+from tests.support.events import Log, Tail, append, at, batches, event, every, hour_ago, ids, new_id
 
 DUPLICATE, CONFLICT = pb.APPEND_OUTCOME_DUPLICATE, pb.APPEND_OUTCOME_CONFLICT
 
@@ -40,6 +41,22 @@ async def test_an_event_comes_back_as_it_was_sent(log: Log) -> None:
     answer = await append(log, sent, bare)
     assert (answer.stored, len(answer.not_stored)) == (2, 0)
     assert await of_player(log, player) == [sent, bare]
+
+
+async def test_a_payload_that_looks_like_a_reference_to_a_document_comes_back_too(log: Log) -> None:
+    player = new_id()
+    payloads: list[dict[str, Any]] = [
+        {"$ref": "players", "$id": "ann"},
+        {"by": [{"$ref": "players", "$id": {"$ref": "x", "$id": None}, "$db": "y", "more": 1}], "$ref": 5},
+    ]
+    sent = []
+    for hours, payload in enumerate(payloads, 1):
+        sent.append(event("odd", player_id=player, time=hour_ago(-hours)))
+        sent[-1].payload.update(payload)
+    async with Tail(log, player_id=player) as tail:
+        await append(log, *sent)
+        assert await tail.until(2) == sent
+    assert await of_player(log, player) == sent
 
 
 async def test_an_event_without_a_time_happened_when_it_came(log: Log) -> None:

@@ -1,14 +1,14 @@
 """What submissions make of a board's entries, and the writes that do it.
 
 A transaction changes entries of the shards that it names, and with them the counts in those shards' heads. It fails if
-an entry is not as it was read, or if the board is gone.
+an entry is not as it was read, if a head has come to a later order number meanwhile, or if the board is gone.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from services.leaderboard.boards.dynamodb.items import Board, BoardGone, Heads, State, bucket_attribute
+from services.leaderboard.boards.dynamodb.items import Board, Heads, State, bucket_attribute
 from services.leaderboard.boards.dynamodb.positions import Clock, Position, microseconds
 from services.leaderboard.boards.dynamodb.ranks import Ahead
 from services.leaderboard.boards.types import Entry, Submission
@@ -102,7 +102,7 @@ class Changes:
             sizes[shard] += (state is not None) - (stored is not None)
         latest = max((state.version for _, _, state in moves if state), default=0)
         heads = [
-            _head(self.board.head_key(shard), counts, sizes[shard], max(latest, self.heads.latest))
+            _head(self.board.head_key(shard), counts, sizes[shard], latest)
             for shard, counts in sorted(by_shard.items())
         ]
         return [*heads, *(write for move in moves for write in _entry(self.board, *move))]
@@ -129,7 +129,8 @@ class Changes:
 
 
 async def write(database: DynamoDb, what: Query, board: Board, writes: Sequence[Write]) -> None:
-    """All of them or none. Raises BoardGone, and Moved where something is not as it was read."""
+    """All of them or none. Raises Moved where something is not as it was read, or the board is gone: who reads again
+    learns which."""
     if not writes:
         return
     heads = set(board.head_keys())
@@ -138,12 +139,8 @@ async def write(database: DynamoDb, what: Query, board: Board, writes: Sequence[
         writes = [*writes, Check(board.head_key(0), _THERE)]
     try:
         await database.write(what, writes)
-    except ConditionFailed as failed:
-        if any(writes[place].key in heads for place in failed.places):
-            raise BoardGone from failed
-        raise Moved from failed
-    except WriteConflict as conflict:
-        raise Moved from conflict
+    except (ConditionFailed, WriteConflict) as error:
+        raise Moved from error
 
 
 def entry_of(entry_id: str, state: State, ahead: Ahead) -> Entry:
@@ -162,17 +159,17 @@ def entry_of(entry_id: str, state: State, ahead: Ahead) -> Entry:
 
 
 def _head(key: Key, counts: Mapping[int, int], size: int, latest: int) -> Update:
+    """The write of a shard's head; `latest` is 0 where no order number was drawn. The head's only rises: whoever draws
+    one later must see the latest of all that were answered, by whatever clock it was drawn."""
     changed = {bucket: by for bucket, by in sorted(counts.items()) if by}
     names = {f"#b{place}": bucket_attribute(bucket) for place, bucket in enumerate(changed)}
     params = {f":b{place}": by for place, by in enumerate(changed.values())}
     adds = ["n :n", "v :one", *(f"#b{place} :b{place}" for place in range(len(changed)))]
-    return Update(
-        key,
-        _THERE,
-        {":n": size, ":one": 1, ":t": latest, **params},
-        names,
-        expression=f"SET t = :t ADD {', '.join(adds)}",
-    )
+    add = f"ADD {', '.join(adds)}"
+    params = {":n": size, ":one": 1, **params}
+    if not latest:
+        return Update(key, _THERE, params, names, expression=add)
+    return Update(key, "t <= :t", {**params, ":t": latest}, names, expression=f"SET t = :t {add}")
 
 
 def _entry(board: Board, entry_id: str, stored: State | None, state: State | None) -> list[Write]:

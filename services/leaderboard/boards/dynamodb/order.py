@@ -41,16 +41,17 @@ async def listed(
     first. It is no snapshot: entries that move meanwhile may be missing, but none is there twice."""
     runs = [_Run(database, Range(board.partition(shard), first, last), forward) for shard in range(board.shards)]
     behind = [run for run in runs if not run.whole]
+    certain: Sequence[Item] = ()
     while behind:
-        missing = limit - len(_certain(runs, forward))
+        missing = limit - len(certain)
         await together([run.read(min(missing, missing // board.shards * 3 // 2 + _SPARE)) for run in behind])
-        certain = _certain(runs, forward)
+        certain = _once(_certain(runs, forward))
         if len(certain) >= limit:
             break
         # The others have been read farther than what is certain reaches.
         left = [run for run in runs if not run.whole]
         behind = [min(left, key=_reached) if forward else max(left, key=_reached)] if len(left) > 1 else left
-    return _once(_certain(runs, forward))[:limit]
+    return certain[:limit]
 
 
 def _certain(runs: Sequence[_Run], forward: bool) -> list[Item]:

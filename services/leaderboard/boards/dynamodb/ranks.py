@@ -35,6 +35,10 @@ class Ahead(NamedTuple):
         """So many more."""
         return Ahead(self.least + by, self.most + by)
 
+    def at_least(self, least: int) -> "Ahead":
+        """Where so many are known to stand before it."""
+        return Ahead(max(self.least, least), max(self.most, least))
+
     @property
     def rank(self) -> int:
         """1 is first."""
@@ -115,7 +119,11 @@ class Ranker:
         if len(span.asked) == 1:
             [one] = span.asked
             counted, whole = await self._count(board, heads, one, room)
-            return {one: Ahead(above + counted, above + counted) if whole else _at_least(heads, one, above + counted)}
+            return {
+                one: Ahead(above + counted, above + counted)
+                if whole
+                else _by_counts(heads, one).at_least(above + counted)
+            }
         items = await listed(
             self._database, board, room, first=first_key(span.buckets[0]), last=max(one.key for one in span.asked)
         )
@@ -125,7 +133,7 @@ class Ranker:
         for one in span.asked:
             before = above + bisect.bisect_left(keys, one.key)
             known = bound is None or one.key <= bound
-            answers[one] = Ahead(before, before) if known else _at_least(heads, one, before)
+            answers[one] = Ahead(before, before) if known else _by_counts(heads, one).at_least(before)
         return answers
 
     async def _count(self, board: Board, heads: Heads, one: _Asked, room: int) -> tuple[int, bool]:
@@ -160,9 +168,3 @@ def _above(heads: Heads, bucket: int) -> int:
 def _by_counts(heads: Heads, one: _Asked) -> Ahead:
     above = _above(heads, one.bucket)
     return Ahead(above, above + heads.totals.get(one.bucket, 0))
-
-
-def _at_least(heads: Heads, one: _Asked, least: int) -> Ahead:
-    """What the counts say, and that it is not less than that."""
-    above, most = _by_counts(heads, one)
-    return Ahead(max(above, least), max(most, least))

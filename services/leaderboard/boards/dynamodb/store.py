@@ -6,6 +6,7 @@ answer that is made of several (a rank, a page) may show a write that came meanw
 
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
@@ -176,7 +177,8 @@ class DynamoBoardStore(BoardStore):
             if len(before) <= neighbours:
                 ahead = Ahead(len(before) - 1, len(before) - 1)
             else:
-                [ahead] = await self._ranker.ahead(board, found.heads, [state.position])
+                [counted] = await self._ranker.ahead(board, found.heads, [state.position])
+                ahead = counted.at_least(len(before) - 1)
             shown = [*before[:0:-1], *after]
             return _ranked(shown, ahead.moved(1 - len(before)))
 
@@ -216,12 +218,9 @@ class DynamoBoardStore(BoardStore):
         """What `work` does on the board. That there is none is recorded, and so it is final. Raises NotFound,
         RequestIdReused, Moved."""
         if await self._boards.find(leaderboard_id):
-            try:
+            # If not, it is gone by now, or there was none when the same request came first: the record tells.
+            with suppress(NotFound):
                 return await self._boards.on(leaderboard_id, work)
-            except NotFound:
-                if await self._boards.find(leaderboard_id):
-                    # That is the answer that was recorded when there was no board.
-                    raise
         at = record_key(leaderboard_id, key)
         found = await self._database.get(FIND_REQUEST, [at])
         if self._records.answer(None, key, found.get(at)) is None:
