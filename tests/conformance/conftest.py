@@ -34,7 +34,10 @@ class _Table:
         """A test's set-up, call or end."""
         if report.when != "call" and report.outcome == "passed":
             return
-        said: Any = dict(report.user_properties)[_DATABASE]
+        said: Any = dict(report.user_properties).get(_DATABASE)
+        if said is None:
+            # Of a kind that does not have the database which was asked for.
+            return
         kind, name, server = said
         cell = self.cells.setdefault((kind, name), Cell(kind, name, server, datetime.now(UTC).date().isoformat()))
         reason = report.longrepr[2].removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else ""
@@ -61,8 +64,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Notes on each test what it runs against; its report carries that to the process that counts."""
-    if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "database" in item.callspec.params:
-        database: Any = item.callspec.params["database"]
+    database = item.callspec.params.get("database") if hasattr(item, "callspec") else None
+    if isinstance(database, Database):
         item.user_properties.append((_DATABASE, [item.path.parent.name, database.name, database.server]))
 
 
