@@ -265,7 +265,8 @@ async def starts_with(environment: Mapping[str, str], command: str) -> tuple[int
 async def test_what_stops_a_start_is_named(server: DynamoDbLocal, changed: Mapping[str, str], says: str) -> None:
     given = {name: value for name, value in {**server.settings, **changed}.items() if value}
     for command in ("serve",) if "DYNAMODB_TABLE" in changed else ("serve", "migrate"):
-        code, message = await starts_with({**given, "LISTEN": "127.0.0.1:0"}, command)
+        addresses = {"LISTEN": "127.0.0.1:0", "METRICS_LISTEN": "127.0.0.1:0"}
+        code, message = await starts_with({**given, **addresses}, command)
         assert (code, "Traceback" in message) == (1, False)
         assert says in message
 
@@ -279,7 +280,9 @@ async def test_a_table_of_other_keys_is_not_taken_for_ours(server: DynamoDbLocal
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
     )
     for command in ("serve", "migrate"):
-        code, message = await starts_with({**server.settings, "DYNAMODB_TABLE": "others"}, command)
+        code, message = await starts_with(
+            {**server.settings, "DYNAMODB_TABLE": "others", "METRICS_LISTEN": "127.0.0.1:0"}, command
+        )
         assert code == 1
         assert "the table 'others' has other keys than pk and sk" in message
 
