@@ -10,7 +10,7 @@ READY  := $(VENV)/.ready
 $(READY): requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Savepoint needs Python 3.11 or newer; name one with PYTHON=/path/to/python3.x" >&2; exit 1; }
-	@echo "Setting up $(VENV) (once; about a minute) ..." >&2
+	@echo "Setting up $(VENV) (once; a minute or two) ..." >&2
 	@$(PYTHON) -m venv $(VENV) \
 	  || { echo "This Python cannot make a virtual environment; on Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt >&2
@@ -49,6 +49,10 @@ test: $(READY) ## run the tests, on real stores of their own (ARGS= names some; 
 test-stores: $(READY) ## what every store must do, on every database that can be had here (ARGS='--on "PostgreSQL 16"': on one)
 	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup tests/conformance --every-database --thorough $(ARGS); \
 	  code=$$?; $(BIN)/python -m tests.conformance; exit $$code
+
+.PHONY: test-thorough
+test-thorough: $(READY) ## the tests that take minutes: failovers, lagging replicas, moving slots, under load
+	@$(BIN)/python -m pytest -n 0 --thorough -m thorough tests/integration tests/e2e $(ARGS)
 
 # $(call option,NAME,VARIABLE): --NAME VALUE where the variable was given. SECONDS is bash's own, so it is taken only from
 # the command line.
@@ -99,8 +103,8 @@ format: $(READY) ## format the code and mend what the linter can
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
 
 .PHONY: lock
-lock: $(READY) ## pin requirements.txt, requirements-dev.txt and requirements-doctor.txt anew
-	@for name in requirements requirements-dev requirements-doctor; do \
+lock: $(READY) ## pin what requirements*.in and deploy/patroni/requirements.in name anew
+	@for name in requirements requirements-dev requirements-doctor deploy/patroni/requirements; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes \
 	    --no-header $(ARGS) $$name.in -o $$name.txt; done
 

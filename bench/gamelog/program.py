@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 HELP = "a million events into the game log, and out again: right, how fast, in how much memory"
 
 DATABASES = ("postgresql", "mongodb")
-_BATCH = 1000
 _BATCHES_A_STREAM = 20
 _ATTEMPTS = 5
 _LOOK_EVERY_S = 1.0
@@ -53,6 +52,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--database", default=",".join(DATABASES), help=f"one or both of {', '.join(DATABASES)}")
     parser.add_argument("--events", type=int, default=1_000_000, help="how many events")
     parser.add_argument("--streams", type=int, default=2, help="streams of AppendEventStream at once")
+    parser.add_argument("--batch", type=int, default=1000, help="events in a message, 1,000 at most")
 
 
 async def run(given: argparse.Namespace, console: Console) -> Report:
@@ -61,7 +61,7 @@ async def run(given: argparse.Namespace, console: Console) -> Report:
     catalogue.check(chosen, DATABASES, "database")
     report = Report("gamelog", {})
     for database in chosen:
-        report = report.joined(await _measured(database, given.events, given.streams, console))
+        report = report.joined(await _measured(database, given, console))
     return report
 
 
@@ -73,24 +73,24 @@ class _Load:
     """What goes in, shared by the streams, and how it went. `there` counts what is stored, whichever attempt did it."""
 
     left: Iterator[bytes]
-    sent: int = 0
     there: int = 0
     again: int = 0
     samples: list[tuple[int, Memory]] = field(default_factory=list)
 
 
-async def _measured(database: str, events: int, streams: int, console: Console) -> Report:
+async def _measured(database: str, given: argparse.Namespace, console: Console) -> Report:
+    events = given.events
     with Steps(console, 4) as steps, TemporaryDirectory(prefix="savepoint-bench-") as directory:
         steps.next(f"{database}: making {events:,} events")
         happenings = Happenings(events, datetime.now(UTC) - timedelta(minutes=1))
-        messages = list(happenings.batches(_BATCH))
+        messages = list(happenings.batches(given.batch))
         async with embedded.stores(Path(directory), gamelog_database_type=database) as stores:
             environment = stores.game_log().settings
             await migrate("gamelog", environment)
             async with running("gamelog", environment, Path(directory)) as service:
                 steps.next(f"{database}: storing them")
                 load = _Load(iter(messages))
-                seconds = await _append(service, load, streams)
+                seconds = await _append(service, load, given.streams)
                 steps.next(f"{database}: finding those of {_PLAYERS} players")
                 log = GameLogServiceStub(service.channel)
                 wrong_players = await _wrong_players(log, happenings)
@@ -109,7 +109,6 @@ async def _append(service: Service, load: _Load, streams: int) -> float:
             call: _Append = channel.stream_unary(_APPEND, response_deserializer=pb.AppendEventStreamResponse.FromString)
             while batches := list(islice(load.left, _BATCHES_A_STREAM)):
                 answer = await _sent(call, batches, load)
-                load.sent += len(batches)
                 load.there += answer.stored + answer.duplicates
 
     try:
@@ -141,7 +140,7 @@ async def _each(batches: Sequence[bytes]) -> AsyncIterator[bytes]:
 
 async def _look(pid: int, load: _Load) -> None:
     while True:
-        load.samples.append((load.sent * _BATCH, memory_of({"service": pid})["service"]))
+        load.samples.append((load.there, memory_of({"service": pid})["service"]))
         await asyncio.sleep(_LOOK_EVERY_S)
 
 

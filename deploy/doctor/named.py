@@ -27,6 +27,7 @@ ENVIRONMENT = {
     "…_DATABASE_REPLICA_URLS": "likewise, the URLs of its replicas, with commas between them",
     "CACHE_REDIS_URL": "redis://…, the player cache; or its sentinels or nodes, with commas between them",
     "BOARDS_REDIS_URL": "likewise, where the leaderboards are",
+    "SENTINEL_PASSWORD": "the sentinels' own, where they ask for one",
     "GAMELOG_MONGODB_URL": "mongodb://…, where the game log is",
     "DYNAMODB_TABLE": "where the leaderboards are; AWS_REGION, DYNAMODB_ENDPOINT_URL as they are",
     "DATABASE_URL, REDIS_URL": "and the like, as one of the services has them",
@@ -48,11 +49,13 @@ def targets(options: argparse.Namespace, environment: Mapping[str, str]) -> Targ
         replicas = environment.get(f"{service.upper()}_DATABASE_REPLICA_URLS", "")
         found = found.and_also(Targets("", databases=databases(service, url, replicas)))
     stores = {"cache": environment.get("CACHE_REDIS_URL", ""), "boards": environment.get("BOARDS_REDIS_URL", "")}
+    sentinel_password = environment.get("SENTINEL_PASSWORD", "")
     for name, url in {**stores, **dict(_pairs("--valkey", options.valkey))}.items():
         if name not in stores:
             raise NotUnderstoodError(f"--valkey takes cache=redis://… or boards=redis://…, not {name}=")
         if url:
-            found = found.and_also(Targets("", valkeys=(cache(url) if name == "cache" else boards(url),)))
+            valkey = (cache if name == "cache" else boards)(url, sentinel_password)
+            found = found.and_also(Targets("", valkeys=(valkey,)))
     mongodb_urls = {"gamelog": environment.get("GAMELOG_MONGODB_URL", ""), **dict(_pairs("--mongodb", options.mongodb))}
     mongodbs = tuple(MongoServer(name, url) for name, url in mongodb_urls.items() if url)
     found = found.and_also(Targets("", mongodbs=mongodbs))

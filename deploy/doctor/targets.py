@@ -28,11 +28,13 @@ class Database:
 
 @dataclass(frozen=True)
 class ValkeyServer:
-    """A Valkey or Redis. `keeps` is whether it is the only place of its data; else it is a cache."""
+    """A Valkey or Redis. `keeps` is whether it is the only place of its data; else it is a cache. The sentinels that
+    its URL names have a password of their own; empty where they ask for none."""
 
     name: str
     url: str
     keeps: bool
+    sentinel_password: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,8 @@ def stores_of(service: str, environment: Mapping[str, str]) -> Targets:
         servers = databases(service, urls["DATABASE_URL"], environment.get("DATABASE_REPLICA_URLS", ""))
         found = found.and_also(Targets("", servers))
     if urls["REDIS_URL"].startswith(_VALKEY):
-        valkey = cache(urls["REDIS_URL"]) if urls["DATABASE_URL"] else boards(urls["REDIS_URL"])
+        kind_of_store = cache if urls["DATABASE_URL"] else boards
+        valkey = kind_of_store(urls["REDIS_URL"], environment.get("SENTINEL_PASSWORD", ""))
         found = found.and_also(Targets("", valkeys=(valkey,)))
     return found
 
@@ -167,11 +170,11 @@ def _hosts(url: str) -> list[str]:
     ]
 
 
-def cache(url: str) -> ValkeyServer:
+def cache(url: str, sentinel_password: str = "") -> ValkeyServer:
     """The player cache."""
-    return ValkeyServer("cache", url, keeps=False)
+    return ValkeyServer("cache", url, keeps=False, sentinel_password=sentinel_password)
 
 
-def boards(url: str) -> ValkeyServer:
+def boards(url: str, sentinel_password: str = "") -> ValkeyServer:
     """The store of the leaderboards."""
-    return ValkeyServer("boards", url, keeps=True)
+    return ValkeyServer("boards", url, keeps=True, sentinel_password=sentinel_password)

@@ -128,6 +128,8 @@ class Postgres(Part):
         # The setting is a list of directories; quotes keep a comma or a blank in ours from splitting it.
         sockets = '"' + str(self.sockets).replace('"', '""') + '"'
         settings = _SETTINGS | {"unix_socket_directories": sockets, **self.more_settings()}
+        if not self.installed.counts_statements:
+            settings = {key: value for key, value in settings.items() if "pg_stat_statements" not in key + value}
         options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         return self._command("postgres", "-D", str(self.data), *options)
 
@@ -185,8 +187,9 @@ class Postgres(Part):
         for database in databases:
             # The databases exist before anything can ask for them.
             await self._alone(data, "postgres", f"CREATE DATABASE {database}")
-            # What the doctor reads the statistics of statements by.
-            await self._alone(data, database, "CREATE EXTENSION pg_stat_statements")
+            if self.installed.counts_statements:
+                # What the doctor reads the statistics of statements by.
+                await self._alone(data, database, "CREATE EXTENSION pg_stat_statements")
         (data / _LIST).write_text("\n".join(DATABASES))
 
     async def _alone(self, data: Path, database: str, sql: str) -> None:

@@ -13,11 +13,12 @@ BUILTIN_LOCALE = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C
 @dataclass(frozen=True)
 class PostgresEngine:
     """One installation. `tool` is the path of a program; `locale` are the options of initdb that make text sort by its
-    bytes, and letters have their lower case."""
+    bytes, and letters have their lower case. `counts_statements`: whether pg_stat_statements is there."""
 
     version: str
     tool: Callable[[str], Path]
     locale: tuple[str, ...] = BUILTIN_LOCALE
+    counts_statements: bool = True
 
 
 def wheel() -> PostgresEngine:

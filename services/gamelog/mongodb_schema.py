@@ -18,6 +18,8 @@ RETENTION_INDEX = "events_retention"
 _ID = "gamelog"
 _POLL_S = 0.5
 
+# Not partial ones, although some events have no player or match: not every server sees that a query for a player needs
+# only events that have one.
 _INDEXES = {
     "events_time": ("time", "_id"),
     "events_player": ("player_id", "time", "_id"),
@@ -25,8 +27,6 @@ _INDEXES = {
     "events_type": ("type", "time", "_id"),
     "events_position": ("position",),
 }
-# Events without one are in no list of these, and need not be in the index.
-_ONLY_WITH = {"events_player": "player_id", "events_match": "match_id"}
 
 
 async def migrate(database: Mongo, kept_s: int) -> str:
@@ -34,8 +34,7 @@ async def migrate(database: Mongo, kept_s: int) -> str:
     kept, in seconds. Returns what was done. Raises StoreUnfit for an index of ours that is not ours."""
     before = await _version(database)
     for name, keys in _INDEXES.items():
-        some = {"partialFilterExpression": {_ONLY_WITH[name]: {"$exists": True}}} if name in _ONLY_WITH else {}
-        await database.make_index(EVENTS, [(key, 1) for key in keys], name, **some)
+        await database.make_index(EVENTS, [(key, 1) for key in keys], name)
     await _make_retention(database, kept_s)
     await database.insert_new(POSITIONS, [{"_id": "log", "next": 0, "open": []}])
     await database.change_one(SCHEMA, {"_id": _ID}, {"$max": {"version": VERSION}}, repeatable=True, make=True)

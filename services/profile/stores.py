@@ -40,7 +40,7 @@ async def stores(runtime: Runtime[ProfileSettings]) -> AsyncIterator[Stores]:
             runtime.store_telemetry(postgres.STORE),
             service=Path(__file__).parent,
             replication=settings.replication(),
-            dialect=dialect_of(settings.database_type, follower_reads=settings.follower_reads == "on"),
+            dialect=dialect_of(settings.database_type),
             pooler=settings.database_pooler != "none",
         ) as database,
         valkey.connect(

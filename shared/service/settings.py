@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.rpc.host import ConnectionRules, Tls
@@ -152,6 +152,12 @@ class ReplicationSettings(BaseSettings):
     @model_validator(mode="after")
     def _replicas_go_with_the_mode(self) -> Self:
         mode = self._mode()
+        if mode == "replica" and getattr(self, "database_type", "") == "cockroachdb":
+            raise ValueError(
+                "setting REPLICATION_MODE = 'replica': with DATABASE_TYPE=cockroachdb, which replicates itself, it "
+                "takes single, or cluster for several hosts in DATABASE_URL; FOLLOWER_READS=on reads histories from "
+                "the nearest replica"
+            )
         if mode == "replica" and not self.database_replica_urls:
             raise ValueError(
                 "setting DATABASE_REPLICA_URLS is not set, and REPLICATION_MODE=replica requires it: the "
@@ -194,32 +200,9 @@ class PostgresSettings(ReplicationSettings):
         description="takes postgresql://user:password@host:port/database, and is required; to another host it is "
         "encrypted, unless it ends in ?sslmode=disable",
     )
-    follower_reads: str = Field(
-        "off",
-        pattern=r"^(off|on)$",
-        description="takes off or on: lists of matches and finished matches come from the nearest replica, some "
-        "seconds old; on only with DATABASE_TYPE=cockroachdb",
-    )
     requests_kept_days: int = Field(
         7, ge=1, le=90, description="takes 1 to 90 days that the answer to a request_id is repeated"
     )
-
-    @field_validator("follower_reads")
-    @classmethod
-    def _followers_are_cockroachdb_s(cls, reads: str, others: ValidationInfo) -> str:
-        if reads == "on" and others.data.get("database_type") != "cockroachdb":
-            raise ValueError(reads)
-        return reads
-
-    @model_validator(mode="after")
-    def _cockroachdb_replicates_itself(self) -> Self:
-        if self._mode() == "replica" and self.database_type == "cockroachdb":
-            raise ValueError(
-                "setting REPLICATION_MODE = 'replica': with DATABASE_TYPE=cockroachdb, which replicates itself, it "
-                "takes single, or cluster for several hosts in DATABASE_URL; FOLLOWER_READS=on reads histories from "
-                "the nearest replica"
-            )
-        return self
 
 
 class ValkeySettings(BaseSettings):

@@ -60,7 +60,7 @@ async def test_the_suite_in_small(tmp_path: Path) -> None:
 async def test_the_game_log_in_small(tmp_path: Path) -> None:
     found = tmp_path / "gamelog.json"
     bench = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench", "gamelog", "--events", "12345", "--json", str(found)),
+        *(sys.executable, "-m", "bench", "gamelog", "--events", "3456", "--json", str(found)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         cwd=CHECKOUT,

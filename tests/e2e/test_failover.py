@@ -153,8 +153,10 @@ async def loses_nothing(over: Servers, suite: Services, failover: Callable[[Serv
             await callers[number].turn(callers[(number + 1) % CALLERS])
 
     load = [asyncio.create_task(goes_on(number)) for number in range(CALLERS)]
-    await asyncio.sleep(1.5)
-    assert all(caller.items for caller in callers)
+    async with asyncio.timeout(BOUND_S):
+        while not all(caller.items for caller in callers):
+            assert not any(task.done() for task in load)
+            await asyncio.sleep(0.05)
     began = time.monotonic()
     await failover(over)
     over_at = time.monotonic()

@@ -1,6 +1,7 @@
 """Boards in DynamoDB, on DynamoDB Local: estimated ranks, what a crash leaves, what an operator is told."""
 
 import asyncio
+import contextlib
 import itertools
 import os
 import random
@@ -233,9 +234,17 @@ async def test_a_large_batch_under_a_request_id_is_refused_and_says_what_to_do(r
 
 async def starts_with(environment: Mapping[str, str], command: str) -> tuple[int, str]:
     """Runs the service's command line; its exit code and stderr."""
+    listen, metrics = ports.free(2)
+    addresses = {"LISTEN": f"{ports.HOST}:{listen}", "METRICS_LISTEN": f"{ports.HOST}:{metrics}"}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.leaderboard", command),
-        env={"PATH": os.environ["PATH"], "AWS_EC2_METADATA_DISABLED": "true", "HOME": "/nonexistent", **environment},
+        env={
+            "PATH": os.environ["PATH"],
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "HOME": "/nonexistent",
+            **addresses,
+            **environment,
+        },
         cwd=ROOT,
         stderr=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
@@ -265,8 +274,7 @@ async def starts_with(environment: Mapping[str, str], command: str) -> tuple[int
 async def test_what_stops_a_start_is_named(server: DynamoDbLocal, changed: Mapping[str, str], says: str) -> None:
     given = {name: value for name, value in {**server.settings, **changed}.items() if value}
     for command in ("serve",) if "DYNAMODB_TABLE" in changed else ("serve", "migrate"):
-        addresses = {"LISTEN": "127.0.0.1:0", "METRICS_LISTEN": "127.0.0.1:0"}
-        code, message = await starts_with({**given, **addresses}, command)
+        code, message = await starts_with(given, command)
         assert (code, "Traceback" in message) == (1, False)
         assert says in message
 
@@ -280,9 +288,7 @@ async def test_a_table_of_other_keys_is_not_taken_for_ours(server: DynamoDbLocal
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
     )
     for command in ("serve", "migrate"):
-        code, message = await starts_with(
-            {**server.settings, "DYNAMODB_TABLE": "others", "METRICS_LISTEN": "127.0.0.1:0"}, command
-        )
+        code, message = await starts_with({**server.settings, "DYNAMODB_TABLE": "others"}, command)
         assert code == 1
         assert "the table 'others' has other keys than pk and sk" in message
 
@@ -347,8 +353,13 @@ async def test_dynamodb_local_hears_nobody_but_this_machine(server: DynamoDbLoca
     async def ask() -> None:
         async with asyncio.timeout(5):
             reader, writer = await asyncio.open_connection(own[0], server.port)
-            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-            await reader.readexactly(12)
+            try:
+                writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                await reader.readexactly(12)
+            finally:
+                writer.close()
+                with contextlib.suppress(OSError):
+                    await writer.wait_closed()
 
     with pytest.raises((OSError, asyncio.IncompleteReadError)):
         await ask()

@@ -720,7 +720,11 @@ async def test_a_sentinel_that_is_alone_and_misses_its_primary(tmp_path: Path) -
             alone(Replica, tmp_path / "replica") as (replica, _),
             alone(Sentinel, tmp_path / "sentinel") as (sentinel, _),
         ):
-            named = boards(f"redis://{sentinel.tcp}/0?primary=savepoint")
+            async with Redis.from_url(f"redis://{sentinel.tcp}") as client:
+                await client.execute_command("ACL SETUSER", "default", "resetpass", ">a secret")  # type: ignore[no-untyped-call]
+            [unknown] = problems(await looked(boards(f"redis://{sentinel.tcp}/0?primary=savepoint")))
+            assert "Authentication" in unknown.what
+            named = boards(f"redis://{sentinel.tcp}/0?primary=savepoint", "a secret")
 
             def of(report: Report, place: str) -> list[Finding]:
                 return [each for part in report.parts for each in part.findings if part.address == place]

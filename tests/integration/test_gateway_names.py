@@ -41,7 +41,7 @@ async def gateway(directory: Path, backend_port: int, dns_port: int) -> AsyncIte
         **{"GATEWAY_HOST": ports.HOST, "GATEWAY_PORT": port},
         **{"METRICS_HOST": ports.HOST, "METRICS_PORT": metrics_port},
     }
-    for name in ("PROFILE", "INVENTORY", "LEADERBOARD"):
+    for name in ("PROFILE", "INVENTORY", "LEADERBOARD", "GAMELOG"):
         values |= {f"{name}_HOST": f"{name.lower()}.example", f"{name}_PORT": backend_port}
     configuration = directory / "gateway.yaml"
     configuration.write_text(render(values) + RESOLVER % dns_port)

@@ -27,6 +27,7 @@ from shared.telemetry.store import StoreTelemetry
 from tests.support.errors import failure
 from tests.support.events import Log, append, event, new_id
 from tests.support.frozen import frozen
+from tests.support.mongodb import sockets_left_behind
 from tests.support.service import Service, migrate, running
 
 
@@ -35,6 +36,12 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[embed
     directory = tmp_path_factory.mktemp("mongodb")
     async with embedded.stack(directory, gamelog_database_type="mongodb") as made:
         yield made
+
+
+@pytest.fixture(autouse=True)
+def _no_sockets() -> Iterator[None]:
+    with sockets_left_behind():
+        yield
 
 
 @pytest.fixture

@@ -118,6 +118,6 @@ async def test_nothing_is_left_behind_on_a_connection_that_others_use_too(
 def test_the_sample_sets_what_the_services_need() -> None:
     sample = configparser.ConfigParser(interpolation=None)
     sample.read(SAMPLE)
-    assert set(sample["databases"]) == {"profile", "inventory"}
+    assert set(sample["databases"]) == {"profile", "inventory", "gamelog"}
     assert all(way.endswith(connect_query(POSTGRESQL)) for way in sample["databases"].values())
     assert sample["pgbouncer"]["pool_mode"] == "transaction"

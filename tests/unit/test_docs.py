@@ -1,9 +1,12 @@
 """The pages say what is there: code is an excerpt of a program that the tests run, and files that are named exist."""
 
+import importlib
 import re
 from pathlib import Path
 
 import pytest
+
+from tests.conformance import results
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
@@ -30,3 +33,15 @@ def test_what_a_page_points_to_is_there(page: Path) -> None:
     missing = [target for target in _LINK.findall(text) if not (page.parent / target).exists()]
     missing += [name for name in _FILE.findall(text) if not (ROOT / name).exists()]
     assert not missing
+
+
+def test_the_readme_s_table_of_databases_is_the_published_run() -> None:
+    cells = results.read(results.PUBLISHED)
+    assert results.in_readme() == results.table(cells)
+    assert not any(cell.failed for cell in cells)
+    listed = {
+        (path.parent.name, database.name)
+        for path in sorted((ROOT / "tests" / "conformance").glob("*/databases.py"))
+        for database in importlib.import_module(f"tests.conformance.{path.parent.name}.databases").DATABASES
+    }
+    assert {(cell.kind, cell.database) for cell in cells} == listed

@@ -54,8 +54,6 @@ def test_the_ends_of_a_range_are_good_and_what_lies_beyond_is_refused_with_the_r
         ("DATABASE_TYPE", "mongodb", "takes postgresql or cockroachdb; this service keeps nothing in valkey, redis"),
         ("DATABASE_TYPE", "PostgreSQL", "takes postgresql or cockroachdb"),
         ("DATABASE_POOLER", "pgpool", "takes none or pgbouncer"),
-        ("FOLLOWER_READS", "yes", "takes off or on"),
-        ("FOLLOWER_READS", "on", "takes off or on: .*; on only with DATABASE_TYPE=cockroachdb"),
         ("LISTEN", "nowhere", "takes host:port"),
         ("LOG_LEVEL", "loud", "takes DEBUG, INFO, WARNING or ERROR"),
     ],
@@ -68,15 +66,41 @@ def test_what_is_not_built_is_refused_and_never_taken_for_something_else(
         load(ProfileSettings)
 
 
-def test_cockroachdb_has_follower_reads_and_no_pooler(environment: pytest.MonkeyPatch) -> None:
+def test_follower_reads_are_cockroachdb_s(environment: pytest.MonkeyPatch) -> None:
+    for bad in ("yes", "on"):
+        environment.setenv("FOLLOWER_READS", bad)
+        with pytest.raises(
+            SettingsError, match=rf"FOLLOWER_READS = '{bad}': it takes off or on: .* DATABASE_TYPE=cock"
+        ):
+            load(InventorySettings)
     environment.setenv("DATABASE_TYPE", "cockroachdb")
-    environment.setenv("FOLLOWER_READS", "on")
     assert load(InventorySettings).follower_reads == "on"
-    environment.setenv("DATABASE_POOLER", "pgbouncer")
-    with pytest.raises(
-        SettingsError, match=r"DATABASE_POOLER = 'pgbouncer': with DATABASE_TYPE=cockroachdb it takes none"
-    ):
-        load(InventorySettings)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (
+            {"DATABASE_TYPE": "cockroachdb", "DATABASE_POOLER": "pgbouncer"},
+            "DATABASE_POOLER = .* it takes none",
+        ),
+        (
+            {"DATABASE_TYPE": "cockroachdb", "REPLICATION_MODE": "replica"},
+            "REPLICATION_MODE = 'replica': .* single, or cl",
+        ),
+        (
+            {"DATABASE_POOLER": "pgbouncer", "REPLICATION_MODE": "cluster"},
+            "DATABASE_POOLER = 'pgbouncer': .* takes none",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_refused(
+    environment: pytest.MonkeyPatch, given: dict[str, str], says: str
+) -> None:
+    for variable, value in given.items():
+        environment.setenv(variable, value)
+    with pytest.raises(SettingsError, match=says):
+        load(ProfileSettings)
 
 
 def test_a_missing_setting_is_named(environment: pytest.MonkeyPatch) -> None:

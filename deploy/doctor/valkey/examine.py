@@ -59,8 +59,10 @@ async def _look(client: "Redis", target: ValkeyServer, window_s: float, limits: 
         "slow commands": lambda: slow.commands(client, limits),
         "memory doctor": lambda: memory.doctor(client),
         "cluster": lambda: replication.cluster(client, after),
-        "big keys": lambda: keys.look(client, limits),
     }
+    # A replica in a cluster sends whoever asks for a key to its primary, which is looked at too.
+    if not (count(after, "cluster_enabled") and after.get("role") == "slave"):
+        looks["big keys"] = lambda: keys.look(client, limits)
     for check, look in looks.items():
         try:
             found.extend(await look())

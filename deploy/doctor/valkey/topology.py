@@ -2,7 +2,7 @@
 is asked what it is."""
 
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
@@ -26,7 +26,7 @@ async def servers_of(target: ValkeyServer) -> tuple[list[ValkeyServer], list[Exa
     examined, known = [], dict[str, None]()
     for address in addresses:
         try:
-            findings, servers = await _ask(target.url, address, watched or _DEFAULT_PRIMARY)
+            findings, servers = await _ask(target, address, watched or _DEFAULT_PRIMARY)
         except (RedisError, OSError, ValueError) as error:
             why = "when too many of them are gone, the rest cannot agree on a failover"
             do = "see whether it runs and listens there, and what its log says"
@@ -37,13 +37,13 @@ async def servers_of(target: ValkeyServer) -> tuple[list[ValkeyServer], list[Exa
     return [ValkeyServer(f"{target.name} {each}", _at(target.url, each), target.keeps) for each in known], examined
 
 
-async def _ask(url: str, address: str, watched: str) -> tuple[list[Finding], list[str]]:
+async def _ask(target: ValkeyServer, address: str, watched: str) -> tuple[list[Finding], list[str]]:
     """What one of the addresses is found to be, and the servers that it knows. Raises RedisError, OSError."""
     # The user and password in the URL are those of the data. A sentinel does not know them.
-    async with server(_bare(url, address)) as client:
+    async with server(_of_sentinel(target, address)) as client:
         if await _mode(client) == "sentinel":
             return await _sentinel(client, watched)
-    async with server(_at(url, address)) as client:
+    async with server(_at(target.url, address)) as client:
         if await _mode(client) == "cluster":
             nodes = await client.execute_command("CLUSTER NODES")  # type: ignore[no-untyped-call]
             return [], [name for name, node in nodes.items() if not _GONE & set(node["flags"].split(","))]
@@ -87,9 +87,10 @@ def _at(url: str, address: str) -> str:
     return urlunsplit((parts.scheme, f"{user}{at}{_with_port(address, _PORT)}", parts.path, options, ""))
 
 
-def _bare(url: str, address: str) -> str:
-    scheme = urlsplit(url).scheme
-    return f"{scheme}://{_with_port(address, _SENTINEL_PORT if 'primary=' in url else _PORT)}"
+def _of_sentinel(target: ValkeyServer, address: str) -> str:
+    scheme = urlsplit(target.url).scheme
+    user = f":{quote(target.sentinel_password, safe='')}@" if target.sentinel_password else ""
+    return f"{scheme}://{user}{_with_port(address, _SENTINEL_PORT if 'primary=' in target.url else _PORT)}"
 
 
 def _with_port(address: str, port: int) -> str:

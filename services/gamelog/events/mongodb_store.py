@@ -197,7 +197,7 @@ def _wanted(wanted: Filter) -> dict[str, Any]:
     if wanted.match_id:
         found["match_id"] = UUID(wanted.match_id)
     if wanted.types:
-        found["type"] = {"$in": list(wanted.types)}
+        found["type"] = wanted.types[0] if len(wanted.types) == 1 else {"$in": list(wanted.types)}
     return found
 
 

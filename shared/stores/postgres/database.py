@@ -52,6 +52,10 @@ MEND_AFTER_S = 10.0
 # deadline is not over. Each time somebody else has got on.
 _ROUNDS = 10
 _NOT_AFTER = "%(not_after)s"
+_NO_WRITES = (
+    "setting DATABASE_URL names a server that takes no writes, a replica perhaps: it takes the primary, or several "
+    "hosts, of which the primary is found"
+)
 
 
 class Transaction:
@@ -236,8 +240,8 @@ class Postgres:
             raise
 
     async def until_fit(self, within_s: float) -> None:
-        """Returns when the schema has the version that the code needs. Raises StoreUnfit when it lacks migrations
-        after `within_s`, and at once when it is newer."""
+        """Returns when the schema has the version that the code needs, and the server takes writes. Raises StoreUnfit
+        when it lacks migrations or takes none after `within_s`, and at once when the schema is newer."""
         if self._schema is None:
             return
         loop = asyncio.get_running_loop()
@@ -247,6 +251,7 @@ class Postgres:
             try:
                 with self._errors(lambda: True):
                     await self._connections.use(self._schema.check)
+                    await self._connections.use(select_writable)
                 return
             except SchemaOlder as error:
                 if loop.time() > until:
@@ -256,7 +261,8 @@ class Postgres:
                 said = True
             except TransientError as error:
                 if loop.time() > until:
-                    raise StoreUnavailable(STORE) from error
+                    refuses_writes = error.kind is Transient.REPLICA_LAG
+                    raise (StoreUnfit(_NO_WRITES) if refuses_writes else StoreUnavailable(STORE)) from error
             await asyncio.sleep(_SCHEMA_POLL_S)
 
     async def watch_forever(self, mend_after_s: float = MEND_AFTER_S) -> None:

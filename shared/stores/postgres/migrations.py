@@ -16,7 +16,7 @@ import psycopg
 
 from shared.stores.errors import MigrationError, StoreUnfit
 from shared.stores.postgres.dialect import POSTGRESQL, Dialect
-from shared.stores.postgres.url import UNENCRYPTED, check_encryption, conninfo, has_several_hosts, says_no_tls, sslmode
+from shared.stores.postgres.url import check_encryption, conninfo, has_several_hosts, says_no_tls, sslmode, unencrypted
 from shared.work.bounds import MIGRATE_WITHIN_S
 
 _CONNECT_TIMEOUT_S = 2
@@ -90,7 +90,7 @@ async def migrate(
             await process.wait()
     text = output.decode(errors="replace").strip()
     if process.returncode != 0:
-        raise MigrationError(f"{text}\n{UNENCRYPTED}" if says_no_tls(text) else text)
+        raise MigrationError(f"{text}\n{unencrypted()}" if says_no_tls(text) else text)
     return text
 
 

@@ -22,7 +22,7 @@ from shared.contract.errors import DeadlineReached, Overloaded, StoreUnavailable
 from shared.stores.errors import StoreUnfit
 from shared.stores.postgres.lease import CANCEL_S, GRACE_S, Connection, Lease
 from shared.stores.postgres.session import Session
-from shared.stores.postgres.url import check_encryption, conninfo
+from shared.stores.postgres.url import SETTING, check_encryption, conninfo
 from shared.telemetry.metrics import Metrics
 from shared.work import background, deadline
 
@@ -50,15 +50,24 @@ _MEND_ATTEMPTS = 3
 class Connections:
     """The connections to one database. Made, opened and closed by `shared.stores.postgres.connect`.
 
-    `session` is how they are opened, `store` their label in metrics. With `writable` they lead to whichever of the
-    URL's servers takes writes.
+    `session` is how they are opened, `store` their label in metrics, `setting` where the URL comes from. With
+    `writable` they lead to whichever of the URL's servers takes writes.
     """
 
     def __init__(
-        self, url: str, size: int, metrics: Metrics, session: Session, store: str = STORE, *, writable: bool = False
+        self,
+        url: str,
+        size: int,
+        metrics: Metrics,
+        session: Session,
+        store: str = STORE,
+        setting: str = SETTING,
+        *,
+        writable: bool = False,
     ) -> None:
         self._url = url
-        self._conninfo = conninfo(url, writable=writable)
+        self._setting = setting
+        self._conninfo = conninfo(url, setting, writable=writable)
         self._size = size
         self._session = session
         self._options = {"connect_timeout": CONNECT_TIMEOUT_S, **session.options()}
@@ -100,7 +109,9 @@ class Connections:
             )
 
     async def open_soon(self) -> None:
-        """Begins to connect and returns at once; the server may be down."""
+        """Begins to connect; the server may be down. Raises StoreUnfit likewise, where the server says within seconds
+        that it does not fit."""
+        await self._check_ways()
         await self._pool.open(wait=False)
 
     async def close(self) -> None:
@@ -180,8 +191,8 @@ class Connections:
                 raise StoreUnavailable(STORE)
 
     async def _check_ways(self) -> None:
-        await check_encryption(self._url, CONNECT_TIMEOUT_S)
-        await self._session.check_way(self._conninfo, self._options)
+        await check_encryption(self._url, CONNECT_TIMEOUT_S, self._setting)
+        await self._session.check_way(self._conninfo, self._options, CONNECT_TIMEOUT_S)
 
     async def _enter(self, until: float) -> None:
         if not self._room.locked():

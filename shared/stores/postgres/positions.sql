@@ -17,7 +17,9 @@ SELECT system_identifier AS cluster,
        CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
             WHEN current_setting('synchronous_commit') = 'off' THEN pg_current_wal_insert_lsn()
             ELSE pg_current_wal_flush_lsn()
-       END - '0/0'::pg_lsn AS lsn
+       END - '0/0'::pg_lsn AS lsn,
+       -- A connection pooler names another one when a connection is opened.
+       pg_backend_pid() AS process
 FROM pg_control_system();
 
 -- name: confirm_commits (insert none)

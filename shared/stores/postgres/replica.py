@@ -28,6 +28,11 @@ T = TypeVar("T")
 ANSWER_S = 1.0
 # What a server says of a single statement, and not of itself.
 _OF_THE_STATEMENT = (pg.QueryCanceled, pg.SerializationFailure, pg.DeadlockDetected)
+SETTING = "DATABASE_REPLICA_URLS"
+_POOLER = (
+    f"{SETTING} leads to a connection pooler: name the replicas themselves, because the service has to know which "
+    "server it reads from"
+)
 
 
 class NoAnswer(Enum):
@@ -42,8 +47,8 @@ class Replica:
 
     def __init__(self, url: str, pool_size: int, telemetry: StoreTelemetry) -> None:
         self.name = telemetry.store
-        session = Session(POSTGRESQL, pooler=False)
-        self.connections = Connections(url, pool_size, telemetry.metrics, session, telemetry.store)
+        session = Session(POSTGRESQL, pooler=False, not_told=_POOLER)
+        self.connections = Connections(url, pool_size, telemetry.metrics, session, telemetry.store, SETTING)
         self.usable = False
         # What the last probe found, which is what was logged.
         self.said_usable = False

@@ -22,7 +22,7 @@ from shared.stores.postgres.pool import Connections
 from shared.stores.postgres.positions import log_position
 from shared.stores.postgres.queries import Query
 from shared.stores.postgres.reads import Reads
-from shared.stores.postgres.replica import NoAnswer, Replica
+from shared.stores.postgres.replica import SETTING, NoAnswer, Replica
 from shared.work import consistency, deadline
 from shared.work.background import Job
 from shared.work.sharing import SharedReads
@@ -32,6 +32,8 @@ T = TypeVar("T")
 _log = logging.getLogger("savepoint.replicas")
 
 PROBE_EVERY_S = 1.0
+# At the start, until the primary has said where it is, which shows whose replicas these are.
+_FIRST_PROBES = 3
 # Between two looks whether a replica has caught up: at first, and twice as long each time up to the last.
 _FIRST_PAUSE_S = 0.002
 _LONGEST_PAUSE_S = 0.02
@@ -64,13 +66,17 @@ class Replicas:
 
     async def open(self) -> None:
         """Begins to connect, and looks once at each replica; they may be down. Raises StoreUnfit for one that belongs
-        to another database."""
-        for replica in self._replicas:
-            await replica.connections.open_soon()
-        await self.probe()
+        to another database, cannot be asked for encryption, or is behind a pooler."""
+        opening = (replica.connections.open_soon() for replica in self._replicas)
+        for failure in filter(None, await asyncio.gather(*opening, return_exceptions=True)):
+            raise failure
+        for _ in range(_FIRST_PROBES):
+            await self.probe()
+            if self._passed:
+                break
         if self._foreign:
             raise StoreUnfit(
-                "setting DATABASE_REPLICA_URLS names a server that is no streaming replica of DATABASE_URL's: "
+                f"setting {SETTING} names a server that is no streaming replica of DATABASE_URL's: "
                 f"{', '.join(sorted(self._foreign))}"
             )
 
@@ -133,7 +139,8 @@ class Replicas:
             _log.error("a replica belongs to another database; it is not read", extra={"replica": replica.name})
         (self._foreign.add if foreign else self._foreign.discard)(replica.name)
         replica.lag_s = math.nan if position is None else self._lag_of(position)
-        usable = not foreign and replica.lag_s <= self._most_behind_s
+        # Until the primary has said once where it is, nobody knows whether this is one of its replicas.
+        usable = bool(self._passed) and not foreign and replica.lag_s <= self._most_behind_s
         if usable != replica.said_usable:
             replica.said_usable = usable
             said = "takes reads" if usable else "is left out: it does not answer, or is too far behind"
@@ -157,7 +164,8 @@ class Replicas:
     async def _read(self, run: Callable[[Transaction], Awaitable[T]]) -> T | None:
         """What a replica reads; None where the primary has to."""
         demand = consistency.demand()
-        if demand is PRIMARY:
+        if demand is PRIMARY or (demand and self._passed and demand.cluster != self._passed[-1][1].cluster):
+            # No replica can say that it has come so far: the second is a token of another database.
             return None
         until = asyncio.get_running_loop().time() + min(self._wait_s, deadline.remaining(2 * self._wait_s) / 2)
         pause_s = _FIRST_PAUSE_S

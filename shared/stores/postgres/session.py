@@ -6,6 +6,8 @@ pooler or for the role then, and looked at once, at the start of a service (depl
 statement sets for itself ends with its transaction (set_config(…, true)).
 """
 
+import asyncio
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +16,8 @@ from psycopg import AsyncConnection
 
 from shared.stores.errors import StoreUnfit
 from shared.stores.postgres.dialect import Dialect
+
+_log = logging.getLogger("savepoint.database")
 
 _NOT_TOLD = (
     "DATABASE_URL leads to a connection pooler: set DATABASE_POOLER=pgbouncer, which makes the service leave nothing "
@@ -25,10 +29,12 @@ _REFUSED = "unsupported startup parameter"
 
 @dataclass(frozen=True)
 class Session:
-    """How connections to one database are opened. `pooler`: whether they lead to a pooler."""
+    """How connections to one database are opened. `pooler`: whether they lead to a pooler. `not_told` is said where
+    they do, though they should not."""
 
     dialect: Dialect
     pooler: bool
+    not_told: str = _NOT_TOLD
 
     def options(self) -> dict[str, Any]:
         """What a connection is opened with."""
@@ -37,17 +43,24 @@ class Session:
             return {**options, "prepare_threshold": None}
         return {**options, "options": " ".join(f"-c {name}={value}" for name, value in self.dialect.session.items())}
 
-    async def check_way(self, conninfo: str, options: dict[str, Any]) -> None:
-        """Raises StoreUnfit when a pooler refuses how connections are opened. If the server does not answer, or refuses
-        for another reason, this raises nothing: the next connection will show it."""
+    async def check_way(self, conninfo: str, options: dict[str, Any], timeout_s: float) -> None:
+        """Raises StoreUnfit when a pooler refuses how connections are opened, and likewise `check` where none is meant
+        to be there. If the server does not answer, or refuses for another reason, this raises nothing: the next
+        connection will show it."""
         if self.pooler:
             return
         try:
             connection = await AsyncConnection.connect(conninfo, **options)
         except psycopg.OperationalError as error:
             if _REFUSED in str(error):
-                raise StoreUnfit(_NOT_TOLD) from error
-        else:
+                raise StoreUnfit(self.not_told) from error
+            return
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.check(connection)
+        except (TimeoutError, psycopg.Error) as error:
+            _log.debug("a server does not answer on a new connection: %r", error)
+        finally:
             await connection.close()
 
     async def check(self, connection: AsyncConnection[Any]) -> None:
@@ -59,7 +72,7 @@ class Session:
             # A pooler answers with a number of its own when a connection is opened.
             cursor = await connection.execute("SELECT pg_backend_pid()")
             if await cursor.fetchone() != (connection.info.backend_pid,):
-                raise StoreUnfit(_NOT_TOLD)
+                raise StoreUnfit(self.not_told)
 
     async def _check_settings(self, connection: AsyncConnection[Any]) -> None:
         wanted = self.dialect.session

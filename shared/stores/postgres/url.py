@@ -16,22 +16,29 @@ from shared.stores.errors import StoreUnfit
 _UNDECIDED = ("prefer", "allow")
 # How libpq and dbmate's driver say that the server has no TLS.
 _NO_TLS = ("server does not support SSL", "SSL is not enabled on the server")
-UNENCRYPTED = (
-    "DATABASE_URL names a server on another host that takes no encrypted connections; "
-    "to connect without encryption, ask for it with ?sslmode=disable"
-)
+SETTING = "DATABASE_URL"
+# Of several servers, a connection that may be used for writes must lead to the one that takes them.
+_WRITABLE = ("read-write", "primary")
 
 
-def sslmode(url: str) -> str:
+def unencrypted(setting: str = SETTING) -> str:
+    """What is said where the server that a setting names takes no encrypted connections."""
+    return (
+        f"{setting} names a server on another host that takes no encrypted connections; "
+        "to connect without encryption, ask for it with ?sslmode=disable"
+    )
+
+
+def sslmode(url: str, setting: str = SETTING) -> str:
     """What a connection to this URL does about encryption. An sslmode in the URL counts, else PGSSLMODE; without
     either, and for `prefer` and `allow`, it is `disable` for a socket or this host, and `require` for any other. Raises
-    StoreUnfit for no URL."""
+    StoreUnfit for no URL; `setting` is where it comes from."""
     try:
         options = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
         # The driver's message may repeat the password.
         raise StoreUnfit(
-            "setting DATABASE_URL cannot be read: it takes postgresql://user:password@host:port/database, "
+            f"setting {setting} cannot be read: it takes postgresql://user:password@host:port/database, "
             "with %-escapes for what is special in a URL"
         ) from None
     mode = options.get("sslmode") or _environments_mode()
@@ -41,13 +48,19 @@ def sslmode(url: str) -> str:
     return "disable" if all(_is_here(host) for host in hosts) else "require"
 
 
-def conninfo(url: str, *, writable: bool = False) -> str:
-    """What the driver takes for this URL. `writable` asks for the one of several servers that takes writes, unless the
-    URL itself says which it wants. Raises StoreUnfit likewise."""
-    mode = sslmode(url)
-    if writable and "target_session_attrs" not in conninfo_to_dict(url):
-        return make_conninfo(url, sslmode=mode, target_session_attrs="read-write")
-    return make_conninfo(url, sslmode=mode)
+def conninfo(url: str, setting: str = SETTING, *, writable: bool = False) -> str:
+    """What the driver takes for this URL. `writable` asks for the one of several servers that takes writes. Raises
+    StoreUnfit likewise, and where the URL itself asks for another one."""
+    mode = sslmode(url, setting)
+    if not writable:
+        return make_conninfo(url, sslmode=mode)
+    asked = str(conninfo_to_dict(url).get("target_session_attrs") or _WRITABLE[0])
+    if asked not in _WRITABLE:
+        raise StoreUnfit(
+            f"setting {setting} asks for target_session_attrs={asked}, which may lead to a server that takes no "
+            f"writes; of several servers it takes {' or '.join(_WRITABLE)}, and means that without it"
+        )
+    return make_conninfo(url, sslmode=mode, target_session_attrs=asked)
 
 
 def has_several_hosts(url: str) -> bool:
@@ -62,16 +75,16 @@ def says_no_tls(message: str) -> bool:
     return any(text in message for text in _NO_TLS)
 
 
-async def check_encryption(url: str, timeout_s: int) -> None:
+async def check_encryption(url: str, timeout_s: int, setting: str = SETTING) -> None:
     """Raises StoreUnfit when encrypted connections are asked for and the server answers that it takes none. If it does
     not answer, or refuses for another reason, this raises nothing: the next connection will show it."""
-    if sslmode(url) == "disable":
+    if sslmode(url, setting) == "disable":
         return
     try:
-        connection = await psycopg.AsyncConnection.connect(conninfo(url), connect_timeout=timeout_s)
+        connection = await psycopg.AsyncConnection.connect(conninfo(url, setting), connect_timeout=timeout_s)
     except psycopg.OperationalError as error:
         if says_no_tls(str(error)):
-            raise StoreUnfit(UNENCRYPTED) from error
+            raise StoreUnfit(unencrypted(setting)) from error
     else:
         await connection.close()
 

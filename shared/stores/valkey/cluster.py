@@ -23,7 +23,7 @@ from shared.stores.valkey.one import NO_KEYS, PING
 from shared.stores.valkey.pipeline import UNANSWERED, LostError, ScriptBatch, opened
 from shared.stores.valkey.primary import reign
 from shared.stores.valkey.script import Script, ScriptCalls, Value
-from shared.stores.valkey.server import STORE, Valkey
+from shared.stores.valkey.server import NOT_IN_A_CLUSTER, STORE, Valkey
 from shared.stores.valkey.slots import SLOTS, Range, Redirect, ranges, redirect_of, slot_of
 from shared.stores.valkey.url import Address, MakeConnection, Servers
 from shared.telemetry.store import StoreTelemetry
@@ -36,12 +36,10 @@ _log = logging.getLogger("savepoint.valkey")
 REFRESH_PAUSE_S = 0.1
 REFRESH_EVERY_S = 10.0
 ASK_WITHIN_S = 1.0
-# How long a call is kept for a slot that nobody serves: a failover takes longer, but most of it passes before the
-# cluster says that it is down. Whoever waited longer would fill the service with calls of one shard.
-DOWN_PATIENCE_S = 2.0
 # Before a refused call is sent again: nothing after the first redirects, then this long, twice as long each time.
 FREE_REDIRECTS = 3
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.002, 0.05
+FIRST_WAIT_S, LONGEST_WAIT_S, MOST_DOUBLINGS = 0.002, 0.05, 10
+_NO_CLUSTER = "cluster support disabled"
 _NOBODY = hiredis.ReplyError("CLUSTERDOWN no node is known to serve the slot")
 
 
@@ -124,26 +122,32 @@ class Cluster(Valkey):
         """Closes every link."""
         await asyncio.gather(*(node.task.stop() for node in self._nodes.values()))
 
-    async def _attempt(self, script: Script, calls: ScriptCalls) -> list[Any]:
-        self._begin()
+    async def _ran(self, script: Script, calls: ScriptCalls) -> list[Any]:
+        # Kept from one attempt to the next: what one node has done is not done again because another one was lost.
         answers: list[Any] = [_NOBODY] * len(calls)
-        sent = self._send(script, calls, range(len(calls)))
-        await self._answered(sent, answers)
-        for answer in answers:
-            if isinstance(answer, hiredis.ReplyError):
-                await self._follow(script, calls, sent, answers)
-                break
+        await self._retrier.run(self._attempt, script, calls, answers)
         return answers
 
+    async def _attempt(self, script: Script, calls: ScriptCalls, answers: list[Any]) -> None:
+        """Gets the answers that are still missing."""
+        self._begin()
+        left = _refused(answers)
+        for place in left:
+            answers[place] = _NOBODY
+        sent = self._send(script, calls, left)
+        await self._answered(sent, answers)
+        if left := _refused(answers):
+            await self._follow(script, calls, left, sent, answers)
+
     def _send(
-        self, script: Script, calls: ScriptCalls, places: Iterable[int], gone: Mapping[int, Node] | None = None
+        self, script: Script, calls: ScriptCalls, places: Iterable[int], gone: Mapping[int, Address] | None = None
     ) -> list[_Sent]:
         """Sends those calls that somebody serves; calls whose keys have gone already, to where they are."""
         to: dict[Node, list[int]] = {}
         to_next: dict[Node, list[int]] = {}
         for place in places:
             if gone and place in gone:
-                to_next.setdefault(gone[place], []).append(place)
+                to_next.setdefault(self._node(gone[place]), []).append(place)
             elif node := self._owners[slot_of(calls[place][0][0])]:
                 to.setdefault(node, []).append(place)
         sent = [_Sent(node, its, node.link.send(script, [calls[i] for i in its])) for node, its in to.items()]
@@ -152,52 +156,65 @@ class Cluster(Valkey):
         return sent
 
     async def _answered(self, sent: Sequence[_Sent], answers: list[Any]) -> None:
-        """Puts the answers into their places."""
+        """Puts the answers into their places; where nodes were lost, those of the others, and raises then."""
+        lost: LostError | None = None
         try:
             for _, places, batch in sent:
-                got = await batch.waiting
+                try:
+                    got = await batch.waiting
+                except LostError as error:
+                    lost = error
+                    continue
                 for place, answer in zip(places, got[1::2] if batch.asking else got, strict=True):
                     answers[place] = answer
-        except LostError as error:
-            self._outdated.set()
-            raise self._translated(error) from error.__cause__
         finally:
             if len(sent) > 1:
                 _forget([each.batch.waiting for each in sent])
+        if lost:
+            self._outdated.set()
+            raise self._translated(lost) from lost.__cause__
 
-    async def _follow(self, script: Script, calls: ScriptCalls, sent: Sequence[_Sent], answers: list[Any]) -> None:
+    async def _follow(
+        self, script: Script, calls: ScriptCalls, left: Sequence[int], sent: Sequence[_Sent], answers: list[Any]
+    ) -> None:
         """Sends calls again that were refused, to where they belong by now, until each has an answer."""
         begun, rounds = time.monotonic(), 0
-        left: Sequence[int] = range(len(calls))
-        while left := [place for place in left if isinstance(answers[place], hiredis.ReplyError)]:
+        while left:
             self._begin()
+            waited_s = time.monotonic() - begun
             asked = {place: each.node for each in sent for place in each.places}
-            gone: dict[int, Node] = {}
+            gone: dict[int, Address] = {}
             rounds += 1
             waits = rounds > FREE_REDIRECTS
             for place in left:
                 node = asked.get(place)
                 redirect = redirect_of(str(answers[place]), node.address) if node else None
                 if redirect is None:
-                    self._may_wait(answers[place], time.monotonic() - begun)
+                    self._may_wait(answers[place], waited_s)
                     waits = True
+                elif waited_s >= LONGEST_CALL_S:
+                    # Nodes that send it to each other for so long do not agree, and it has no deadline of its own.
+                    raise StoreUnavailable(STORE)
                 elif redirect.moved:
                     self._moved(redirect)
                 else:
-                    gone[place] = self._node(redirect.address)
+                    gone[place] = redirect.address
                     self._changed()
                 answers[place] = _NOBODY
             if waits:
-                await asyncio.sleep(min(FIRST_WAIT_S * 2**rounds, LONGEST_WAIT_S))
+                await asyncio.sleep(min(FIRST_WAIT_S * 2 ** min(rounds, MOST_DOUBLINGS), LONGEST_WAIT_S))
             sent = self._send(script, calls, left, gone)
             await self._answered(sent, answers)
+            left = _refused(answers)
 
     def _may_wait(self, refusal: hiredis.ReplyError, waited_s: float) -> None:
         """Raises the error of a call that waiting does not help, or has not helped."""
         code = str(refusal).partition(" ")[0]
         if code == "CLUSTERDOWN":
             self._outdated.set()
-            patience_s = DOWN_PATIENCE_S
+            # No longer than for a server that is silent. A failover takes longer, but most of it passes before the
+            # cluster says that it is down; and whoever waited longer would fill the service with calls of one shard.
+            patience_s = self._answer_timeout_s
         else:
             # A slot that is being moved is moved to the end, so the call's own deadline is the bound.
             patience_s = LONGEST_CALL_S if code == "TRYAGAIN" else 0
@@ -232,6 +249,8 @@ class Cluster(Valkey):
                 async with asyncio.timeout(ASK_WITHIN_S), opened(connection, ASK_WITHIN_S) as pipeline:
                     found = list(ranges(await pipeline.ask("CLUSTER", "SLOTS"), address))
             except UNANSWERED as failure:
+                if _NO_CLUSTER in str(failure):
+                    self.does_not_fit(NOT_IN_A_CLUSTER)
                 _log.debug("a node does not tell the map", extra={"node": str(address), "why": repr(failure)})
                 continue
             if found:
@@ -252,11 +271,16 @@ class Cluster(Valkey):
         if owners != self._owners:
             self._owners = owners
             self._changed()
-        # A node that has no slots any more, once nobody waits for it.
-        in_use = set(owners)
-        for node in [node for node in self._nodes.values() if node not in in_use and node.link.idle]:
-            del self._nodes[node.address]
-            await node.task.stop()
+        for node in list(self._nodes.values()):
+            # It has no slots any more, and nobody waits for it.
+            if node.link.idle and node not in self._owners:
+                del self._nodes[node.address]
+                await node.task.stop()
+
+
+def _refused(answers: Sequence[Any]) -> list[int]:
+    """The places of calls that have no answer yet: they were refused, or nobody has got them."""
+    return [place for place, answer in enumerate(answers) if isinstance(answer, hiredis.ReplyError)]
 
 
 def _forget(futures: Iterable["asyncio.Future[list[Any]]"]) -> None:

@@ -1,6 +1,7 @@
 """Scripts on one server: the only one, or the primary that sentinels name."""
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 import hiredis
@@ -45,6 +46,9 @@ class OneServer(Valkey):
     def lane(self, key: Value) -> int:
         """There is one."""
         return 0
+
+    def _ran(self, script: Script, calls: ScriptCalls) -> Awaitable[list[Any]]:
+        return self._retrier.run(self._attempt, script, calls)
 
     async def _attempt(self, script: Script, calls: ScriptCalls) -> list[Any]:
         self._begin()

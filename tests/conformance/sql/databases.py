@@ -13,7 +13,6 @@ import psycopg
 from deploy.local.embedded import Silent
 from deploy.local.layout import Layout
 from deploy.local.part import Part
-from deploy.local.postgres import DATABASES as SERVICES
 from deploy.local.postgres import Postgres
 from deploy.local.postgres_engine import PostgresEngine, wheel
 from deploy.local.stack import Stack
@@ -24,6 +23,8 @@ from tests.support.pgbouncer import PgBouncer
 from tests.support.postgres_engines import DEBIAN_15, debian_15, has_pixeltable, pixeltable_16
 
 COCKROACH_URL = "COCKROACH_URL"
+# Those that the suite is about.
+SERVICES = ("profile", "inventory")
 
 
 @asynccontextmanager
@@ -78,6 +79,8 @@ async def _started(
         yield {
             "profile": {"DATABASE_URL": url("profile"), "REDIS_URL": cache.url, **settings},
             "inventory": {"DATABASE_URL": url("inventory"), **settings},
+            # Has suites of its own, on these databases among others.
+            "gamelog": {"DATABASE_URL": url("gamelog"), "DATABASE_TYPE": "postgresql", **settings},
             # The tests of what is refused ask it too.
             "leaderboard": {"DATABASE_TYPE": "valkey", "REDIS_URL": ranks.url},
         }
