@@ -41,7 +41,7 @@ class Display:
             return
         engine = f"{part.engine} {part.version}"
         address = short(part.address)
-        self.say(f"  [green]✓[/] {part.name:<{self._name_width}}{engine:<17}{address:<32} [dim]{seconds:4.1f} s[/]")
+        self.say(f"  [green]✓[/] {part.name:<{self._name_width}}{engine:<20}{address:<32} [dim]{seconds:4.1f} s[/]")
 
     def part_died(self, unit: Unit, how: str) -> None:
         """A line that says how."""

@@ -86,6 +86,8 @@ class DynamoDbLocal(Dynamo):
         """The server in the foreground."""
         options = (
             *("-Xmx512m", f"-Djava.library.path={_jar().with_name('DynamoDBLocal_lib')}"),
+            # It unpacks a library there under a name that is the same for all users of the machine.
+            f"-Djava.io.tmpdir={self.data}",
             *("-Djava.security.manager", f"-Djava.security.policy=={_POLICY}"),
             *("-jar", str(_jar()), "-port", str(self.port), "-dbPath", str(self.data)),
             *("-sharedDb", "-disableTelemetry"),
