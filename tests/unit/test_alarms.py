@@ -7,8 +7,8 @@ import pytest
 
 from shared.work.alarms import GRAIN_S, Alarms
 
-# What a loop that is busy elsewhere may add.
-LATE_S = 0.05
+# What a loop that is busy elsewhere may add, on a machine that is busy with other tests too.
+LATE_S = 0.25
 
 
 async def sleeper(alarms: Alarms, after_s: float, sleeps_s: float) -> float | None:
