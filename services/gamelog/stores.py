@@ -45,18 +45,12 @@ async def stores(runtime: Runtime[GameLogSettings]) -> AsyncIterator[Stores]:
 
 @asynccontextmanager
 async def _postgresql(runtime: Runtime[GameLogSettings]) -> AsyncIterator[Stores]:
+    from shared.service import sql
     from shared.stores import postgres
 
     settings = runtime.settings
-    async with postgres.connect(
-        settings.database_url,
-        settings.connection_pool_size,
-        settings.store_start_timeout_s,
-        runtime.store_telemetry(postgres.STORE),
-        service=Path(__file__).parent,
-        replication=settings.replication(),
-        pooler=settings.database_pooler != "none",
-    ) as database:
+    telemetry = runtime.store_telemetry(postgres.STORE)
+    async with sql.connect(settings, telemetry, Path(__file__).parent) as database:
         failures = runtime.metrics.background_failures
         yield Stores(settings, database, {postgres.STORE: database.ping}, database.jobs(), failures, database.latest)
 

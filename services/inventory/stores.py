@@ -8,6 +8,7 @@ from pathlib import Path
 from services.inventory.known_players import profile_client
 from services.inventory.known_players.known_players import KnownPlayers
 from services.inventory.settings import InventorySettings
+from shared.service import sql
 from shared.service.hosted import Runtime
 from shared.stores import postgres
 from shared.stores.postgres import Postgres
@@ -30,15 +31,11 @@ async def stores(runtime: Runtime[InventorySettings]) -> AsyncIterator[Stores]:
     it lacks migrations."""
     settings = runtime.settings
     async with (
-        postgres.connect(
-            settings.database_url,
-            settings.connection_pool_size,
-            settings.store_start_timeout_s,
+        sql.connect(
+            settings,
             runtime.store_telemetry(postgres.STORE),
-            service=Path(__file__).parent,
-            replication=settings.replication(),
-            dialect=dialect_of(settings.database_type, follower_reads=settings.follower_reads == "on"),
-            pooler=settings.database_pooler != "none",
+            Path(__file__).parent,
+            dialect_of(settings.database_type, follower_reads=settings.follower_reads == "on"),
         ) as database,
         profile_client.connect(settings.profile_target, settings.profile_ca, settings.tls(), runtime.traces) as profile,
     ):

@@ -8,6 +8,7 @@ from pathlib import Path
 from services.profile.messages import encoded
 from services.profile.player_cache.cache import PlayerCache
 from services.profile.settings import ProfileSettings
+from shared.service import sql
 from shared.service.hosted import Runtime
 from shared.stores import postgres, valkey
 from shared.stores.postgres import Postgres
@@ -33,15 +34,11 @@ async def stores(runtime: Runtime[ProfileSettings]) -> AsyncIterator[Stores]:
     it lacks migrations."""
     settings = runtime.settings
     async with (
-        postgres.connect(
-            settings.database_url,
-            settings.connection_pool_size,
-            settings.store_start_timeout_s,
+        sql.connect(
+            settings,
             runtime.store_telemetry(postgres.STORE),
-            service=Path(__file__).parent,
-            replication=settings.replication(),
-            dialect=dialect_of(settings.database_type),
-            pooler=settings.database_pooler != "none",
+            Path(__file__).parent,
+            dialect_of(settings.database_type),
         ) as database,
         valkey.connect(
             settings.redis_url,

@@ -20,7 +20,6 @@ from shared.contract.errors import (
     DeadlineReached,
     DependencyUnavailable,
     FieldInvalid,
-    Overloaded,
     Refused,
     SavepointError,
 )
@@ -29,6 +28,7 @@ from shared.rpc.host import Tls
 from shared.telemetry import request_id
 from shared.telemetry.traces import Traces
 from shared.work import deadline
+from shared.work.attempts import Attempts
 from shared.work.retry import Retrier, Transient, TransientError
 
 Asked = TypeVar("Asked")
@@ -67,23 +67,11 @@ class Sibling:
     async def _call(
         self, rpc: "aio.UnaryUnaryMultiCallable[Asked, Answered]", request: Asked, *, repeatable: bool
     ) -> Answered:
-        broken = False
-
-        async def attempt() -> Answered:
-            nonlocal broken
-            try:
-                return await self._attempt(rpc, request, repeatable=repeatable)
-            except TransientError:
-                broken = True
-                raise
-            except Overloaded as error:
-                if broken:
-                    # Overloaded promises that nothing was done. An earlier attempt, whose connection broke, may have.
-                    raise DependencyUnavailable(self._service) from error
-                raise
-
+        attempts = Attempts(
+            lambda: self._attempt(rpc, request, repeatable=repeatable), lambda: DependencyUnavailable(self._service)
+        )
         try:
-            return await self._retrier.run(attempt)
+            return await self._retrier.run(attempts.once)
         except TransientError as error:
             raise DependencyUnavailable(self._service) from error
 

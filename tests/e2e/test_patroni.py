@@ -13,17 +13,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from savepoint.inventory.v1.inventory_pb2_grpc import InventoryServiceStub
-from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
-from savepoint.profile.v1.wallet_pb2_grpc import WalletServiceStub
 
 from deploy.local import embedded, engines, ports
 from deploy.local.part import Command
 from deploy.local.process import end, spawn
 from deploy.local.settings import CHECKOUT
 from tests.e2e.test_failover import Caller
-from tests.support.replicated import Services
-from tests.support.service import migrate, running
+from tests.support.replicated import Services, services_with
 
 SHIPPED = CHECKOUT / "deploy" / "patroni"
 # `ttl` of patroni.yml, and what a promotion takes.
@@ -171,25 +167,11 @@ async def test_patroni_fails_over_under_load(tmp_path: Path) -> None:
 @asynccontextmanager
 async def _services(both: list[dict[str, str]], directory: Path) -> AsyncIterator[Services]:
     hosts = ",".join(node["PATRONI_POSTGRESQL_CONNECT_ADDRESS"] for node in both)
-    async with AsyncExitStack() as stack:
-        stores = await stack.enter_async_context(embedded.stores(directory / "stores"))
-        started = []
-        others: dict[str, str] = {}
-        for name in ("profile", "inventory"):
-            environment = {
-                "REPLICATION_MODE": "cluster",
-                "DATABASE_URL": f"postgresql://savepoint:secret@{hosts}/{name}",
-                "REDIS_URL": stores.cache_url,
-                **others,
-            }
-            await migrate(name, environment)
-            started.append(await stack.enter_async_context(running(name, environment, directory)))
-            others = {"PROFILE_TARGET": started[0].address}
-        of_profile, of_inventory = started
-        yield Services(
-            of_profile,
-            of_inventory,
-            ProfileServiceStub(of_profile.channel),
-            WalletServiceStub(of_profile.channel),
-            InventoryServiceStub(of_inventory.channel),
-        )
+    async with embedded.stores(directory / "stores") as stores:
+
+        def environment(name: str) -> dict[str, str]:
+            url = f"postgresql://savepoint:secret@{hosts}/{name}"
+            return {"REPLICATION_MODE": "cluster", "DATABASE_URL": url, "REDIS_URL": stores.cache_url}
+
+        async with services_with(environment, directory) as started:
+            yield started

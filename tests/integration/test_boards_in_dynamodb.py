@@ -33,7 +33,7 @@ from shared.stores.dynamodb import DynamoDb
 from tests.support.boards import Ranks, new_board, submission
 from tests.support.dynamodb import local, table_of
 from tests.support.errors import failure
-from tests.support.service import ROOT, Service, migrate, running
+from tests.support.service import ROOT, Service, migrate, running, starts_with
 
 pytestmark = pytest.mark.skipif(bool(no_dynamodb_local()), reason=no_dynamodb_local())
 
@@ -232,27 +232,12 @@ async def test_a_large_batch_under_a_request_id_is_refused_and_says_what_to_do(r
     assert len((await ranks.BatchSubmitScores(batch)).results) == 25
 
 
-async def starts_with(environment: Mapping[str, str], command: str) -> tuple[int, str]:
-    """Runs the service's command line; its exit code and stderr."""
+async def board_service_with(environment: Mapping[str, str], command: str) -> tuple[int, str]:
+    """What becomes of the leaderboard's command line."""
     listen, metrics = ports.free(2)
     addresses = {"LISTEN": f"{ports.HOST}:{listen}", "METRICS_LISTEN": f"{ports.HOST}:{metrics}"}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "services.leaderboard", command),
-        env={
-            "PATH": os.environ["PATH"],
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "HOME": "/nonexistent",
-            **addresses,
-            **environment,
-        },
-        cwd=ROOT,
-        stderr=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-    )
-    async with asyncio.timeout(30):
-        _, stderr = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, stderr.decode()
+    nowhere = {"PATH": os.environ["PATH"], "AWS_EC2_METADATA_DISABLED": "true", "HOME": "/nonexistent"}
+    return await starts_with({**nowhere, **addresses, **environment}, command, service="leaderboard")
 
 
 @pytest.mark.parametrize(
@@ -274,7 +259,7 @@ async def starts_with(environment: Mapping[str, str], command: str) -> tuple[int
 async def test_what_stops_a_start_is_named(server: DynamoDbLocal, changed: Mapping[str, str], says: str) -> None:
     given = {name: value for name, value in {**server.settings, **changed}.items() if value}
     for command in ("serve",) if "DYNAMODB_TABLE" in changed else ("serve", "migrate"):
-        code, message = await starts_with(given, command)
+        code, message = await board_service_with(given, command)
         assert (code, "Traceback" in message) == (1, False)
         assert says in message
 
@@ -288,7 +273,7 @@ async def test_a_table_of_other_keys_is_not_taken_for_ours(server: DynamoDbLocal
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
     )
     for command in ("serve", "migrate"):
-        code, message = await starts_with({**server.settings, "DYNAMODB_TABLE": "others"}, command)
+        code, message = await board_service_with({**server.settings, "DYNAMODB_TABLE": "others"}, command)
         assert code == 1
         assert "the table 'others' has other keys than pk and sk" in message
 

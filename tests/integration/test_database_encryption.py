@@ -10,8 +10,7 @@ import pytest
 from deploy.local.stores import Stores
 from shared.stores.errors import MigrationError
 from shared.stores.postgres.migrations import migrate
-from tests.integration.test_service_life import starts_with
-from tests.support.service import ROOT, Service, running
+from tests.support.service import ROOT, Service, running, starts_with
 
 ASK_FOR_IT = re.escape("?sslmode=disable")
 

@@ -21,10 +21,9 @@ from deploy.local.stack import Stack
 from deploy.local.stores import Stores
 from shared.stores.postgres.dialect import POSTGRESQL
 from shared.stores.postgres.session import connect_query
-from tests.integration.test_service_life import starts_with
 from tests.support import pgbouncer
 from tests.support.pgbouncer import SAMPLE, PgBouncer
-from tests.support.service import Service, migrate, running
+from tests.support.service import Service, migrate, running, starts_with
 
 pytestmark = pytest.mark.skipif(pgbouncer.program() is None, reason="PgBouncer is not installed")
 

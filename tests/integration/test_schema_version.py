@@ -14,9 +14,8 @@ from shared.stores.errors import MigrationError, StoreUnfit
 from shared.stores.postgres.migrations import migrate
 from shared.telemetry.store import StoreTelemetry
 from tests.integration.test_postgres_pool import until_health_is
-from tests.integration.test_service_life import starts_with
 from tests.support import service as services
-from tests.support.service import Service
+from tests.support.service import Service, starts_with
 
 MENDS_IT = "python -m services.profile migrate"
 

@@ -27,25 +27,7 @@ if TYPE_CHECKING:
 from deploy.local.stores import Stores
 from tests.integration.test_telemetry import value
 from tests.support.errors import failure, failure_of
-from tests.support.service import ROOT, Service, migrate, running
-
-
-async def starts_with(environment: dict[str, str], *command: str) -> tuple[int, str]:
-    """Runs the profile service's command line; its exit code and stderr."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "services.profile",
-        *command,
-        env=environment,
-        cwd=ROOT,
-        stderr=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-    )
-    async with asyncio.timeout(30):
-        _, stderr = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, stderr.decode()
+from tests.support.service import ROOT, Service, migrate, running, starts_with
 
 
 async def test_bad_settings_stop_the_start_and_are_all_named(profile_environment: dict[str, str]) -> None:

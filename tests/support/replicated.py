@@ -132,11 +132,18 @@ class Services:
 @asynccontextmanager
 async def services(over: Servers, logs: Path, settings: Mapping[str, str] | None = None) -> AsyncIterator[Services]:
     """Migrated and running while the context is open."""
+    async with services_with(lambda name: {**over.environment(name), **(settings or {})}, logs) as running_services:
+        yield running_services
+
+
+@asynccontextmanager
+async def services_with(environment_of: Callable[[str], Mapping[str, str]], logs: Path) -> AsyncIterator[Services]:
+    """Likewise with any environment for each of them."""
     async with AsyncExitStack() as stack:
         started = []
         others: dict[str, str] = {}
         for name in ("profile", "inventory"):
-            environment = {**over.environment(name), **others, **(settings or {})}
+            environment = {**environment_of(name), **others}
             await migrate(name, environment)
             started.append(await stack.enter_async_context(running(name, environment, logs)))
             others = {"PROFILE_TARGET": started[0].address}

@@ -25,6 +25,7 @@ from shared.stores.errors import StoreUnfit
 from shared.stores.mongodb.connections import Counted
 from shared.telemetry.store import StoreTelemetry
 from shared.work import deadline
+from shared.work.attempts import Attempts
 from shared.work.bounds import LONGEST_CALL_S, PING_S
 from shared.work.retry import Retrier, Transient, TransientError
 
@@ -217,23 +218,9 @@ class Mongo:
                 measured.rows_affected = len(result) if isinstance(result, list) else 0
                 return result
 
-        broken = False
-
-        async def once() -> T:
-            nonlocal broken
-            try:
-                return await attempt()
-            except TransientError as error:
-                broken = broken or error.kind is Transient.CONNECTION_TIMEOUT
-                raise
-            except Overloaded as error:
-                if broken:
-                    # Overloaded promises that nothing was done. An earlier attempt, whose connection broke, may have.
-                    raise StoreUnavailable(STORE) from error
-                raise
-
+        attempts = Attempts(attempt, lambda: StoreUnavailable(STORE))
         try:
-            return await self._retrier.run(once)
+            return await self._retrier.run(attempts.once)
         except TransientError as error:
             raise StoreUnavailable(STORE) from error
 

@@ -31,6 +31,7 @@ from shared.stores.postgres.reads import Reads
 from shared.stores.postgres.schema import Schema, SchemaNewer, SchemaOlder
 from shared.telemetry.store import StoreTelemetry
 from shared.work import deadline
+from shared.work.attempts import Attempts
 from shared.work.background import Job
 from shared.work.bounds import PING_S
 from shared.work.consistency import Latest
@@ -298,27 +299,13 @@ class Postgres:
     async def _retried(self, attempt: Callable[[], Awaitable[T]], *, shared: bool = False) -> T:
         """What an attempt comes to, repeated as the policy says. One that loses against other transactions is repeated
         until its deadline; if it is shared, its caller does its parts one by one instead."""
-        broken = False
-
-        async def once() -> T:
-            nonlocal broken
-            try:
-                return await attempt()
-            except TransientError as error:
-                broken = broken or error.kind is Transient.CONNECTION_TIMEOUT
-                raise
-            except Overloaded as error:
-                if broken:
-                    # Overloaded promises that nothing was done. An earlier attempt, whose connection broke, may have.
-                    raise StoreUnavailable(STORE) from error
-                raise
-
+        attempts = Attempts(attempt, lambda: StoreUnavailable(STORE))
         lost: TransientError | None = None
         for _ in range(1 if shared else _ROUNDS):
             if deadline.passed():
                 break
             try:
-                return await self._retrier.run(once)
+                return await self._retrier.run(attempts.once)
             except TransientError as error:
                 if error.kind is not Transient.SERIALIZATION_FAILURE:
                     raise StoreUnavailable(STORE) from error
@@ -326,7 +313,7 @@ class Postgres:
         if lost is None:
             raise DeadlineReached
         # Contended promises that nothing was done. An attempt whose connection broke may have done it.
-        raise (StoreUnavailable if broken else Contended)(STORE) from lost
+        raise (StoreUnavailable if attempts.broken else Contended)(STORE) from lost
 
     @contextmanager
     def _errors(self, repeatable: Callable[[], bool]) -> Iterator[None]:
