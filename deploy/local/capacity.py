@@ -1,6 +1,6 @@
 """Whether PostgreSQL has room for the connections of all the services' processes."""
 
-from deploy.local.postgres import DATABASES, MAX_CONNECTIONS
+from deploy.local.servers.postgres import DATABASES, MAX_CONNECTIONS
 from deploy.local.settings import StackSettings
 from shared.service.settings import SettingsError
 

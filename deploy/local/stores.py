@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from deploy.local.dynamodb import dynamodb
 from deploy.local.layout import Layout
-from deploy.local.mongodb import MongoDb
 from deploy.local.part import Part
-from deploy.local.postgres import USER, Postgres
-from deploy.local.replicated_postgres import ReplicatedPostgres, pair
+from deploy.local.servers.dynamodb import dynamodb
+from deploy.local.servers.mongodb import MongoDb
+from deploy.local.servers.postgres import USER, Postgres
+from deploy.local.servers.replicated_postgres import ReplicatedPostgres, pair
+from deploy.local.servers.valkey import Cache, Ranks, Valkey
+from deploy.local.servers.valkey_cluster import ClusterGroup
+from deploy.local.servers.valkey_sentinel import SentinelGroup
 from deploy.local.settings import StackSettings
-from deploy.local.valkey import Cache, Ranks, Valkey
-from deploy.local.valkey_cluster import ClusterGroup
-from deploy.local.valkey_sentinel import SentinelGroup
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from deploy.local import embedded
-from deploy.local.dynamodb import no_dynamodb_local
 from deploy.local.embedded import RunningStack
+from deploy.local.servers.dynamodb import no_dynamodb_local
 from tests.e2e.test_demo import demo
 
 pytestmark = [

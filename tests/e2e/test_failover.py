@@ -16,7 +16,7 @@ import pytest
 from grpc import aio
 from savepoint.profile.v1 import wallet_pb2 as wallet
 
-from deploy.local.replicated_postgres import ReplicatedPostgres
+from deploy.local.servers.replicated_postgres import ReplicatedPostgres
 from tests.integration.test_sql_replicas import pairs
 from tests.support.errors import failure
 from tests.support.frozen import frozen, processes

@@ -22,7 +22,7 @@ from savepoint.leaderboard.v1 import leaderboard_pb2 as pb
 from savepoint.leaderboard.v1.leaderboard_pb2_grpc import LeaderboardServiceStub
 
 from deploy.local import embedded, ports
-from deploy.local.dynamodb import DynamoDbLocal, Moto, no_dynamodb_local
+from deploy.local.servers.dynamodb import DynamoDbLocal, Moto, no_dynamodb_local
 from services.leaderboard.boards.dynamodb.boards import Boards
 from services.leaderboard.boards.dynamodb.deleted import DeletedBoards
 from services.leaderboard.boards.dynamodb.order import listed

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from deploy.local.dynamodb import no_dynamodb_local
+from deploy.local.servers.dynamodb import no_dynamodb_local
 from services.leaderboard.boards.dynamodb.store import DynamoBoardStore
 from services.leaderboard.boards.types import Entry, Submission, Submitted
 from shared.contract.errors import NotFound

@@ -21,8 +21,8 @@ from deploy.doctor.targets import (
 )
 from deploy.local import ports
 from deploy.local.embedded import stack
+from deploy.local.servers.valkey import Ranks
 from deploy.local.stores import Stores
-from deploy.local.valkey import Ranks
 from shared.stores.postgres.dialect import POSTGRESQL
 from shared.stores.postgres.migrations import by_version
 from tests.support import databases

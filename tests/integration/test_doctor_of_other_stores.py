@@ -15,8 +15,8 @@ from deploy.doctor.targets import (
     dynamo_table,
 )
 from deploy.local import ports
-from deploy.local.dynamodb import Moto
 from deploy.local.layout import Layout
+from deploy.local.servers.dynamodb import Moto
 from tests.support.doctor import found, looked, problems, until
 from tests.support.parts import alone
 from tests.support.service import migrate

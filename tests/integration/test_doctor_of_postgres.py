@@ -25,8 +25,8 @@ from deploy.doctor.targets import (
     databases as databases_of,
 )
 from deploy.local.part import Command
-from deploy.local.postgres import Postgres
 from deploy.local.process import run
+from deploy.local.servers.postgres import Postgres
 from deploy.local.stores import Stores
 from tests.support import databases
 from tests.support.doctor import CALLERS, found, looked, problems, until

@@ -18,7 +18,7 @@ from deploy.doctor.targets import (
 from deploy.local import ports
 from deploy.local.layout import Layout
 from deploy.local.part import Command
-from deploy.local.valkey import Cache, Ranks
+from deploy.local.servers.valkey import Cache, Ranks
 from tests.support.doctor import found, looked, problems, until
 from tests.support.parts import alone
 

@@ -18,8 +18,8 @@ from savepoint.gamelog.v1.gamelog_pb2_grpc import GameLogServiceStub
 
 from deploy.local import embedded, ports
 from deploy.local.layout import Layout
-from deploy.local.mongodb import MongoDb
 from deploy.local.part import Command, PartFailedError
+from deploy.local.servers.mongodb import MongoDb
 from shared.contract.errors import StoreUnavailable
 from shared.stores import mongodb
 from shared.stores.errors import StoreUnfit

@@ -16,7 +16,7 @@ from savepoint.profile.v1.wallet_pb2_grpc import WalletServiceStub
 
 from deploy.local.embedded import Silent
 from deploy.local.layout import Layout
-from deploy.local.postgres import Postgres
+from deploy.local.servers.postgres import Postgres
 from deploy.local.stack import Stack
 from deploy.local.stores import Stores
 from shared.stores.postgres.dialect import POSTGRESQL

@@ -9,7 +9,7 @@ import pytest
 
 from deploy.local import embedded
 from deploy.local.part import PartFailedError
-from deploy.local.replicated_postgres import ReplicatedPostgres
+from deploy.local.servers.replicated_postgres import ReplicatedPostgres
 from tests.support.replicated import Servers, servers
 
 pytestmark = pytest.mark.thorough

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from deploy.local import embedded, ports
-from deploy.local.dynamodb import DynamoDbLocal
+from deploy.local.servers.dynamodb import DynamoDbLocal
 from shared.stores import dynamodb
 from shared.stores.dynamodb import Access, DynamoDb
 from shared.telemetry.metrics import Metrics

@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 from deploy.local.layout import Layout
 from deploy.local.part import Command, Part
-from deploy.local.postgres import USER, Postgres
 from deploy.local.probes import program_succeeds
 from deploy.local.process import environment
+from deploy.local.servers.postgres import USER, Postgres
 from deploy.local.settings import CHECKOUT
 
 SAMPLE = CHECKOUT / "deploy" / "pgbouncer" / "pgbouncer.ini"

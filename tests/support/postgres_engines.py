@@ -5,7 +5,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-from deploy.local.postgres_engine import PostgresEngine
+from deploy.local.servers.postgres_engine import PostgresEngine
 
 # The locale of the C library; before PostgreSQL 17 there is none of its own that knows every letter.
 _LOCALE = ("--locale=C.UTF-8",)

@@ -11,12 +11,12 @@ from typing import Any
 
 from deploy.local.embedded import Silent
 from deploy.local.layout import Layout
+from deploy.local.servers.valkey import Ranks
+from deploy.local.servers.valkey_cluster import ClusterGroup
+from deploy.local.servers.valkey_node import ValkeyNode
+from deploy.local.servers.valkey_sentinel import SentinelGroup
 from deploy.local.settings import StackSettings
 from deploy.local.stack import Stack
-from deploy.local.valkey import Ranks
-from deploy.local.valkey_cluster import ClusterGroup
-from deploy.local.valkey_node import ValkeyNode
-from deploy.local.valkey_sentinel import SentinelGroup
 from shared.stores import valkey
 from shared.stores.valkey import Valkey
 from shared.stores.valkey.pipeline import UNANSWERED

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml  # type: ignore[import-untyped]
 
-from deploy.local.postgres import TUNED
+from deploy.local.servers.postgres import TUNED
 
 COMPOSE = Path(__file__).parents[2] / "deploy" / "docker-compose.yml"
 

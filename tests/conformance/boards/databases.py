@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from deploy.local import embedded, engines, ports
-from deploy.local.dynamodb import DynamoDbLocal, no_dynamodb_local
+from deploy.local.servers.dynamodb import DynamoDbLocal, no_dynamodb_local
 from tests.conformance.database import Database, Environments
 
 

@@ -13,10 +13,10 @@ import psycopg
 from deploy.local.embedded import Silent
 from deploy.local.layout import Layout
 from deploy.local.part import Part
-from deploy.local.postgres import Postgres
-from deploy.local.postgres_engine import PostgresEngine, wheel
+from deploy.local.servers.postgres import Postgres
+from deploy.local.servers.postgres_engine import PostgresEngine, wheel
+from deploy.local.servers.valkey import Cache, Ranks
 from deploy.local.stack import Stack
-from deploy.local.valkey import Cache, Ranks
 from tests.conformance.database import Database, Environments
 from tests.support import pgbouncer
 from tests.support.pgbouncer import PgBouncer

@@ -1,5 +1,7 @@
-"""`python -m deploy.local.moto_server PORT`: moto's server, one request after the other. Its own command runs them side
-by side, and transactions of moto are not apart then."""
+"""`python -m deploy.local.servers.moto_server PORT`: moto's server, one request after the other.
+
+Its own command runs them side by side, and transactions of moto are not apart then.
+"""
 
 import logging
 import sys

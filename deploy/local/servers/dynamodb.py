@@ -107,7 +107,9 @@ class Moto(Dynamo):
 
     def command(self) -> Command:
         """The server in the foreground."""
-        return Command((sys.executable, "-m", "deploy.local.moto_server", str(self.port)), environment(), CHECKOUT)
+        return Command(
+            (sys.executable, "-m", "deploy.local.servers.moto_server", str(self.port)), environment(), CHECKOUT
+        )
 
 
 def dynamodb(layout: Layout, port: int) -> Dynamo:

@@ -5,12 +5,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 
-from deploy.local.cluster_forming import form
 from deploy.local.groups import BUS, NODES, SHARDS
 from deploy.local.layout import Layout
 from deploy.local.part import Part, PartFailedError
 from deploy.local.ports import HOST
-from deploy.local.valkey_node import SETTLE_WITHIN_S, Password, ValkeyNode
+from deploy.local.servers.cluster_forming import form
+from deploy.local.servers.valkey_node import SETTLE_WITHIN_S, Password, ValkeyNode
 from shared.stores.valkey.pipeline import UNANSWERED
 
 _NODE_TIMEOUT_MS = 2000

@@ -15,12 +15,13 @@ from urllib.parse import quote
 
 import psutil
 
-from deploy.local import control, engines, family
+from deploy.local import engines, family
 from deploy.local.layout import Layout
 from deploy.local.part import Command, Part, PartFailedError
-from deploy.local.postgres_engine import PostgresEngine, wheel
 from deploy.local.probes import program_succeeds
 from deploy.local.process import environment, run
+from deploy.local.servers import control
+from deploy.local.servers.postgres_engine import PostgresEngine, wheel
 
 DATABASES = ("profile", "inventory", "gamelog")
 # What three pools of the largest CONNECTION_POOL_SIZE may open, and a few for people, migrations and backups.

@@ -15,7 +15,7 @@ from deploy.local.part import Command, Part
 from deploy.local.ports import HOST
 from deploy.local.probes import redis_answers_at
 from deploy.local.process import environment
-from deploy.local.valkey import ALLOCATOR
+from deploy.local.servers.valkey import ALLOCATOR
 from shared.stores.valkey.pipeline import Pipeline, opened
 from shared.stores.valkey.url import SINGLE, parse
 

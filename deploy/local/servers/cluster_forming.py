@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from deploy.local.valkey_node import has_all_data
+from deploy.local.servers.valkey_node import has_all_data
 from shared.stores.valkey.pipeline import Pipeline
 
 SLOTS = 16_384

@@ -12,11 +12,12 @@ import subprocess
 import time
 from collections.abc import Mapping
 
-from deploy.local import control, engines
+from deploy.local import engines
 from deploy.local.layout import Layout
 from deploy.local.part import PartFailedError
-from deploy.local.postgres import REPLICA, USER, Postgres
 from deploy.local.process import run
+from deploy.local.servers import control
+from deploy.local.servers.postgres import REPLICA, USER, Postgres
 
 _ASK_WITHIN_S = 5.0
 # After a promotion the new timeline is in the control file within milliseconds.

@@ -9,7 +9,7 @@ from deploy.local.groups import SENTINELS, SERVERS
 from deploy.local.layout import Layout
 from deploy.local.part import Part, PartFailedError
 from deploy.local.ports import HOST
-from deploy.local.valkey_node import SETTLE_WITHIN_S, Password, ValkeyNode, has_all_data
+from deploy.local.servers.valkey_node import SETTLE_WITHIN_S, Password, ValkeyNode, has_all_data
 from shared.stores.valkey.pipeline import UNANSWERED, Pipeline
 
 WATCHED = "savepoint"
