@@ -76,11 +76,14 @@ async def test_nothing_to_look_at_is_said_with_what_to_do(tmp_path: Path) -> Non
 
 
 async def test_what_is_named_in_the_environment_is_looked_at_and_no_password_is_shown(
-    database: Database, stores: Stores, tmp_path: Path
+    stores: Stores, tmp_path: Path
 ) -> None:
-    url = database.url.replace("savepoint@", "savepoint:hidden@")
+    url = await databases.create(stores, "doctor")
+    await migrate("profile", {"DATABASE_URL": url, "REDIS_URL": stores.cache_url})
     code, output, errors = await doctor(
-        SAVEPOINT_DATA=str(tmp_path), PROFILE_DATABASE_URL=url, CACHE_REDIS_URL=stores.cache_url
+        SAVEPOINT_DATA=str(tmp_path),
+        PROFILE_DATABASE_URL=url.replace("savepoint@", "savepoint:hidden@"),
+        CACHE_REDIS_URL=stores.cache_url,
     )
     assert (code, errors) == (0, ""), output
     assert "database profile" in output
