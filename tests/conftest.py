@@ -1,7 +1,7 @@
 """Real stores and real service processes, started once for all tests."""
 
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,9 @@ from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 
 from deploy.local.embedded import stores as embedded_stores
 from deploy.local.stores import Stores
+from shared.telemetry.metrics import Metrics
+from shared.telemetry.store import StoreTelemetry
+from shared.telemetry.traces import Traces
 from tests.support.service import Service, migrate, running
 
 # First the three that every newcomer tries; then from the quick ones to the whole.
@@ -46,6 +49,20 @@ async def stores(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stor
     """PostgreSQL and both Valkeys."""
     async with embedded_stores(tmp_path_factory.mktemp("stores")) as running_stores:
         yield running_stores
+
+
+@pytest.fixture(scope="session")
+def metrics() -> Iterator[Metrics]:
+    """The instruments of the test's process."""
+    made = Metrics()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def store_telemetry(metrics: Metrics) -> StoreTelemetry:
+    """Measures the test's own queries."""
+    return StoreTelemetry("tests", metrics, Traces("tests", ""), slow_query_ms=500)
 
 
 @pytest.fixture(scope="session")

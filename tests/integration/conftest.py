@@ -1,6 +1,6 @@
 """The stores as the services' own code uses them, inside the test's process."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -8,23 +8,7 @@ from deploy.local.stores import Stores
 from shared.stores import postgres, valkey
 from shared.stores.postgres import Postgres
 from shared.stores.valkey import Valkey
-from shared.telemetry.metrics import Metrics
 from shared.telemetry.store import StoreTelemetry
-from shared.telemetry.traces import Traces
-
-
-@pytest.fixture(scope="session")
-def metrics() -> Iterator[Metrics]:
-    """The instruments of the test's process."""
-    made = Metrics()
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="session")
-def store_telemetry(metrics: Metrics) -> StoreTelemetry:
-    """Measures the test's own queries."""
-    return StoreTelemetry("tests", metrics, Traces("tests", ""), slow_query_ms=500)
 
 
 @pytest.fixture(scope="session")

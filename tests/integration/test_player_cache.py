@@ -1,4 +1,7 @@
-"""The player cache: one loader at a time, fresh before it ends, and dispensable."""
+"""The player cache in one server: its entries, its loads, and what goes on while the server is away.
+
+What it must do in every server is in tests/conformance/player_cache.
+"""
 
 import asyncio
 import time
@@ -16,12 +19,10 @@ from services.profile.player import Player, values
 from services.profile.player_cache.cache import Loaded, PlayerCache, entry_key
 from services.profile.player_cache.entry import EntryLife
 from services.profile.player_cache.scripts import UNKNOWN_VERSION, CacheScripts, Fill, Look
-from services.profile.players import sql_store
 from services.profile.players.sql_store import SqlPlayerStore
 from shared.contract.errors import DeadlineReached, NotFound, Refused, SavepointError, StoreUnavailable
 from shared.stores import valkey
 from shared.stores.postgres import Postgres
-from shared.stores.postgres.dialect import POSTGRESQL
 from shared.stores.requests.records import RequestRecords
 from shared.stores.valkey import Valkey
 from shared.telemetry.metrics import Metrics
@@ -29,24 +30,8 @@ from shared.telemetry.store import StoreTelemetry
 from shared.work import deadline
 from shared.work.bounds import WRITER_MS
 from tests import conftest
+from tests.support.player_cache import QUERIES, Loads
 from tests.support.service import running
-
-QUERIES = sql_store.QUERIES.of(POSTGRESQL)
-
-
-class Loads:
-    """Reads players from the database and counts how often."""
-
-    def __init__(self, database: Postgres, takes_s: float = 0) -> None:
-        self.count = 0
-        self._database = database
-        self._takes_s = takes_s
-
-    async def __call__(self, ids: Sequence[str]) -> Mapping[str, Loaded]:
-        self.count += 1
-        await asyncio.sleep(self._takes_s)
-        rows = await self._database.fetch_rows(QUERIES["batch_get_players"], {"player_ids": list(ids)})
-        return {row[0]: Loaded(encoded(row), row[-1]) for row in rows}
 
 
 @pytest.fixture
@@ -56,33 +41,6 @@ async def player_id(players: conftest.Players) -> str:
 
 def states(looks: Sequence[Look]) -> list[bytes]:
     return [b"hit" if isinstance(look, bytes) else look[1] for look in looks]
-
-
-async def test_a_hundred_readers_of_two_processes_load_once(
-    database: Postgres, cache_server: Valkey, player_id: str
-) -> None:
-    caches = [PlayerCache(cache_server, 3600, Metrics().cache("players"), encoded) for _ in range(2)]
-    load = Loads(database, takes_s=0.1)
-    seen = await asyncio.gather(*(caches[i % 2].get([player_id], load) for i in range(100)))
-    assert load.count == 1
-    assert len({players[player_id] for players in seen}) == 1
-
-
-async def test_a_loader_that_died_keeps_nobody_waiting_for_long(
-    database: Postgres, cache_server: Valkey, player_id: str
-) -> None:
-    dying, load = Loads(database, takes_s=60), Loads(database)
-    loader = asyncio.create_task(
-        PlayerCache(cache_server, 3600, Metrics().cache("players"), encoded).get([player_id], dying)
-    )
-    await asyncio.sleep(0.1)
-    loader.cancel()
-    await asyncio.gather(loader, return_exceptions=True)
-    begun = time.monotonic()
-    assert player_id in await PlayerCache(cache_server, 3600, Metrics().cache("players"), encoded).get(
-        [player_id], load
-    )
-    assert time.monotonic() - begun < 2
 
 
 async def test_a_slow_load_is_waited_for_by_all_readers_of_its_process(

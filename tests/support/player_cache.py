@@ -1,5 +1,4 @@
-"""Every order in which readers' misses and writers' updates can interleave, each played step by step against the real
-Valkey and PostgreSQL: whoever reads afterwards gets what the database holds.
+"""Readers and writers of the player cache, who take their steps in whatever order a test says.
 
 A reader takes three steps: look (a miss, a lease), load, fill. A writer takes three: announce, commit, end. Readers and
 writers are caches of their own, as in processes of their own.
@@ -11,7 +10,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import pytest
 from savepoint.profile.v1 import profile_pb2
 
 from services.profile.messages import encoded
@@ -37,6 +35,22 @@ FIELDS = Script("fields", "return redis.call('HKEYS', KEYS[1])", "", writes=Fals
 DROP = Script("drop", "return redis.call('HDEL', KEYS[1], unpack(ARGV))", "", writes=True)
 
 QUERIES = sql_store.QUERIES.of(POSTGRESQL)
+
+
+class Loads:
+    """Reads players from the database and counts how often."""
+
+    def __init__(self, database: Postgres, takes_s: float = 0) -> None:
+        self.count = 0
+        self._database = database
+        self._takes_s = takes_s
+
+    async def __call__(self, ids: Sequence[str]) -> Mapping[str, Loaded]:
+        """The players by id; unknown ones are not in it."""
+        self.count += 1
+        await asyncio.sleep(self._takes_s)
+        rows = await self._database.fetch_rows(QUERIES["batch_get_players"], {"player_ids": list(ids)})
+        return {row[0]: Loaded(encoded(row), row[-1]) for row in rows}
 
 
 class Actor(ABC):
@@ -168,11 +182,6 @@ class Stage:
                 troupes.create_task(troupe())
 
 
-@pytest.fixture
-def stage(database: Postgres, cache_server: Valkey) -> Stage:
-    return Stage(database, cache_server)
-
-
 def reader_and_writer(scene: Scene) -> dict[str, Actor]:
     return {"reader": Reader(scene), "writer": Writer(scene)}
 
@@ -226,95 +235,3 @@ async def look_twice(scene: Scene, order: Sequence[str]) -> None:
 
 def version(payload: bytes | None) -> str:
     return profile_pb2.Player.FromString(payload or b"").etag
-
-
-def test_the_orders_are_all_there() -> None:
-    assert len(list(orders(reader=3, writer=3))) == 20
-    assert len(list(orders_with_two_writers())) == 1680 / 2
-
-
-async def test_a_reader_and_a_writer(stage: Stage) -> None:
-    await stage.play_all(orders(reader=3, writer=3), reader_and_writer)
-
-
-async def test_a_reader_and_a_writer_in_one_process(stage: Stage) -> None:
-    def cast(scene: Scene) -> dict[str, Actor]:
-        cache = scene.cache()
-        return {"reader": Reader(scene, cache), "writer": Writer(scene, cache)}
-
-    await stage.play_all(orders(reader=3, writer=3), cast)
-
-
-async def test_a_reader_and_a_writer_that_dies_after_its_commit(stage: Stage) -> None:
-    await stage.play_all(orders(reader=3, writer=2), reader_and_writer)
-
-
-async def test_a_reader_and_a_writer_over_a_cached_player(stage: Stage) -> None:
-    await stage.play_all(orders(reader=3, writer=3), reader_and_writer, cached=True)
-
-
-async def test_a_reader_and_two_writers(stage: Stage) -> None:
-    await stage.play_all(orders_with_two_writers(), reader_and_two_writers)
-
-
-async def test_a_reader_and_two_writers_of_which_one_dies_after_its_commit(stage: Stage) -> None:
-    await stage.play_all(orders(reader=3, first=3, second=2), reader_and_two_writers)
-
-
-class Forgetful(Writer):
-    """Commits, and does not learn under which version: its answer was lost, and a repeat found it done."""
-
-    async def work(self) -> None:
-        async with self.cache.writing([self.scene.player_id]):
-            await self.pause()
-            params = {"player_id": self.scene.player_id}
-            await self.scene.database.fetch(QUERIES["record_login"], params, Player, repeatable=False)
-            await self.pause()
-
-
-async def test_a_reader_and_two_writers_of_which_one_does_not_know_what_it_wrote(stage: Stage) -> None:
-    def cast(scene: Scene) -> dict[str, Actor]:
-        return {**reader_and_two_writers(scene), "second": Forgetful(scene)}
-
-    await stage.play_all(orders(reader=2, first=3, second=3), cast)
-
-
-async def test_a_reader_whose_lease_was_evicted_fills_nothing(stage: Stage) -> None:
-    scene = await stage.scene()
-    reader, writer = Reader(scene), Writer(scene)
-    await scene.evict()
-    await reader.step()  # looks
-    await reader.step()  # loads the old row
-    for _ in range(3):
-        await writer.step()
-    await scene.evict()
-    await reader.step()  # fills
-    await look_twice(scene, ["eviction"])
-
-
-async def test_a_writer_whose_announcement_has_lapsed_drops_what_was_filled_since(stage: Stage) -> None:
-    scene = await stage.scene()
-    writer = Writer(scene)
-    await scene.evict()
-    await writer.step()  # announces
-    await scene.evict()
-    await look_twice(scene, ["a lapse"])  # fills
-    await writer.step()  # commits
-    await writer.step()  # ends
-    await look_twice(scene, ["a lapse", "one end"])
-
-
-async def test_a_writer_whose_announcement_was_evicted_puts_nothing(stage: Stage) -> None:
-    """The announcement of another one, whose row is newer, may have been evicted with it."""
-    scene = await stage.scene()
-    first, second = Writer(scene), Writer(scene)
-    await scene.evict()
-    for writer in (first, second):
-        await writer.step()  # announces
-    for writer in (first, second):
-        await writer.step()  # commits
-    await scene.evict()
-    await first.step()  # ends
-    await look_twice(scene, ["eviction", "one end"])
-    await second.die()
-    await look_twice(scene, ["eviction", "one end", "one death"])
