@@ -5,6 +5,7 @@ import math
 import re
 import struct
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
@@ -24,12 +25,16 @@ _DEEPEST_READABLE = 30
 # A Value that is a number: its tag, and a double.
 _NUMBER = struct.Struct("<Bd")
 
+# How Python writes a number far from 1, say "1e+300".
+_EXPONENT = re.compile(r"\de[+-]\d")
+
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]')
 
 
 def to_json(struct: Struct, field: str, most_bytes: int) -> str:
     """The struct as JSON text. Raises FieldInvalid for NaN, infinity, a NUL character, more than DEEPEST levels, or
-    more than `most_bytes`."""
+    more than `most_bytes`. In these, each number counts with all of its digits: as jsonb, PostgreSQL keeps and answers
+    them all, and "1e+300" has 301."""
     if not struct.fields:
         return "{}"
     try:
@@ -38,8 +43,11 @@ def to_json(struct: Struct, field: str, most_bytes: int) -> str:
         raise FieldInvalid(field, f"must have at most {DEEPEST} levels of objects and lists, and has more") from error
     text = json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
     size = len(text.encode())
-    if size > most_bytes:
-        raise FieldInvalid(field, f"must be at most {most_bytes} bytes as JSON, and has {size}")
+    # Most texts have no such number, and need no second look.
+    more = _digits_left_out(plain) if _EXPONENT.search(text) else 0
+    if size + more > most_bytes:
+        written_out = " with all digits of its numbers" if more else ""
+        raise FieldInvalid(field, f"must be at most {most_bytes} bytes as JSON{written_out}, and has {size + more}")
     return text
 
 
@@ -48,6 +56,20 @@ def from_json(text: str) -> Struct:
     stored, are replaced by their JSON as text: otherwise no list with such a row in it could be read."""
     # Struct.update does the same at five times the cost: each value is a message of its own for it.
     return Struct() if text == "{}" else Struct.FromString(_struct(json.loads(_readable(text))))
+
+
+def _digits_left_out(plain: Any) -> int:
+    """By how much longer the JSON gets where numbers are written without an exponent."""
+    match plain:
+        case float():
+            text = repr(plain)
+            return len(f"{Decimal(text):f}") - len(text) if "e" in text else 0
+        case dict():
+            return sum(map(_digits_left_out, plain.values()))
+        case list():
+            return sum(map(_digits_left_out, plain))
+        case _:
+            return 0
 
 
 def _readable(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -129,6 +130,18 @@ def test_what_json_or_the_store_cannot_hold_is_refused_by_its_path(bad: float | 
     with pytest.raises(FieldInvalid) as raised:
         json_struct.to_json(struct, "metadata", 1000)
     assert raised.value.field == "metadata.a.b[1]"
+
+
+@pytest.mark.parametrize("number", [1e300, -1.5e-300, 2.0**70, 1e-5])
+def test_json_is_measured_with_all_digits_of_its_numbers(number: float) -> None:
+    struct = Struct()
+    struct.update({"a": [number] * 10, "b": {"c": "1e+300"}})
+    # As PostgreSQL's jsonb keeps and answers them.
+    digits = f"{Decimal(repr(number)):f}"
+    size = len(f'{{"a":[{",".join([digits] * 10)}],"b":{{"c":"1e+300"}}}}')
+    assert json_struct.from_json(json_struct.to_json(struct, "metadata", size)) == struct
+    with pytest.raises(FieldInvalid, match=f"as JSON.*, and has {size}"):
+        json_struct.to_json(struct, "metadata", size - 1)
 
 
 def test_json_is_measured_in_bytes() -> None:
