@@ -221,9 +221,16 @@ def _range(request: pb.QueryEventsRequest | pb.AggregateEventsRequest, otherwise
         start = max(fields.time(request.start_time, "start_time"), EPOCH)
     if request.HasField("end_time"):
         end = max(fields.time(request.end_time, "end_time"), EPOCH)
-    if end <= start and (request.HasField("start_time") or request.HasField("end_time")):
-        raise FieldInvalid("end_time" if request.HasField("end_time") else "start_time", "must be after start_time")
+    if end <= start:
+        # One that was left out stands for a time too.
+        if request.HasField("end_time"):
+            raise FieldInvalid("end_time", f"must be after start_time, which is {_shown(start)}")
+        raise FieldInvalid("start_time", f"must be before end_time, which is {_shown(end)}")
     return Range(start, end)
+
+
+def _shown(time: datetime) -> str:
+    return time.isoformat().replace("+00:00", "Z")
 
 
 def _bucket_s(request: pb.AggregateEventsRequest, times: Range) -> int | None:

@@ -1,7 +1,7 @@
 """QueryEvents: by player, match, types and time, in both orders, page by page."""
 
 import random
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from savepoint.gamelog.v1 import gamelog_pb2 as pb
@@ -123,3 +123,13 @@ async def test_what_cannot_be_asked_is_refused_by_its_field(log: Log) -> None:
     for field, request in cases.items():
         failed = await failure(log.QueryEvents(request))
         assert (failed.reason, failed.field) == ("FIELD_INVALID", field)
+
+
+async def test_times_that_do_not_go_together_are_told_by_what_they_are(log: Log) -> None:
+    late = datetime.now(UTC) + timedelta(days=3)
+    failed = await failure(log.AggregateEvents(pb.AggregateEventsRequest(start_time=at(late))))
+    assert failed.field == "start_time"
+    assert "must be before end_time, which is 20" in failed.message
+    failed = await failure(log.AggregateEvents(pb.AggregateEventsRequest(end_time=at(late - timedelta(days=300)))))
+    assert failed.field == "end_time"
+    assert "must be after start_time, which is 20" in failed.message
