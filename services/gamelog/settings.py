@@ -29,7 +29,10 @@ class GameLogSettings(ServiceSettings, ReplicationSettings):
     )
     retention_days: int = Field(30, ge=1, le=3650, description="takes 1 to 3650 days that events are kept")
     most_tails: int = Field(
-        100, ge=1, le=10_000, description="takes 1 to 10000 streams of TailEvents at once; more are refused"
+        100,
+        ge=1,
+        le=10_000,
+        description="takes 1 to 10000 streams of TailEvents at once, fewer than MAX_CONCURRENT_CALLS; more are refused",
     )
 
     @model_validator(mode="after")
@@ -43,6 +46,12 @@ class GameLogSettings(ServiceSettings, ReplicationSettings):
             raise ValueError(
                 f"setting REPLICATION_MODE = '{self.replication_mode}': it takes a MONGODB_URL with several hosts, "
                 "mongodb+srv:// or the option replicaSet; the default is single"
+            )
+        if self.most_tails >= self.max_concurrent_calls:
+            # Each is a call in flight for as long as it lasts.
+            raise ValueError(
+                f"setting MOST_TAILS = '{self.most_tails}': it takes fewer than MAX_CONCURRENT_CALLS, which is "
+                f"{self.max_concurrent_calls}; else those who follow the log may leave no room for any other call"
             )
         return self
 

@@ -217,6 +217,16 @@ def test_the_retention_has_its_ends(environment: pytest.MonkeyPatch, days: str) 
         load(GameLogSettings)
 
 
+def test_those_who_follow_the_log_leave_room_for_other_calls(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("MAX_CONCURRENT_CALLS", "101")
+    assert load(GameLogSettings).most_tails == 100
+    environment.setenv("MOST_TAILS", "101")
+    with pytest.raises(
+        SettingsError, match="MOST_TAILS = '101': it takes fewer than MAX_CONCURRENT_CALLS, which is 101"
+    ):
+        load(GameLogSettings)
+
+
 REPLICAS = "postgresql://u:secret@r1/db, postgresql://u:secret@r2,r3/db?target_session_attrs=any"
 
 
