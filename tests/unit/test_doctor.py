@@ -13,6 +13,7 @@ from deploy.doctor.postgres import server
 from deploy.doctor.processes import answers, errors, gateway, pools, replicas, upkeep
 from deploy.doctor.processes.sample import Sample
 from deploy.doctor.targets import stores_of
+from shared.work.retry import Transient
 
 NONE: dict[str, list[str]] = {"database": [], "valkey": [], "mongodb": [], "service": [], "metrics": []}
 CALLS, CODE = "rpc_server_duration_seconds_count", "rpc_grpc_status_code"
@@ -103,10 +104,18 @@ def test_errors_at_the_stores_are_judged_by_their_kind_and_time() -> None:
     assert judged("POOL_EXHAUSTED", 0, 3) == [Severity.PROBLEM]
     assert judged("LOCK_TIMEOUT", 1, 2) == [Severity.NOTICE]
     assert judged("LOCK_TIMEOUT", 2, 2) == [Severity.OK]
+    assert judged("SERIALIZATION_FAILURE", 1, 2) == [Severity.NOTICE]
+    assert judged("WRITE_CONFLICT", 1, 1) == [Severity.OK]
     assert judged("SOMETHING_NEW", 0, 1) == [Severity.PROBLEM]
     # A kind that was not there before counts from nothing.
     [finding] = errors.look(sample(), counted("REPLICA_LAG", 1))
     assert finding.figures["now"] == 1
+
+
+@pytest.mark.parametrize("kind", [*(each.value for each in Transient), "WRITE_CONFLICT", "WRITE_CONCERN", "UNFIT"])
+def test_no_error_that_a_store_counts_is_taken_for_a_bug(kind: str) -> None:
+    [finding] = errors.look(sample(), sample(db_errors_total=[({"store": "any", "kind": kind}, 1.0)]))
+    assert "bug" not in finding.why
 
 
 def test_answers_are_judged_by_how_many_of_them_are_bad() -> None:

@@ -3,7 +3,7 @@
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 
-from shared.stores.dynamodb.failures import ConditionFailed, WriteConflict, translated
+from shared.stores.dynamodb.failures import ConditionFailed, WriteConflict, kind_of, translated
 from shared.stores.errors import StoreUnfit
 from shared.work.retry import Transient, TransientError
 
@@ -81,3 +81,18 @@ def test_what_an_operator_must_mend_says_how(error: Exception, says: str) -> Non
 def test_anything_else_is_a_bug() -> None:
     for error in (said("ValidationException"), said(CANCELLED, reasons=("ValidationError",)), KeyError("x")):
         assert isinstance(translated(error, "boards"), RuntimeError)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (said(CANCELLED, reasons=("ConditionalCheckFailed",)), ""),
+        (said(CANCELLED, reasons=("TransactionConflict",)), "WRITE_CONFLICT"),
+        (said("ThrottlingException"), "THROTTLED"),
+        (TimeoutError(), "CONNECTION_TIMEOUT"),
+        (said("AccessDeniedException"), "UNFIT"),
+        (said("ValidationException"), "ValidationException"),
+    ],
+)
+def test_errors_are_counted_by_what_they_mean(error: Exception, kind: str) -> None:
+    assert kind_of(translated(error, "boards"), error) == kind

@@ -37,6 +37,30 @@ _KINDS = {
         now=Severity.NOTICE,
         before=Severity.OK,
     ),
+    "SERIALIZATION_FAILURE": _Kind(
+        "a transaction lost against another one that wanted the same rows; it is tried again until the call's deadline",
+        "some are normal, above all in CockroachDB; where they are many, look for rows that everybody wants",
+        now=Severity.NOTICE,
+        before=Severity.OK,
+    ),
+    "WRITE_CONFLICT": _Kind(
+        "two processes wrote the same shard of a board at once; one of the writes is done again",
+        "some are normal; where they are many, give new boards more shards: DYNAMODB_SHARDS",
+        now=Severity.NOTICE,
+        before=Severity.OK,
+    ),
+    "THROTTLED": _Kind(
+        "DynamoDB took no more right then; calls are tried again, then refused as OVERLOADED",
+        "switch the table to on demand or raise its capacity; give new boards more shards: DYNAMODB_SHARDS",
+    ),
+    "WRITE_CONCERN": _Kind(
+        "too few members of MongoDB's replica set confirmed a write in time; the call ended in UNAVAILABLE",
+        "look at the replica set: rs.status() shows members that are down or lag behind",
+    ),
+    "UNFIT": _Kind(
+        "the store refuses what the service needs: a table is missing, or its credentials are not let in",
+        "the service's log says what it lacks, and how to mend it",
+    ),
     "STATEMENT_TIMEOUT": _Kind(
         "a statement ran into its call's deadline",
         "look at slow statements and lock waits; see whether callers set deadlines that cannot be kept",

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.contract.errors import DeadlineReached, Overloaded, StoreUnavailable
-from shared.stores.dynamodb.failures import STORE, code_of, translated
+from shared.stores.dynamodb.failures import STORE, kind_of, translated
 from shared.stores.dynamodb.items import (
     PARTITION,
     SORT,
@@ -205,8 +205,10 @@ class DynamoDb:
             async with asyncio.timeout(self._answer_timeout_s):
                 return await call()
         except Exception as error:
-            self.telemetry.error(code_of(error))
-            raise translated(error, self._table) from error
+            meaning = translated(error, self._table)
+            if kind := kind_of(meaning, error):
+                self.telemetry.error(kind)
+            raise meaning from error
         finally:
             self._on_their_way -= 1
 

@@ -82,9 +82,20 @@ def missing_table(table: str) -> StoreUnfit:
     )
 
 
-def code_of(error: Exception) -> str:
-    """What an error is called in metrics."""
-    return _code(error) if isinstance(error, ClientError) else type(error).__name__
+def kind_of(meaning: Exception, error: Exception) -> str:
+    """What an error of the driver is called in metrics, given what it means; "" for what is none: a condition that does
+    not hold is how one of two writers learns of the other."""
+    match meaning:
+        case ConditionFailed():
+            return ""
+        case WriteConflict():
+            return "WRITE_CONFLICT"
+        case TransientError(kind=kind):
+            return kind.value
+        case StoreUnfit():
+            return "UNFIT"
+        case _:
+            return _code(error) if isinstance(error, ClientError) else type(error).__name__
 
 
 def translated(error: Exception, table: str) -> Exception:
