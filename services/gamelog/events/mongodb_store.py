@@ -13,8 +13,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from pydantic_core import from_json
-
 from services.gamelog.events.mongodb_positions import PLACES, Positions
 from services.gamelog.events.outcomes import first_of_each, judged
 from services.gamelog.events.types import (
@@ -37,7 +35,7 @@ from services.gamelog.events.types import (
 from services.gamelog.mongodb_schema import EVENTS, keep_for
 from shared.contract.errors import Refused, StoreUnavailable
 from shared.contract.paging import LARGEST_PAGE_BYTES, Page
-from shared.stores.mongodb import STORE, Document, Mongo, json_of
+from shared.stores.mongodb import STORE, Document, Mongo, json_of, of_json
 from shared.work.batching import Batcher
 
 # The events of a page are read this many at a time, so that of large ones not many more are read than fit the page.
@@ -210,7 +208,7 @@ def _document(new: NewEvent, position: int) -> Document:
         "at": event.time,
         "type": event.type,
         "position": position,
-        "payload": from_json(event.payload),
+        "payload": of_json(event.payload),
     }
     if event.player_id:
         document["player_id"] = UUID(event.player_id)

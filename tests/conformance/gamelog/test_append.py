@@ -47,6 +47,7 @@ async def test_a_payload_that_looks_like_a_reference_to_a_document_comes_back_to
     player = new_id()
     payloads: list[dict[str, Any]] = [
         {"$ref": "players", "$id": "ann"},
+        {"of": [{"$ref": "players", "$id": "ann", "$db": None}], "$db": None},
         {"by": [{"$ref": "players", "$id": {"$ref": "x", "$id": None}, "$db": "y", "more": 1}], "$ref": 5},
     ]
     sent = []
@@ -55,7 +56,7 @@ async def test_a_payload_that_looks_like_a_reference_to_a_document_comes_back_to
         sent[-1].payload.update(payload)
     async with Tail(log, player_id=player) as tail:
         await append(log, *sent)
-        assert await tail.until(2) == sent
+        assert await tail.until(len(sent)) == sent
     assert await of_player(log, player) == sent
 
 
