@@ -18,7 +18,7 @@ from shared.contract.errors import StoreUnavailable
 from shared.stores import postgres
 from shared.stores.postgres.queries import Query
 from shared.telemetry.store import StoreTelemetry
-from tests.support.events import Log, append, event, every, ids, new_id
+from tests.support.events import Log, Tail, append, event, every, ids, new_id
 from tests.support.service import migrate, running
 
 
@@ -159,3 +159,33 @@ async def test_a_batch_is_in_time_as_a_whole_or_too_late_as_a_whole(
                 counts.add((await cursor.fetchone() or (None,))[0])
 
     assert counts <= {0, 1000}
+
+
+async def test_the_log_stays_in_its_order_when_the_numbers_of_its_writes_get_another_digit(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    player = new_id()
+    events = [event("a", player_id=player, n=n) for n in range(60)]
+    async with running("gamelog", environment, tmp_path) as service:
+        log: Log = GameLogServiceStub(service.channel)
+        async with Tail(log, player_id=player) as tail:
+            begin = tail.token
+        await until_before_another_digit(environment["DATABASE_URL"], 30)
+        for one in events:
+            await append(log, one)
+        async with Tail(log, begin, player_id=player) as tail:
+            assert ids(await tail.until(len(events))) == ids(events)
+
+
+async def until_before_another_digit(url: str, left: int) -> None:
+    """Uses up the server's transaction ids until so few are left before the next power of ten."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        row = await (await connection.execute(b"SELECT pg_current_xact_id()::text")).fetchone()
+        assert row
+        now = int(row[0])
+        await connection.execute(b"CREATE TEMPORARY TABLE used (n integer)")
+        # Each block that catches exceptions is a transaction of its own, as far as ids are concerned.
+        loop = f"""DO $$ BEGIN FOR n IN 1..{10 ** len(row[0]) - now - left} LOOP
+                   BEGIN INSERT INTO used VALUES (n); EXCEPTION WHEN raise_exception THEN NULL; END;
+                   END LOOP; END $$"""
+        await connection.execute(loop.encode())

@@ -175,7 +175,8 @@ FROM (
     ) AS part
 ) AS events
 WHERE fits OR is_last
-ORDER BY written, place;
+-- By the number: the column of that name in the answer is text, and "999" comes after "1000" in it.
+ORDER BY events.written, events.place;
 
 -- name: make_event_partitions (select events)
 SELECT make_event_partitions(%(days)s::date[]) AS made;
