@@ -20,6 +20,12 @@ def test_sentinels_get_their_own_password_and_servers_that_of_the_url() -> None:
     assert servers.sentinel(servers.addresses[0], "")().password is None
 
 
+def test_a_database_that_is_an_option_is_not_asked_of_sentinels() -> None:
+    servers = parse("redis://s1,s2?primary=boards&db=3", REPLICA)
+    assert servers.connection(Address("h", 1))().db == 3
+    assert servers.sentinel(Address("h", 1), "")().db == 0
+
+
 def test_the_watched_name_has_a_default() -> None:
     assert parse("redis://s1,s2/0", REPLICA).primary == "savepoint"
 
@@ -59,6 +65,9 @@ def test_one_server(url: str) -> None:
         ("redis://secret/0?db=1", CLUSTER, "in a cluster it takes"),
         ("redis://a/0?primary=secret", CLUSTER, "in a cluster it takes"),
         ("redis://a:70000,secret", CLUSTER, "in a cluster it takes"),
+        ("redis://a,,secret", CLUSTER, "in a cluster it takes"),
+        ("redis://secret:26379,/0", REPLICA, "under Sentinel it takes"),
+        ("rediss://h/0?ssl_cert_reqs=secret", SINGLE, "with one server it takes"),
     ],
 )
 def test_what_a_mode_cannot_use_is_refused_with_what_it_takes_and_without_the_value(

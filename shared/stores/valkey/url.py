@@ -10,6 +10,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.exceptions import RedisError
 
 from shared.stores.errors import StoreUnfit
 
@@ -68,7 +69,7 @@ def parse(url: str, mode: str) -> Servers:
         servers = _parsed(url, mode)
         # The driver's own checks: numbers, names of options.
         servers.connection(servers.addresses[0] if servers.addresses else None)()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RedisError):
         # Whatever the reason: a message may repeat the password.
         raise StoreUnfit(f"setting REDIS_URL (value not shown) cannot be used: {_TAKES[mode]}") from None
     return servers
@@ -78,25 +79,30 @@ def _parsed(url: str, mode: str) -> Servers:
     parts = urlsplit(url)
     user, at, hosts = parts.netloc.rpartition("@")
     options = parse_qsl(parts.query, keep_blank_values=True)
-    primary = next((value for name, value in options if name == "primary"), DEFAULT_PRIMARY)
-    others = [(name, value) for name, value in options if name != "primary"]
+    named = [value for name, value in options if name == "primary"]
+    primary = named[0] if named else DEFAULT_PRIMARY
+    # Without the database, which sentinels do not have: it stands in the path.
+    others = [(name, value) for name, value in options if name not in ("primary", "db")]
     default_port = _SENTINEL_PORT if mode == REPLICA else _PORT
     is_socket = parts.scheme == "unix"
     addresses = () if is_socket else tuple(_address(host, default_port) for host in hosts.split(","))
+    # One that was left out between commas would be taken for this host.
+    gap = "," in hosts and not all(hosts.split(","))
     # The driver has it so: the option counts more than the path.
     database = dict(options).get("db") or parts.path.strip("/") or "0"
     wrong = (
         (is_socket and mode != SINGLE)
-        or (mode == SINGLE and (len(addresses) > 1 or len(others) < len(options)))
-        or (mode == CLUSTER and (database != "0" or len(others) < len(options)))
+        or (mode == SINGLE and (len(addresses) > 1 or named))
+        or (mode == CLUSTER and (database != "0" or named))
         or not primary
+        or gap
         # The driver takes such a number for 0.
         or (not is_socket and not database.isdecimal())
     )
     if wrong:
         raise ValueError(mode)
     query = "?" + urlencode(others) if others else ""
-    return Servers(mode, addresses, primary, url, parts.scheme, user + at, parts.path, query)
+    return Servers(mode, addresses, primary, url, parts.scheme, user + at, f"/{database}", query)
 
 
 def _address(text: str, default_port: int) -> Address:
