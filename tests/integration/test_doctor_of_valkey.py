@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
+import pytest
 from redis.asyncio import Redis
 
 from deploy.doctor.finding import Finding, Severity
@@ -15,6 +16,7 @@ from deploy.doctor.targets import (
     boards,
     cache,
 )
+from deploy.doctor.valkey import topology
 from deploy.local import ports
 from deploy.local.layout import Layout
 from deploy.local.part import Command
@@ -202,3 +204,15 @@ async def test_a_sentinel_that_is_alone_and_misses_its_primary(tmp_path: Path) -
                 await until(missed, 20)
             finally:
                 os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("url", ["redis://u:secret/x@h/0", "redis://[::1", "redis://u:secret@h:port/0"])
+async def test_a_url_that_cannot_be_read_is_said_without_its_password(url: str) -> None:
+    [finding] = problems(await looked(cache(url)))
+    assert (finding.check, finding.what) == ("connection", "its URL cannot be read")
+    assert "secret" not in f"{finding}"
+
+
+def test_sentinels_are_asked_over_tls_as_the_servers_are() -> None:
+    target = cache("rediss://u:p@s1,s2/3?ssl_ca_certs=/ca.pem&primary=boards&db=3", "their own")
+    assert topology._of_sentinel(target, "s1") == "rediss://:their%20own@s1:26379?ssl_ca_certs=%2Fca.pem"

@@ -29,13 +29,16 @@ async def examine(servers: Sequence[ValkeyServer], window_s: float, limits: Limi
 
 
 async def _examine(target: ValkeyServer, window_s: float, limits: Limits) -> Examined:
-    part = f"Valkey {target.name}"
+    part, address = f"Valkey {target.name}", _address(target.url)
+    if not address:
+        # What the driver says of it may repeat the password.
+        return Examined(part, address, (_not_read(target),))
     try:
         async with asyncio.timeout(window_s + _WITHIN_S), server(target.url) as client:
             findings = await _look(client, target, window_s, limits)
     except (RedisError, OSError, TimeoutError, ValueError) as error:
         findings = [_unreachable(error, target)]
-    return Examined(part, _address(target.url), tuple(findings))
+    return Examined(part, address, tuple(findings))
 
 
 async def _look(client: "Redis", target: ValkeyServer, window_s: float, limits: Limits) -> list[Finding]:
@@ -101,9 +104,17 @@ def _unreachable(error: Exception, target: ValkeyServer) -> Finding:
     return problem("connection", said, why, do)
 
 
+def _not_read(target: ValkeyServer) -> Finding:
+    do = f"name it as {target.name}=redis://user:password@host:port/0, with %-escapes for what is special in a URL"
+    return problem("connection", "its URL cannot be read", "nothing else can be looked at", do)
+
+
 def _address(url: str) -> str:
-    """Where it is, without user and password."""
-    parts = urlsplit(url)
-    if parts.scheme == "unix":
-        return unquote(parts.path)
-    return f"{parts.hostname}:{parts.port or 6379}"
+    """Where it is, without user and password; empty where that cannot be read."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme == "unix":
+            return unquote(parts.path)
+        return f"{parts.hostname}:{parts.port or 6379}"
+    except ValueError:
+        return ""

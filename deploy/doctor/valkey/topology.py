@@ -18,7 +18,11 @@ _GONE = {"fail", "noaddr", "handshake"}
 
 async def servers_of(target: ValkeyServer) -> tuple[list[ValkeyServer], list[Examined]]:
     """The servers that hold the data, and what is found about the addresses that only lead to them."""
-    parts = urlsplit(target.url)
+    try:
+        parts = urlsplit(target.url)
+    except ValueError:
+        # Whoever connects says so.
+        return [target], []
     addresses = parts.netloc.rpartition("@")[2].split(",")
     watched = dict(parse_qsl(parts.query)).get("primary")
     if parts.scheme == "unix" or (len(addresses) == 1 and watched is None):
@@ -88,9 +92,12 @@ def _at(url: str, address: str) -> str:
 
 
 def _of_sentinel(target: ValkeyServer, address: str) -> str:
-    scheme = urlsplit(target.url).scheme
+    parts = urlsplit(target.url)
+    # TLS goes for the sentinels too; a name to watch and a database they do not take.
+    options = urlencode([(name, value) for name, value in parse_qsl(parts.query) if name not in ("primary", "db")])
     user = f":{quote(target.sentinel_password, safe='')}@" if target.sentinel_password else ""
-    return f"{scheme}://{user}{_with_port(address, _SENTINEL_PORT if 'primary=' in target.url else _PORT)}"
+    place = _with_port(address, _SENTINEL_PORT if "primary=" in target.url else _PORT)
+    return urlunsplit((parts.scheme, f"{user}{place}", "", options, ""))
 
 
 def _with_port(address: str, port: int) -> str:
