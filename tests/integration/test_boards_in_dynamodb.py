@@ -254,6 +254,11 @@ async def board_service_with(environment: Mapping[str, str], command: str) -> tu
         ({"AWS_ACCESS_KEY_ID": "not ours!"}, "DynamoDB refuses the credentials"),
         ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "no credentials for DynamoDB"),
         ({"AWS_REGION": "", "DYNAMODB_ENDPOINT_URL": ""}, "no AWS region is known: set AWS_REGION"),
+        ({"AWS_REGION": "-"}, "cannot be reached with these settings: Provided region_name '-'"),
+        ({"DYNAMODB_ENDPOINT_URL": "http://"}, "cannot be reached with these settings: Invalid endpoint"),
+        ({"DYNAMODB_ENDPOINT_URL": "http://h:port"}, "cannot be reached with these settings: Port"),
+        ({"AWS_PROFILE": "nobody"}, "cannot be reached with these settings: The config profile (nobody)"),
+        ({"AWS_SECRET_ACCESS_KEY": ""}, "cannot be reached with these settings: Partial credentials"),
     ],
 )
 async def test_what_stops_a_start_is_named(server: DynamoDbLocal, changed: Mapping[str, str], says: str) -> None:

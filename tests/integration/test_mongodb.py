@@ -89,6 +89,16 @@ async def test_a_url_that_is_none_is_said_without_its_password(store_telemetry: 
         assert "secret" not in str(unfit.value)
 
 
+@pytest.mark.parametrize("option", ["tsl=secret", "authMechanism=secret", "wtimeoutMS=secret"])
+async def test_an_option_that_the_driver_would_leave_out_is_refused(
+    store_telemetry: StoreTelemetry, option: str
+) -> None:
+    with pytest.raises(StoreUnfit, match="MONGODB_URL has an option that there is not") as unfit:
+        async with mongodb.connect(f"mongodb://127.0.0.1/db?{option}", 5, 1, store_telemetry):
+            pass
+    assert "secret" not in str(unfit.value)
+
+
 async def test_a_url_that_leads_nowhere_is_said_to(store_telemetry: StoreTelemetry) -> None:
     for url, says in (
         ("mongodb+srv://nobody.invalid/db", "MONGODB_URL leads to no server"),

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
-from botocore.exceptions import ClientError, NoRegionError, UnknownRegionError
+from botocore.exceptions import BotoCoreError, ClientError, NoRegionError, UnknownRegionError
 
 from shared.contract.errors import StoreUnavailable
 from shared.stores.dynamodb.failures import STORE, missing_table, translated
@@ -45,7 +46,8 @@ class TableMissing(StoreUnfit):
 
 @asynccontextmanager
 async def open_client(access: Access, answer_timeout_s: float) -> AsyncIterator["DynamoDBClient"]:
-    """The driver's client. Raises StoreUnfit where no region is known."""
+    """The driver's client. Raises StoreUnfit where no region is known, and for settings that the driver does not
+    take."""
     config = AioConfig(
         connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=answer_timeout_s,
@@ -55,14 +57,22 @@ async def open_client(access: Access, answer_timeout_s: float) -> AsyncIterator[
         parameter_validation=False,
     )
     region = access.region or (_ANY_REGION if access.endpoint_url else None)
-    try:
-        made = get_session().create_client(
-            "dynamodb", region_name=region, endpoint_url=access.endpoint_url or None, config=config
-        )
-        async with made as opened:
-            yield opened
-    except (NoRegionError, UnknownRegionError) as error:
-        raise StoreUnfit("no AWS region is known: set AWS_REGION, say eu-central-1") from error
+    async with AsyncExitStack() as stack:
+        try:
+            # The driver looks at the port only when it connects.
+            _ = urlsplit(access.endpoint_url).port
+            made = get_session().create_client(
+                "dynamodb", region_name=region, endpoint_url=access.endpoint_url or None, config=config
+            )
+            opened = await stack.enter_async_context(made)
+        except (NoRegionError, UnknownRegionError) as error:
+            raise StoreUnfit("no AWS region is known: set AWS_REGION, say eu-central-1") from error
+        except (BotoCoreError, ValueError) as error:
+            raise StoreUnfit(
+                f"DynamoDB cannot be reached with these settings: {error} (AWS_REGION, DYNAMODB_ENDPOINT_URL, "
+                "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_PROFILE and the AWS configuration's files say how)"
+            ) from error
+        yield opened
 
 
 async def check(driver: "DynamoDBClient", table: str) -> bool:

@@ -11,6 +11,7 @@ what all three have: no transactions, no change streams.
 
 import asyncio
 import logging
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -302,21 +303,30 @@ async def connect(url: str, pool_size: int, start_timeout_s: float, telemetry: S
 
 def _database(url: str, pool_size: int, telemetry: StoreTelemetry) -> AsyncDatabase[Document]:
     try:
-        client: AsyncMongoClient[Document] = AsyncMongoClient(
-            url,
-            appname="savepoint",
-            maxPoolSize=pool_size,
-            waitQueueTimeoutMS=POOL_WAIT_S * 1000,
-            connectTimeoutMS=CONNECT_TIMEOUT_S * 1000,
-            serverSelectionTimeoutMS=SELECT_S * 1000,
-            w="majority",
-            readConcernLevel="majority",
-            readPreference="primary",
-            uuidRepresentation="standard",
-            tz_aware=True,
-            event_listeners=[Counted(telemetry.metrics, STORE)],
-        )
+        with warnings.catch_warnings():
+            # The driver would leave such an option out, "tsl=true" for one, and only warn.
+            warnings.simplefilter("error", UserWarning)
+            client: AsyncMongoClient[Document] = AsyncMongoClient(
+                url,
+                appname="savepoint",
+                maxPoolSize=pool_size,
+                waitQueueTimeoutMS=POOL_WAIT_S * 1000,
+                connectTimeoutMS=CONNECT_TIMEOUT_S * 1000,
+                serverSelectionTimeoutMS=SELECT_S * 1000,
+                w="majority",
+                readConcernLevel="majority",
+                readPreference="primary",
+                uuidRepresentation="standard",
+                tz_aware=True,
+                event_listeners=[Counted(telemetry.metrics, STORE)],
+            )
         return client.get_default_database()
+    except UserWarning:
+        # Its message may repeat a password, too.
+        raise StoreUnfit(
+            "setting MONGODB_URL has an option that there is not, or a value that its option does not take: the "
+            "options are those of MongoDB's connection strings"
+        ) from None
     except (errors.ConfigurationError, errors.InvalidURI, ValueError):
         # The driver's message may repeat the password.
         raise StoreUnfit(
