@@ -47,7 +47,7 @@ class GameLogSettings(ServiceSettings, ReplicationSettings):
                 f"setting REPLICATION_MODE = '{self.replication_mode}': it takes a MONGODB_URL with several hosts, "
                 "mongodb+srv:// or the option replicaSet; the default is single"
             )
-        if self.most_tails >= self.max_concurrent_calls:
+        if "most_tails" in self.model_fields_set and self.most_tails >= self.max_concurrent_calls:
             # Each is a call in flight for as long as it lasts.
             raise ValueError(
                 f"setting MOST_TAILS = '{self.most_tails}': it takes fewer than MAX_CONCURRENT_CALLS, which is "

@@ -219,6 +219,7 @@ def test_the_retention_has_its_ends(environment: pytest.MonkeyPatch, days: str) 
 
 def test_those_who_follow_the_log_leave_room_for_other_calls(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("MAX_CONCURRENT_CALLS", "101")
+    environment.setenv("MOST_TAILS", "100")
     assert load(GameLogSettings).most_tails == 100
     environment.setenv("MOST_TAILS", "101")
     with pytest.raises(
