@@ -1,3 +1,3 @@
 """What every Savepoint service uses, and nothing that only one of them does."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
