@@ -13,13 +13,18 @@ from savepoint.profile.v1 import profile_pb2 as profile
 from savepoint.profile.v1 import wallet_pb2 as wallet
 from savepoint.profile.v1.profile_pb2_grpc import ProfileServiceStub
 
+from shared.stores import postgres
 from shared.stores.postgres import Postgres
 from shared.stores.postgres.dialect import POSTGRESQL
 from shared.stores.postgres.pool import Connections
+from shared.stores.postgres.queries import Query
 from shared.stores.postgres.replica import Replica
 from shared.stores.postgres.replicas import Replicas
 from shared.stores.postgres.session import Session
+from shared.stores.replication import Replication
 from shared.telemetry.store import StoreTelemetry
+from shared.work import deadline
+from shared.work.background import Background
 from tests.integration.test_pgbouncer import bouncer
 from tests.integration.test_telemetry import value
 from tests.support import pgbouncer
@@ -408,3 +413,31 @@ async def test_lists_do_not_depend_on_one_replica(pair: Servers, suite: Services
         asked = inventory.ListItemsRequest(player_id=player_id, page_size=10)
         page = await suite.items.ListItems(asked, timeout=BOUND_S, metadata=bringing(token))
         assert len(page.items) == number + 1
+
+
+async def test_a_read_that_takes_seconds_is_done_by_a_replica_while_that_one_lives(
+    pair: Servers, store_telemetry: StoreTelemetry
+) -> None:
+    await caught_up(pair)
+    replica = pair.replicas[0]
+    slow = Query("slow", "select", "none", "SELECT pg_is_in_recovery() FROM pg_sleep(2.5)", slow=True)
+    async with postgres.connect(
+        pair.primary.url("profile"),
+        5,
+        10,
+        store_telemetry.of("postgresql_slow"),
+        replication=Replication("replica", (replica.url("profile"),)),
+    ) as database:
+        jobs = Background(store_telemetry.metrics.background_failures)
+        for job in database.jobs():
+            jobs.start(job)
+        try:
+            with deadline.within(BOUND_S):
+                assert await database.reads.fetch_rows(slow, {}) == [(True,)]
+                reading = asyncio.ensure_future(database.reads.fetch_rows(slow, {}))
+                await asyncio.sleep(0.5)
+                with frozen(processes(replica.data)):
+                    async with asyncio.timeout(10):
+                        assert await reading == [(False,)]
+        finally:
+            await jobs.stop()

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -137,7 +137,8 @@ class SqlEventStore:
             "after_type": after.type if after else "",
             "limit": limit + 1,
         }
-        rows = await self._database.reads.fetch_rows(QUERIES[f"aggregate{index}"], params)
+        query = replace(QUERIES[f"aggregate{index}"], slow=True)
+        rows = await self._database.reads.fetch_rows(query, params)
         return Page([_aggregate(row) for row in rows[:limit]], more=len(rows) > limit)
 
     async def end_of_log(self) -> LogPosition:

@@ -44,6 +44,8 @@ class Query:
     sql: str
     # Whether it does what several callers ask for. Where it fails for one of them, each of them is done alone.
     shared: bool = False
+    # Whether it may take seconds: a replica is given as long for it as it answers at all.
+    slow: bool = False
 
     def patient(self) -> "Query":
         """The same for one request: it waits half a second for what somebody else has locked, and fails for a value

@@ -2,9 +2,9 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from enum import Enum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import errors as pg
@@ -19,12 +19,13 @@ from shared.stores.postgres.positions import log_position
 from shared.stores.postgres.session import Session
 from shared.telemetry.store import StoreTelemetry
 from shared.work import deadline
+from shared.work.bounds import LONGEST_CALL_S
 from shared.work.retry import Transient
 
 T = TypeVar("T")
 
 # How long a replica may take for one read; what it has not answered by then, another server is asked. Half of a call's
-# time is kept for that one.
+# time is kept for that one. A slow read takes longer, as long as the replica answers the probes meanwhile.
 ANSWER_S = 1.0
 # What a server says of a single statement, and not of itself.
 _OF_THE_STATEMENT = (pg.QueryCanceled, pg.SerializationFailure, pg.DeadlockDetected)
@@ -58,21 +59,24 @@ class Replica:
         self._telemetry = telemetry
         telemetry.metrics.watch_replica_lag(telemetry.store, lambda: self.lag_s)
 
-    async def read(self, run: Callable[[Transaction], Awaitable[T]], demand: Position | None) -> T | NoAnswer:
-        """What `run` reads here, once the replica has all that `demand` speaks of."""
+    async def read(
+        self, run: Callable[[Transaction], Awaitable[T]], demand: Position | None, *, slow: bool = False
+    ) -> T | NoAnswer:
+        """What `run` reads here, once the replica has all that `demand` speaks of. `slow` is that of its query."""
 
         async def work(lease: Lease) -> T | NoAnswer:
             if demand and not await _covers(lease, demand):
                 return NoAnswer.BEHIND
             return await run(Transaction(lease, self._telemetry))
 
-        bound = deadline.remaining(2 * ANSWER_S) / 2
+        bound = deadline.remaining(LONGEST_CALL_S) if slow else deadline.remaining(2 * ANSWER_S) / 2
         self.in_flight += 1
         try:
             with deadline.within(bound):
                 # A frozen server holds up the statement for longer than its deadline; the caller must not wait for it.
                 async with asyncio.timeout(bound):
-                    return await self.connections.use(work)
+                    reading = self.connections.use(work)
+                    return await (self._while_usable(reading) if slow else reading)
         except Exception as error:
             # Whatever it was: another server can answer, and the primary's own failure is the one that counts.
             self._failed(error)
@@ -97,6 +101,18 @@ class Replica:
     def lags(self) -> None:
         """Counts a read that had to go elsewhere because this replica was behind."""
         self._telemetry.error(Transient.REPLICA_LAG.value)
+
+    async def _while_usable(self, reading: Coroutine[Any, Any, T]) -> T:
+        """What it reads. Raises TimeoutError when the probes find that the replica does not answer any more."""
+        task = asyncio.create_task(reading, name="slow read")
+        try:
+            while not (await asyncio.wait([task], timeout=ANSWER_S))[0]:
+                if not self.usable:
+                    raise TimeoutError
+            return task.result()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     def _failed(self, error: Exception) -> None:
         if isinstance(error, _OF_THE_STATEMENT):

@@ -89,12 +89,12 @@ class Replicas:
 
     async def fetch(self, query: Query, params: Mapping[str, Any], into: type[T]) -> list[T]:
         """Likewise `Reads`."""
-        found = await self._read(lambda transaction: transaction.fetch(query, params, into))
+        found = await self._read(lambda transaction: transaction.fetch(query, params, into), slow=query.slow)
         return await self._primary.fetch(query, params, into) if found is None else found
 
     async def fetch_rows(self, query: Query, params: Mapping[str, Any]) -> list[TupleRow]:
         """Likewise `Reads`."""
-        found = await self._read(lambda transaction: transaction.fetch_rows(query, params))
+        found = await self._read(lambda transaction: transaction.fetch_rows(query, params), slow=query.slow)
         return await self._primary.fetch_rows(query, params) if found is None else found
 
     async def latest(self) -> Position | None:
@@ -161,7 +161,7 @@ class Replicas:
             return math.inf
         return asyncio.get_running_loop().time() - missing
 
-    async def _read(self, run: Callable[[Transaction], Awaitable[T]]) -> T | None:
+    async def _read(self, run: Callable[[Transaction], Awaitable[T]], *, slow: bool) -> T | None:
         """What a replica reads; None where the primary has to."""
         demand = consistency.demand()
         if demand is PRIMARY or (demand and self._passed and demand.cluster != self._passed[-1][1].cluster):
@@ -170,7 +170,7 @@ class Replicas:
         until = asyncio.get_running_loop().time() + min(self._wait_s, deadline.remaining(2 * self._wait_s) / 2)
         pause_s = _FIRST_PAUSE_S
         while True:
-            found, behind = await self._ask_each(run, demand)
+            found, behind = await self._ask_each(run, demand, slow=slow)
             if not isinstance(found, NoAnswer):
                 return found
             # One that is known to be too far behind is not worth the wait.
@@ -183,12 +183,12 @@ class Replicas:
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     async def _ask_each(
-        self, run: Callable[[Transaction], Awaitable[T]], demand: Position | None
+        self, run: Callable[[Transaction], Awaitable[T]], demand: Position | None, *, slow: bool
     ) -> tuple[T | NoAnswer, list[Replica]]:
         """The first answer of a replica, or none; and those that have not come far enough."""
         behind = []
         for replica in self._in_turn():
-            found = await replica.read(run, demand)
+            found = await replica.read(run, demand, slow=slow)
             if not isinstance(found, NoAnswer):
                 return found, []
             if found is NoAnswer.BEHIND:
