@@ -2,9 +2,10 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from enum import Enum
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import psycopg
 from psycopg import errors as pg
@@ -74,9 +75,9 @@ class Replica:
         try:
             with deadline.within(bound):
                 # A frozen server holds up the statement for longer than its deadline; the caller must not wait for it.
-                async with asyncio.timeout(bound):
-                    reading = self.connections.use(work)
-                    return await (self._while_usable(reading) if slow else reading)
+                async with asyncio.timeout(bound) as limit:
+                    with self._while_usable(limit) if slow else nullcontext():
+                        return await self.connections.use(work)
         except Exception as error:
             # Whatever it was: another server can answer, and the primary's own failure is the one that counts.
             self._failed(error)
@@ -102,17 +103,24 @@ class Replica:
         """Counts a read that had to go elsewhere because this replica was behind."""
         self._telemetry.error(Transient.REPLICA_LAG.value)
 
-    async def _while_usable(self, reading: Coroutine[Any, Any, T]) -> T:
-        """What it reads. Raises TimeoutError when the probes find that the replica does not answer any more."""
-        task = asyncio.create_task(reading, name="slow read")
+    @contextmanager
+    def _while_usable(self, limit: asyncio.Timeout) -> Iterator[None]:
+        """Lets the time be over when the probes find that the replica does not answer any more."""
+        loop = asyncio.get_running_loop()
+        timer: asyncio.TimerHandle
+
+        def look() -> None:
+            nonlocal timer
+            if self.usable:
+                timer = loop.call_later(ANSWER_S, look)
+            elif not limit.expired():
+                limit.reschedule(loop.time())
+
+        timer = loop.call_later(ANSWER_S, look)
         try:
-            while not (await asyncio.wait([task], timeout=ANSWER_S))[0]:
-                if not self.usable:
-                    raise TimeoutError
-            return task.result()
+            yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            timer.cancel()
 
     def _failed(self, error: Exception) -> None:
         if isinstance(error, _OF_THE_STATEMENT):
