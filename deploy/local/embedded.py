@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from deploy.local.layout import Layout
-from deploy.local.part import Part
+from deploy.local.part import Part, PartFailedError
+from deploy.local.process import tail
 from deploy.local.settings import StackSettings
 from deploy.local.stack import Stack
 from deploy.local.stores import Stores
@@ -94,6 +95,17 @@ class RunningStack:
             await self._suite.whole(within_s)
 
 
+async def _started(stack: Stack) -> None:
+    """Starts it. A part that cannot start says why in its log, whose end goes with the error: the log itself is gone by
+    the time when somebody reads of it."""
+    try:
+        await stack.start()
+    except PartFailedError as error:
+        if error.log is not None:
+            error.add_note("\n".join(tail(error.log)))
+        raise
+
+
 @asynccontextmanager
 async def stores(directory: Path, **chosen: str) -> AsyncIterator[Stores]:
     """The stores alone, with their data, logs and sockets under `directory`; `chosen` are settings of the stack, such
@@ -102,7 +114,7 @@ async def stores(directory: Path, **chosen: str) -> AsyncIterator[Stores]:
     running = Stores(layout, StackSettings.on_free_ports(1, **chosen))
     alone = Stack(layout, running.parts, {}, Silent())
     await alone.claim({})
-    await alone.start()
+    await _started(alone)
     try:
         yield running
     finally:
@@ -116,7 +128,7 @@ async def alone(directory: Path, make: Callable[[Layout], P]) -> AsyncIterator[P
     part = make(layout)
     running = Stack(layout, (part,), {}, Silent())
     await running.claim({})
-    await running.start()
+    await _started(running)
     try:
         yield part
     finally:
@@ -132,7 +144,7 @@ async def stack(directory: Path, replicas: int = 1, **chosen: str) -> AsyncItera
     suite = Suite(layout, settings)
     whole = Stack(layout, suite.parts, settings.model_dump(mode="json"), Silent())
     await whole.claim(settings.ports())
-    await whole.start()
+    await _started(whole)
     try:
         await suite.serving(_SUITE_WITHIN_S)
         yield RunningStack(whole, suite)

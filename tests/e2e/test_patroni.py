@@ -2,11 +2,13 @@
 and the services go on. Needs Debian's packages patroni and etcd-server."""
 
 import asyncio
+import json
 import os
 import shutil
 import signal
 import sys
 import time
+import urllib.request
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -90,6 +92,18 @@ async def roles(url: str, each: list[dict[str, str]]) -> list[str]:
     return found
 
 
+async def has_synchronous_standby(node: Mapping[str, str]) -> bool:
+    """Whether Patroni holds one of its standbys for synchronous. Before that it starts a killed primary again, rather
+    than promote a standby that may lack what was acknowledged."""
+
+    def ask() -> bytes:
+        with urllib.request.urlopen(f"http://{node['PATRONI_RESTAPI_CONNECT_ADDRESS']}/cluster", timeout=5) as answer:
+            read: bytes = answer.read()
+            return read
+
+    return any(member["role"] == "sync_standby" for member in json.loads(await asyncio.to_thread(ask))["members"])
+
+
 async def test_patroni_fails_over_under_load(tmp_path: Path) -> None:
     directory = tmp_path / "patroni"
     directory.mkdir()
@@ -130,6 +144,8 @@ async def test_patroni_fails_over_under_load(tmp_path: Path) -> None:
             await stack.enter_async_context(program(("patroni", str(configuration)), node, log, *as_nobody))
         async with asyncio.timeout(90):
             while sorted(await roles("inventory", both)) != ["primary", "standby"]:
+                await asyncio.sleep(0.5)
+            while not await has_synchronous_standby(both[0]):
                 await asyncio.sleep(0.5)
         suite = await stack.enter_async_context(_services(both, tmp_path))
         callers = [Caller(suite, (await suite.player())[0]) for _ in range(CALLERS)]
