@@ -9,9 +9,12 @@ SELECT format('CREATE ROLE savepoint LOGIN PASSWORD %L', :'password')
 GRANT pg_monitor TO savepoint;
 CREATE DATABASE profile OWNER savepoint;
 CREATE DATABASE inventory OWNER savepoint;
+CREATE DATABASE gamelog OWNER savepoint;
 -- What the doctor reads the statistics of statements by.
 \connect profile
 CREATE EXTENSION pg_stat_statements;
 \connect inventory
+CREATE EXTENSION pg_stat_statements;
+\connect gamelog
 CREATE EXTENSION pg_stat_statements;
 SQL
