@@ -313,7 +313,10 @@ async def test_replicas_that_stand_still_and_a_second_primary(tmp_path: Path) ->
             sockets = f"{primary.sockets},{copy.sockets}"
             both = databases_of("", f"postgresql://savepoint@/profile?host={sockets}")
             [_, copied] = [each.url for each in both]
+            # As a manager does, for who reads there after a failover.
+            await databases.run(copied, "SELECT pg_create_physical_replication_slot('of_the_other', true)")
             report = await looked(*both)
+            assert found(report, "replication", Severity.NOTICE) == []
             assert problems(report) == []
             of_primary, of_copy = found(report, "replication", Severity.OK)
             assert "streaming" in of_primary.what

@@ -13,7 +13,7 @@ _WHY_SLOT = "PostgreSQL keeps the log that the slot has not read, until the disk
 
 async def look(session: Session, settings: Settings, limits: Limits, *, replica: bool) -> list[Finding]:
     """Of a primary: its replicas and slots; of a replica: how far behind it is."""
-    slots = [each for row in await session.rows("slots") for each in _slot(row, limits)]
+    slots = [each for row in await session.rows("slots") for each in _slot(row, limits, replica=replica)]
     if replica:
         return [*_replay(await session.row("replay"), limits), *slots]
     rows = await session.rows("replicas")
@@ -59,7 +59,7 @@ def _replay(row: Row, limits: Limits) -> list[Finding]:
     return [graded(lag >= limits.lag_problem_s)(CHECK, what, _WHY_LAG, do, **figures)]
 
 
-def _slot(row: Row, limits: Limits) -> list[Finding]:
+def _slot(row: Row, limits: Limits, *, replica: bool) -> list[Finding]:
     name, kept = row["name"], row["kept_bytes"] or 0
     figures = {"slot": name, "kept_bytes": kept, "active": row["active"]}
     if row["wal_status"] == "lost":
@@ -67,7 +67,8 @@ def _slot(row: Row, limits: Limits) -> list[Finding]:
         do = f"make that replica anew (pg_basebackup), and SELECT pg_drop_replication_slot('{name}')"
         return [problem(CHECK, f"slot {name} has lost the log that it needs", why, do, **figures)]
     severe = kept >= limits.slot_problem_bytes
-    if row["active"] and not severe:
+    # A manager keeps slots on a replica for those who will read there after a failover, and moves them on by itself.
+    if (row["active"] or replica) and not severe:
         return []
     what = f"slot {name} keeps back {size(kept)} of log" + ("" if row["active"] else ", and nobody reads it")
     do = f"bring its reader back, or SELECT pg_drop_replication_slot('{name}'); max_slot_wal_keep_size bounds all"
