@@ -9,9 +9,10 @@ import signal
 import sys
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -27,6 +28,7 @@ SHIPPED = CHECKOUT / "deploy" / "patroni"
 # `ttl` of patroni.yml, and what a promotion takes.
 RESUMES_WITHIN_S = 25
 CALLERS = 16
+NOBODY = 65534
 
 pytestmark = [
     pytest.mark.thorough,
@@ -104,13 +106,15 @@ async def has_synchronous_standby(node: Mapping[str, str]) -> bool:
     return any(member["role"] == "sync_standby" for member in json.loads(await asyncio.to_thread(ask))["members"])
 
 
-async def test_patroni_fails_over_under_load(tmp_path: Path) -> None:
-    directory = tmp_path / "patroni"
-    directory.mkdir()
-    nobody = 65534
-    for path in (tmp_path.parent.parent, tmp_path.parent, tmp_path, directory):
-        path.chmod(0o755)
-    os.chown(directory, nobody, nobody)
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """Where Patroni and PostgreSQL work, who are not root: the directories of tests are root's alone."""
+    with TemporaryDirectory(prefix="patroni-") as made:
+        os.chown(made, NOBODY, NOBODY)
+        yield Path(made)
+
+
+async def test_patroni_fails_over_under_load(directory: Path, tmp_path: Path) -> None:
     configuration = directory / "patroni.yml"
     shipped = (SHIPPED / "patroni.yml").read_text()
     for of_debian, here in (
@@ -138,7 +142,7 @@ async def test_patroni_fails_over_under_load(tmp_path: Path) -> None:
                 tmp_path / "etcd.log",
             )
         )
-        as_nobody = (f"--reuid={nobody}", f"--regid={nobody}", "--clear-groups")
+        as_nobody = (f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
         for number, node in enumerate(both, 1):
             log = tmp_path / f"patroni-{number}.log"
             await stack.enter_async_context(program(("patroni", str(configuration)), node, log, *as_nobody))
