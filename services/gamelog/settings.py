@@ -55,6 +55,12 @@ class GameLogSettings(ServiceSettings, ReplicationSettings):
             )
         return self
 
+    def tails_at_once(self) -> int:
+        """MOST_TAILS. Where nobody has set it, half of MAX_CONCURRENT_CALLS stays for other calls."""
+        if "most_tails" in self.model_fields_set:
+            return self.most_tails
+        return min(self.most_tails, (self.max_concurrent_calls + 1) // 2)
+
     def _mode(self) -> str | None:
         # What goes with the mode in PostgreSQL does not concern MongoDB, whose URL says all.
         return self.replication_mode if self.database_type == "postgresql" else None

@@ -218,9 +218,11 @@ def test_the_retention_has_its_ends(environment: pytest.MonkeyPatch, days: str) 
 
 
 def test_those_who_follow_the_log_leave_room_for_other_calls(environment: pytest.MonkeyPatch) -> None:
+    assert load(GameLogSettings).tails_at_once() == 100
     environment.setenv("MAX_CONCURRENT_CALLS", "101")
+    assert load(GameLogSettings).tails_at_once() == 51
     environment.setenv("MOST_TAILS", "100")
-    assert load(GameLogSettings).most_tails == 100
+    assert load(GameLogSettings).tails_at_once() == 100
     environment.setenv("MOST_TAILS", "101")
     with pytest.raises(
         SettingsError, match="MOST_TAILS = '101': it takes fewer than MAX_CONCURRENT_CALLS, which is 101"

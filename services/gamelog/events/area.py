@@ -18,7 +18,7 @@ async def area(stores: Stores) -> AsyncIterator[Served]:
     """What it serves, while the context is open."""
     settings = stores.settings
     store = _store(stores)
-    servicer = GameLogServicer(store, settings.retention_days, settings.most_tails)
+    servicer = GameLogServicer(store, settings.retention_days, settings.tails_at_once())
     try:
         async with running(Job("keep-retention", lambda: keep_forever(store)), stores.failures):
             yield Served("savepoint.gamelog.v1.GameLogService", servicer, add_GameLogServiceServicer_to_server)
