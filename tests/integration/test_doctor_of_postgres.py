@@ -301,9 +301,7 @@ async def test_replicas_that_stand_still_and_a_second_primary(tmp_path: Path) ->
             """A streaming replica of it."""
 
             async def prepare(self) -> None:
-                self.sockets.mkdir(mode=0o700)
-                shutil.chown(self.sockets, *_owner(primary.sockets))
-                self._step_down()
+                self.prepare_to_run()
                 self.data.mkdir(mode=0o700)
                 shutil.chown(self.data, *_owner(primary.sockets))
                 options = ("-h", str(primary.sockets), "-U", "savepoint", "-D", str(self.data), "-R", "-c", "fast")

@@ -87,14 +87,14 @@ def test_of_several_hosts_the_one_that_takes_writes_is_asked_for() -> None:
 
 @pytest.mark.parametrize("asked", ["any", "standby", "prefer-standby", "read-only"])
 def test_of_several_hosts_one_that_may_take_no_writes_is_not_asked_for(asked: str) -> None:
-    url = f"postgresql://ada@h1,h2/profile?sslmode=disable&target_session_attrs={asked}"
+    url = f"postgresql://ada@h1,[::1],h2/profile?sslmode=disable&target_session_attrs={asked}"
     with pytest.raises(StoreUnfit, match=f"DATABASE_URL asks for target_session_attrs={asked}.* read-write or primary"):
         conninfo(url, writable=True)
     assert conninfo_to_dict(conninfo(url))["target_session_attrs"] == asked
 
 
 def test_migrations_go_to_one_of_several_hosts() -> None:
-    tcp = "postgresql://ada:a%23b@h1:5432,h2:5433/profile?target_session_attrs=read-write&connect_timeout=5"
+    tcp = "postgresql://ada:a%23b@h1:5432,[::1],h2:5433/profile?target_session_attrs=read-write&connect_timeout=5"
     assert _with_host(tcp, "h2", 5433) == "postgres://ada:a%23b@h2:5433/profile?connect_timeout=5"
     assert _with_host(tcp, "2001:db8::1", 5432) == "postgres://ada:a%23b@[2001:db8::1]:5432/profile?connect_timeout=5"
     sockets = _with_host("postgresql://ada@/profile?host=/run/a,/run/b&port=5432,5433", "/run/b", 5433)

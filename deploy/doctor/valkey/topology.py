@@ -2,7 +2,7 @@
 is asked what it is."""
 
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlunsplit
 
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
@@ -10,6 +10,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError,
 from deploy.doctor.finding import Examined, Finding, ok, problem
 from deploy.doctor.targets import ValkeyServer
 from deploy.doctor.valkey.server import server
+from shared.stores.url import split
 
 _DEFAULT_PRIMARY = "savepoint"
 _PORT, _SENTINEL_PORT = 6379, 26_379
@@ -19,7 +20,7 @@ _GONE = {"fail", "noaddr", "handshake"}
 async def servers_of(target: ValkeyServer) -> tuple[list[ValkeyServer], list[Examined]]:
     """The servers that hold the data, and what is found about the addresses that only lead to them."""
     try:
-        parts = urlsplit(target.url)
+        parts = split(target.url)
     except ValueError:
         # Whoever connects says so.
         return [target], []
@@ -85,14 +86,14 @@ async def _sentinel(client: "Redis", watched: str) -> tuple[list[Finding], list[
 
 def _at(url: str, address: str) -> str:
     """The same URL for one of its servers."""
-    parts = urlsplit(url)
+    parts = split(url)
     user, at, _ = parts.netloc.rpartition("@")
     options = urlencode([(name, value) for name, value in parse_qsl(parts.query) if name != "primary"])
     return urlunsplit((parts.scheme, f"{user}{at}{_with_port(address, _PORT)}", parts.path, options, ""))
 
 
 def _of_sentinel(target: ValkeyServer, address: str) -> str:
-    parts = urlsplit(target.url)
+    parts = split(target.url)
     # TLS goes for the sentinels too; a name to watch and a database they do not take.
     options = urlencode([(name, value) for name, value in parse_qsl(parts.query) if name not in ("primary", "db")])
     user = f":{quote(target.sentinel_password, safe='')}@" if target.sentinel_password else ""

@@ -10,13 +10,14 @@ import re
 import shutil
 import sys
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode
 
 import psycopg
 
 from shared.stores.errors import MigrationError, StoreUnfit
 from shared.stores.postgres.dialect import POSTGRESQL, Dialect
 from shared.stores.postgres.url import check_encryption, conninfo, has_several_hosts, says_no_tls, sslmode, unencrypted
+from shared.stores.url import split
 from shared.work.bounds import MIGRATE_WITHIN_S
 
 _CONNECT_TIMEOUT_S = 2
@@ -116,7 +117,7 @@ async def _one_host(url: str, wait_s: float) -> str:
 
 
 def _with_host(url: str, host: str, port: int) -> str:
-    parts = urlsplit(url)
+    parts = split(url)
     user, at, _ = parts.netloc.rpartition("@")
     options = {name: value for name, value in parse_qsl(parts.query) if name not in _ABOUT_HOSTS}
     if host.startswith("/"):
@@ -128,7 +129,7 @@ def _with_host(url: str, host: str, port: int) -> str:
 
 def _for_dbmate(url: str) -> str:
     """The URL as dbmate takes it: the directory of a socket as `socket`, where libpq takes it as `host`."""
-    parts = urlsplit(url)
+    parts = split(url)
     options = {**dict(parse_qsl(parts.query)), "sslmode": sslmode(url)}
     if options.get("host", "").startswith("/"):
         options["socket"] = options.pop("host")

@@ -7,12 +7,13 @@ the addresses (user, password, TLS and its options, the number of the database) 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode
 
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.exceptions import RedisError
 
 from shared.stores.errors import StoreUnfit
+from shared.stores.url import split
 
 SINGLE, REPLICA, CLUSTER = "single", "replica", "cluster"
 # Opens nothing yet: the connection is there, and `connect` opens it.
@@ -76,7 +77,7 @@ def parse(url: str, mode: str) -> Servers:
 
 
 def _parsed(url: str, mode: str) -> Servers:
-    parts = urlsplit(url)
+    parts = split(url)
     user, at, hosts = parts.netloc.rpartition("@")
     options = parse_qsl(parts.query, keep_blank_values=True)
     named = [value for name, value in options if name == "primary"]
